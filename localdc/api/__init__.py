@@ -1,0 +1,1 @@
+"""CloudAPI of the embedded data center: HTTP, authentication, state and the machine engine."""

@@ -1,0 +1,129 @@
+"""What the API asks of the compute node, and what the compute node tells the API.
+
+The API owns every record: names, addresses, tags, the state a client sees.
+The compute node owns what runs.  They meet in the two protocols below, so the
+API runs with zones, or with plain records (`localdc.api.records`).
+
+Rules that both sides keep:
+
+* Every call of `Compute` is idempotent.  After a crash the API repeats the
+  call it cannot prove finished: `provision` of a zone that is half made makes
+  it whole, `boot` of a running zone and `halt` of a stopped one do nothing,
+  `destroy` of an unknown zone does nothing.
+* The API never has two calls in progress for the same zone.  Calls for
+  different zones overlap.
+* `Compute` raises `ComputeError` with a sentence a user can act on; the API
+  shows it in the audit and, for a provision, marks the machine `failed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class ComputeError(Exception):
+    """The compute node could not do what was asked; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """One network interface of a zone.
+
+    `interface` is `net0`, `net1`, ... in the order of the machine's networks;
+    `nic_tag` is the wire it hangs on: `external` or `internal`.
+    `primary` marks the interface whose gateway is the default route.
+    """
+
+    interface: str
+    mac: str
+    ip: str
+    netmask: str
+    prefix: int
+    gateway: str | None
+    network_id: str
+    network_name: str
+    nic_tag: str
+    primary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSpec:
+    """Everything the compute node may know about a zone.
+
+    ram and disk are MiB, cpu_cap is percent of one core (None = no cap).
+    `owner` is the account's uuid, `alias` the machine's name.  Values of
+    `tags` are str, bool, int or float; metadata values are text.
+    `customer_metadata` is what `mdata-get` answers (`user-script` and
+    `root_authorized_keys` included), `internal_metadata` holds the passwords
+    (`*_pw`).  `authorized_keys` are OpenSSH public key lines for root.
+    """
+
+    uuid: str
+    alias: str
+    owner: str
+    image_uuid: str
+    image_name: str
+    image_version: str
+    package: str
+    nics: tuple[Nic, ...]
+    ram: int
+    disk: int
+    cpu_cap: int | None
+    tags: Mapping[str, str | bool | int | float]
+    customer_metadata: Mapping[str, str]
+    internal_metadata: Mapping[str, str]
+    authorized_keys: tuple[str, ...]
+    resolvers: tuple[str, ...]
+    dc_name: str
+    server_uuid: str
+    dns_domain: str
+
+
+class ComputeEvents(Protocol):
+    """What the compute node reports; implemented by the machine engine."""
+
+    async def zone_exited(self, uuid: str, reboot: bool) -> None:
+        """The zone ended by itself: halted from inside, or crashed.
+
+        Not sent for an end that `halt`, `destroy` or `close` brought about.
+        With `reboot` the API boots the zone again; otherwise the machine
+        becomes `stopped`.  Returns at once; the work is queued.
+        """
+
+    async def put_metadata(self, uuid: str, key: str, value: str | None) -> None:
+        """The zone wrote (`mdata-put`) or, with None, deleted a metadata key.
+
+        The change is committed when this returns; no `reconfigure` follows.
+        Raises KeyError for an unknown zone and ValueError for a bad key.
+        """
+
+
+class Compute(Protocol):
+    """A compute node."""
+
+    async def start(self, events: ComputeEvents) -> None:
+        """Get ready for the other calls; boots nothing.  Called once, first."""
+
+    async def close(self) -> None:
+        """Halt every zone in good order.  Called once, last."""
+
+    async def provision(self, spec: ZoneSpec) -> None:
+        """Make root and network, boot, and return once the zone runs."""
+
+    async def boot(self, spec: ZoneSpec) -> None:
+        """Boot a zone that was provisioned before; return once it runs."""
+
+    async def halt(self, uuid: str) -> None:
+        """Shut the zone down in good order; return once it has ended."""
+
+    async def destroy(self, uuid: str) -> None:
+        """End the zone without ceremony and remove everything it has."""
+
+    async def reconfigure(self, spec: ZoneSpec) -> None:
+        """Tags, metadata, keys, name or size changed.
+
+        A running zone sees the new values through its metadata at once, a
+        stopped one at its next boot.
+        """

@@ -1,0 +1,58 @@
+"""A compute node without zones: machines exist as records only.
+
+The API behaves the same; there is just nothing to log in to.  For tests of the
+API itself, and for tests of clients at a scale no zone could follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from localdc.api.compute import ComputeError, ComputeEvents, ZoneSpec
+
+
+class RecordsCompute:
+    """Keeps what it was told, in memory.
+
+    provision_seconds: how long a provision takes.
+    """
+
+    def __init__(self, provision_seconds: float = 0.0) -> None:
+        self.provision_seconds = provision_seconds
+        self.zones: dict[str, ZoneSpec] = {}
+        self.running: set[str] = set()
+        self._events: ComputeEvents | None = None
+
+    async def start(self, events: ComputeEvents) -> None:
+        self._events = events
+
+    async def close(self) -> None:
+        self.running.clear()
+
+    async def provision(self, spec: ZoneSpec) -> None:
+        if self.provision_seconds:
+            await asyncio.sleep(self.provision_seconds)
+        await self.boot(spec)
+
+    async def boot(self, spec: ZoneSpec) -> None:
+        if not spec.nics:
+            raise ComputeError(f"zone {spec.uuid} has no network interface")
+        self.zones[spec.uuid] = spec
+        self.running.add(spec.uuid)
+
+    async def halt(self, uuid: str) -> None:
+        self.running.discard(uuid)
+
+    async def destroy(self, uuid: str) -> None:
+        self.running.discard(uuid)
+        self.zones.pop(uuid, None)
+
+    async def reconfigure(self, spec: ZoneSpec) -> None:
+        self.zones[spec.uuid] = spec
+
+    async def exit_zone(self, uuid: str, *, reboot: bool = False) -> None:
+        """End a zone as `halt` or `reboot` typed inside it would."""
+        if self._events is None:
+            raise RuntimeError("start() was not called")
+        self.running.discard(uuid)
+        await self._events.zone_exited(uuid, reboot)
