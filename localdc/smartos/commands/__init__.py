@@ -1,0 +1,1 @@
+"""Commands an operator expects in a zone that belong neither to SMF, pkgsrc nor mdata."""

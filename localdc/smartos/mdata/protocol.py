@@ -1,0 +1,140 @@
+"""How a zone asks the compute node for its metadata.
+
+The zone connects to the unix socket `/.zonecontrol/metadata.sock` (the path
+the SmartOS metadata agent uses) and sends one JSON object per line; every
+line is answered by one line, in order.  A connection may carry any number of
+requests.
+
+Request: `{"op": "get"|"put"|"delete"|"list", "key": text, "value": text}`;
+`key` is absent for `list`, `value` only present for `put`.
+
+Reply: `{"status": "ok", "value": text}` for `get`, `{"status": "ok", "keys":
+[text, ...]}` for `list`, `{"status": "ok"}` for `put` and `delete`;
+`{"status": "notfound"}` for a `get` of an absent key; `{"status": "error",
+"message": text}` for everything that was refused.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from _socket import AF_UNIX, SOCK_STREAM, socket
+
+SOCKET_PATH = "/.zonecontrol/metadata.sock"
+OPERATIONS = ("get", "put", "delete", "list")
+MAX_LINE = 16 * 1024 * 1024
+"""Longest line either side accepts, in bytes; a client that sends more is cut off."""
+
+_RETRY_SECONDS = 0.2
+
+
+class ProtocolError(Exception):
+    """The other side sent something that is not part of the protocol, or hung up."""
+
+
+def encode(message: dict[str, object]) -> bytes:
+    """One message as the line that goes over the socket, newline included."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> dict[str, object]:
+    """The message in one line.
+
+    Raises ProtocolError when the line is not one JSON object.
+    """
+    try:
+        message = json.loads(line)
+    except ValueError as error:
+        raise ProtocolError(f"not a JSON line: {error}") from None
+    if not isinstance(message, dict):
+        raise ProtocolError("not a JSON object")
+    return message
+
+
+def parse_request(line: bytes) -> tuple[str, str, str]:
+    """The (operation, key, value) of a request line, for the serving side.
+
+    `key` and `value` are empty where the operation has none.
+    Raises ProtocolError for anything a client must not send.
+    """
+    message = decode(line)
+    op = message.get("op")
+    if op not in OPERATIONS:
+        raise ProtocolError(f"unknown operation {op!r}; known: {', '.join(OPERATIONS)}")
+    key, value = message.get("key", ""), message.get("value", "")
+    if not isinstance(key, str) or not isinstance(value, str):
+        raise ProtocolError("key and value must be text")
+    if op != "list" and not key:
+        raise ProtocolError(f"{op} needs a key")
+    return str(op), key, value
+
+
+def ok(**fields: object) -> bytes:
+    """The line for a request that succeeded."""
+    return encode({"status": "ok", **fields})
+
+
+def not_found() -> bytes:
+    """The line for a `get` of a key that does not exist."""
+    return encode({"status": "notfound"})
+
+
+def error(message: str) -> bytes:
+    """The line for a request that was refused."""
+    return encode({"status": "error", "message": message})
+
+
+class Client:
+    """A connection to the metadata agent.
+
+    Raises OSError from the constructor when `timeout` seconds pass without
+    the agent answering; with `timeout=None` it waits as long as it takes, as
+    mdata-get(8) does.
+    """
+
+    def __init__(self, path: str = SOCKET_PATH, timeout: float | None = None) -> None:
+        self._socket = _connect(path, timeout)
+        self._buffer = b""
+
+    def request(self, op: str, key: str = "", value: str | None = None) -> dict[str, object]:
+        """Send one request and return the reply.
+
+        Raises ProtocolError or OSError when the agent goes away meanwhile.
+        """
+        message: dict[str, object] = {"op": op}
+        if key:
+            message["key"] = key
+        if value is not None:
+            message["value"] = value
+        self._socket.sendall(encode(message))
+        return decode(self._read_line())
+
+    def close(self) -> None:
+        """End the connection; the client is of no further use."""
+        self._socket.close()
+
+    def _read_line(self) -> bytes:
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > MAX_LINE:
+                raise ProtocolError("reply is too long")
+            chunk = self._socket.recv(65536)
+            if not chunk:
+                raise ProtocolError("the metadata agent closed the connection")
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+
+def _connect(path: str, timeout: float | None) -> socket:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        connection = socket(AF_UNIX, SOCK_STREAM)
+        try:
+            connection.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            if deadline is not None and time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return connection
