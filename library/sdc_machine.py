@@ -1,0 +1,314 @@
+#!/usr/bin/python
+"""Ansible module: machines of a SmartDataCenter / Triton account, one or a whole cluster."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sdc_machine
+short_description: Machines of a SmartDataCenter (Triton) account
+description:
+  - Creates, starts, stops, restarts and deletes machines through CloudAPI; one machine by name or
+    id, or a whole cluster of several groups in one task.
+  - Creations, deletions and changes run concurrently. Waiting costs one list request per poll for
+    all machines together.
+  - Compares only what the task wrote. Tags and metadata that others have set are left alone.
+  - A run that fails half-way reports the ids of what it has made; the next run adopts these
+    machines.
+version_added: "0.1.0"
+author: The sdc-ipython-cluster contributors
+options:
+  state:
+    description:
+      - V(present) creates what is missing. With O(exact_count) or O(groups) the machines that count
+        are also started when they are stopped, and surplus machines are deleted.
+      - V(started) is V(present) and running, V(stopped) halts and V(restarted) reboots machines
+        that exist.
+      - V(absent) stops, deletes and verifies that nothing is left.
+    type: str
+    choices: [present, absent, started, stopped, restarted]
+    default: present
+  name:
+    description:
+      - Name of the machine. With O(exact_count) a pattern with an index, counted from 1, such as
+        V(ipython-engine-{index:03d}); indices that have become free are used again first.
+    type: str
+  id:
+    description:
+      - Id (UUID) of an existing machine. An id that does not exist is an error, never a new
+        machine.
+    type: str
+  selector:
+    description:
+      - Tags by which the machines of this task are found. Every machine that is created gets them.
+      - Machines without these tags are never counted, changed or deleted.
+    type: dict
+    aliases: [count_tags]
+  exact_count:
+    description:
+      - The number of machines that shall exist, V(0) included. Provisioning, running and stopped
+        machines count. Needs a non-empty O(selector).
+    type: int
+  groups:
+    description:
+      - Several sets of machines, handled together. Each entry takes the options below; what it
+        leaves out comes from the option of the same name of the task.
+      - Entries must differ in the value of at least one selector tag, so that each machine belongs
+        to one entry only.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - Name or, with more than one machine, name pattern.
+        type: str
+        required: true
+      exact_count:
+        description:
+          - The number of machines that shall exist.
+        type: int
+        default: 1
+      selector:
+        description:
+          - Tags by which machines of this group are told from others with the task's O(selector).
+            Added to the task's.
+        type: dict
+        aliases: [count_tags]
+      package:
+        description:
+          - As O(package).
+        type: str
+      image:
+        description:
+          - As O(image).
+        type: str
+      networks:
+        description:
+          - As O(networks).
+        type: list
+        elements: str
+      tags:
+        description:
+          - As O(tags); merged over the task's.
+        type: dict
+      metadata:
+        description:
+          - As O(metadata); merged over the task's.
+        type: dict
+      secret_metadata:
+        description:
+          - As O(secret_metadata); merged over the task's.
+        type: dict
+      user_script:
+        description:
+          - As O(user_script).
+        type: str
+      firewall_enabled:
+        description:
+          - As O(firewall_enabled).
+        type: bool
+  package:
+    description:
+      - Package, by name or id. An existing machine with another package is resized.
+    type: str
+  image:
+    description:
+      - Image, by id, V(name@version), or name (the newest version). Cannot be changed afterwards.
+    type: str
+  networks:
+    description:
+      - Networks, by name or id, the primary one first. Without it CloudAPI chooses.
+      - Only used when a machine is created.
+    type: list
+    elements: str
+  tags:
+    description:
+      - Tags that the machines shall have beside the selector's.
+    type: dict
+  metadata:
+    description:
+      - Metadata that the machines shall have. Values of keys that look secret (C(*_pw), C(*key),
+        C(*password), C(*secret), C(*token)) appear in no output.
+    type: dict
+  secret_metadata:
+    description:
+      - More metadata, no value of which appears in any output.
+    type: dict
+  user_script:
+    description:
+      - The script that each boot runs in the machine (metadata key C(user-script)).
+    type: str
+  firewall_enabled:
+    description:
+      - Whether the firewall rules of the account apply to the machines.
+    type: bool
+  wait:
+    description:
+      - What to wait for. V(false) waits for nothing, V(running) for the state, V(ssh) until a
+        command has been run over SSH on every machine.
+      - With O(state=stopped) and O(state=absent) anything but V(false) waits for that state.
+      - A machine whose provisioning fails ends the wait at once.
+    type: str
+    choices: ["false", running, ssh]
+    default: running
+  wait_timeout:
+    description:
+      - Seconds after which waiting fails the task, naming every late machine and its last state.
+    type: int
+    default: 600
+  ssh_config:
+    description:
+      - Configuration file for the C(ssh) command of O(wait=ssh). Default is the data center's own,
+        when it has one (the embedded one has).
+    type: path
+  ssh_user:
+    description:
+      - User of O(wait=ssh).
+    type: str
+    default: root
+  ssh_args:
+    description:
+      - More arguments for the C(ssh) command of O(wait=ssh). V({id}) and V({name}) are replaced,
+        for example V(-oHostKeyAlias={id}).
+    type: list
+    elements: str
+    default: []
+  scale_in:
+    description:
+      - Which machines go when there are too many. Machines created by the same task count as
+        equally old; among them the highest index goes first.
+    type: str
+    choices: [newest, oldest, highest_index]
+    default: newest
+  protect:
+    description:
+      - Names or ids of machines that are never deleted by this task.
+    type: list
+    elements: str
+    default: []
+  max_delete:
+    description:
+      - Delete nothing and fail when more machines than this would go.
+    type: int
+  stop_first:
+    description:
+      - Halt running machines in an orderly way before they are deleted.
+    type: bool
+    default: true
+  parallel:
+    description:
+      - Number of requests (and SSH checks) at the same time. The client's rate limit applies to all
+        of them together.
+    type: int
+    default: 10
+extends_documentation_fragment: [sdc]
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the machines that would exist.
+  diff_mode:
+    support: full
+    description: Shows what changes on which machine.
+"""
+
+EXAMPLES = r"""
+- name: A controller and four engines
+  sdc_machine:
+    selector: {cluster: ipython}
+    package: sample-512M
+    image: base-64-lts
+    wait: ssh
+    groups:
+      - name: ipython-controller
+        selector: {role: controller}
+      - name: ipython-engine-{index:03d}
+        exact_count: 4
+        selector: {role: engine}
+
+- name: One machine by name
+  sdc_machine:
+    name: gateway
+    package: sample-1G
+    image: base-64-lts@24.4.1
+    networks: [external, internal]
+    tags: {team: geo}
+    metadata: {stage: test}
+    state: started
+
+- name: Everything of the cluster deleted, and verified
+  sdc_machine:
+    state: absent
+    selector: {cluster: ipython}
+"""
+
+RETURN = r"""
+machines:
+  description: The machines of the task as they are at its end, in check mode as they would be.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: 5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d
+      name: ipython-engine-001
+      state: running
+      primary_ip: 10.88.0.12
+      ips: [10.88.0.12, 10.99.0.12]
+      package: sample-512M
+      image: 2f1dc911-6401-4fa4-8e9d-67ea2e39c271
+      tags: {cluster: ipython, role: engine}
+      created: "2026-01-01T12:00:00.000Z"
+created:
+  description: Ids of machines that this task created (names in check mode).
+  returned: always
+  type: list
+  elements: str
+deleted:
+  description: Ids of machines that this task deleted.
+  returned: always
+  type: list
+  elements: str
+kept:
+  description: Ids of machines that existed before and still do.
+  returned: always
+  type: list
+  elements: str
+started:
+  description: Ids of machines that this task started.
+  returned: always
+  type: list
+  elements: str
+updated:
+  description: Ids of machines whose tags, metadata, package or firewall this task changed.
+  returned: always
+  type: list
+  elements: str
+failures:
+  description: What went wrong with which machine.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: ipython-engine-002
+      id: 0d1b2f0a-0c5b-4b2e-8bb7-2a9d2f3a7d11
+      state: failed
+      action: provision
+      message: provisioning failed
+data_center:
+  description: Name and URL of the data center and where the settings came from.
+  returned: always
+  type: dict
+  sample: {name: localdc, url: "http://127.0.0.1:8080", account: localdc, source: embedded}
+code:
+  description: CloudAPI error code, when a request failed.
+  returned: failure
+  type: str
+  sample: InvalidCredentials
+status:
+  description: HTTP status, when a request failed.
+  returned: failure
+  type: int
+  sample: 401
+request_id:
+  description: Id of the failed request in the data center's logs.
+  returned: failure
+  type: str
+"""
