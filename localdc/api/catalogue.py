@@ -1,0 +1,188 @@
+"""Images, packages and networks that a new data center offers.
+
+Ids are fixed, so that a playbook which names one works in every data center of
+this kind.  The id of base-64-lts is that of the public image server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image; `urns` are its pre-2014 names (`cloud:vendor:name:version`)."""
+
+    id: str
+    name: str
+    version: str
+    description: str
+    published_at: str
+    owner: str
+    urns: tuple[str, ...] = ()
+    os: str = "smartos"
+    type: str = "zone-dataset"
+    brand: str = "joyent"
+    state: str = "active"
+    public: bool = True
+    homepage: str = "https://docs.smartos.org/"
+    size: int = 0
+    requirements: Mapping[str, str | int] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A size of machine; memory, disk and swap in MiB, cpu_cap in % of a core."""
+
+    id: str
+    name: str
+    memory: int
+    disk: int
+    swap: int
+    lwps: int = 4000
+    vcpus: int = 1
+    version: str = "1.0.0"
+    group: str = "Sample"
+    description: str = ""
+    default: bool = False
+    cpu_cap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network; machines get addresses provision_start to provision_end."""
+
+    id: str
+    name: str
+    description: str
+    subnet: str
+    provision_start: str
+    provision_end: str
+    nic_tag: str
+    public: bool
+    gateway: str | None = None
+    resolvers: tuple[str, ...] = ()
+
+
+IMAGE_OWNER = "930896af-bf8c-48d4-885c-6573a94b1853"
+
+
+def images() -> tuple[Image, ...]:
+    return (
+        Image(
+            id="2f1dc911-6401-4fa4-8e9d-67ea2e39c271",
+            name="base-64-lts",
+            version="24.4.1",
+            description="A 64-bit image with just essential packages installed.",
+            published_at="2025-03-11T12:00:00Z",
+            owner=IMAGE_OWNER,
+            urns=("sdc:sdc:base64:24.4.1", "sdc:sdc:base-64-lts:24.4.1"),
+            size=248000000,
+        ),
+        Image(
+            id="66f1f1f6-3ab6-44a4-9b0b-2f1c7a9c2c0e",
+            name="minimal-64-lts",
+            version="24.4.1",
+            description="A 64-bit image with the smallest useful set of packages.",
+            published_at="2025-03-11T12:00:00Z",
+            owner=IMAGE_OWNER,
+            urns=("sdc:sdc:minimal-64-lts:24.4.1",),
+            brand="joyent-minimal",
+            size=46000000,
+        ),
+    )
+
+
+def packages() -> tuple[Package, ...]:
+    return (
+        Package(
+            id="5f4f1e64-7c3f-4f8b-a3c5-6a1d2b0f5121",
+            name="sample-512M",
+            memory=512,
+            disk=10240,
+            swap=1024,
+            default=True,
+            description="512 MiB for one engine or a small controller",
+        ),
+        Package(
+            id="0d5a4d0e-91c8-4b4d-8a93-3e7d3f3c1024",
+            name="sample-1G",
+            memory=1024,
+            disk=25600,
+            swap=2048,
+            description="1 GiB",
+        ),
+        Package(
+            id="a7c2c7c1-0e6f-4d7c-9a44-1a5b3a0d2048",
+            name="sample-2G",
+            memory=2048,
+            disk=51200,
+            swap=4096,
+            vcpus=2,
+            description="2 GiB",
+        ),
+        Package(
+            id="3b1f0c53-55de-4a57-8d58-9f7d6e0a4096",
+            name="sample-4G",
+            memory=4096,
+            disk=102400,
+            swap=8192,
+            vcpus=4,
+            description="4 GiB for a controller of many engines",
+        ),
+        Package(
+            id="9e0d8b7a-2c15-4e0d-b7a3-c4d5e6f70512",
+            name="g4-highcpu-512M",
+            memory=512,
+            disk=10240,
+            swap=1024,
+            group="High CPU",
+            description="Compute optimised, 512 MiB",
+        ),
+        Package(
+            id="9e0d8b7a-2c15-4e0d-b7a3-c4d5e6f71024",
+            name="g4-highcpu-1G",
+            memory=1024,
+            disk=25600,
+            swap=2048,
+            group="High CPU",
+            description="Compute optimised, 1 GiB",
+        ),
+        Package(
+            id="73c9b4c2-1c06-4a4b-90b1-2013c0de0512",
+            name="Extra Small 512 MB",
+            memory=512,
+            disk=15360,
+            swap=1024,
+            group="Standard",
+            description="The size of the 2013 how-to",
+        ),
+    )
+
+
+def networks() -> tuple[Network, ...]:
+    return (
+        Network(
+            id="b6dc4b2e-6f0d-4e06-9d0a-9d5d0b1f0088",
+            name="external",
+            description="Reached from the host through `localdc connect`; no way out of the host",
+            subnet="10.88.0.0/22",
+            provision_start="10.88.0.5",
+            provision_end="10.88.3.250",
+            nic_tag="external",
+            public=True,
+            gateway="10.88.0.1",
+        ),
+        Network(
+            id="c0a1f7b4-3d4e-4e7b-8f0e-6a2b1c9e0099",
+            name="internal",
+            description="Between the machines of this data center only",
+            subnet="10.99.0.0/22",
+            provision_start="10.99.0.5",
+            provision_end="10.99.3.250",
+            nic_tag="internal",
+            public=False,
+        ),
+    )

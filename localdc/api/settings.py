@@ -1,0 +1,87 @@
+"""What the owner of a data center may choose; everything else is state."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+
+from localdc.api import catalogue
+from localdc.api.catalogue import Image, Network, Package
+
+NAMESPACE = uuid.UUID("6f3c2a5e-7a34-4c7e-9e0b-3b4c1de1a5f0")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKey:
+    """An SSH public key (OpenSSH line) that the account has from the start."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """A token bucket per account: `burst` calls at once, then `rate` a second.
+
+    The defaults are those that CloudAPI's documentation gives.
+    """
+
+    burst: int = 30
+    rate: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class DataCenterSettings:
+    """One data center.
+
+    account, email, keys: the account that owns it; the keys are put back at
+        every start, so a user cannot lock himself out for good.
+    url: what clients call the data center; None = the Host they asked for.
+    throttle: None = no limit.
+    admin_token: bearer token of `/--admin`; None = no admin calls.
+    provision_concurrency: zones provisioned or booted at the same time.
+    max_clock_skew: seconds a request's Date may differ from our clock.
+    """
+
+    name: str = "localdc"
+    account: str = "localdc"
+    email: str = "root@localhost"
+    keys: tuple[AccountKey, ...] = ()
+    networks: tuple[Network, ...] = field(default_factory=catalogue.networks)
+    images: tuple[Image, ...] = field(default_factory=catalogue.images)
+    packages: tuple[Package, ...] = field(default_factory=catalogue.packages)
+    throttle: Throttle | None = field(default_factory=Throttle)
+    admin_token: str | None = None
+    url: str | None = None
+    provision_concurrency: int = 8
+    max_clock_skew: float = 300.0
+    dns_domain: str = "local"
+
+    def __post_init__(self) -> None:
+        if not self.networks or not any(network.public for network in self.networks):
+            raise ValueError("a data center needs at least one public network")
+        for network in self.networks:
+            check_network(network)
+
+    @property
+    def server_uuid(self) -> str:
+        """The id of the one compute node; follows from the name."""
+        return str(uuid.uuid5(NAMESPACE, f"server {self.name}"))
+
+
+def check_network(network: Network) -> None:
+    """Raise ValueError when the addresses of a network contradict each other."""
+    subnet = IPv4Network(network.subnet)
+    first = IPv4Address(network.provision_start)
+    last = IPv4Address(network.provision_end)
+    if first not in subnet or last not in subnet or first > last:
+        raise ValueError(f"network {network.name}: {first} - {last} is not a range in {subnet}")
+    if network.gateway is None:
+        return
+    gateway = IPv4Address(network.gateway)
+    if gateway not in subnet or first <= gateway <= last:
+        raise ValueError(
+            f"network {network.name}: gateway {gateway} must lie in {subnet}, "
+            f"outside of {first} - {last}"
+        )

@@ -1,0 +1,33 @@
+"""Token bucket per account, as CloudAPI documents it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from localdc.api.settings import Throttle
+
+
+class Buckets:
+    """One bucket per account.
+
+    limits: None = never refuse.  clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, limits: Throttle | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, account: str) -> bool:
+        """Take one token; False when the bucket is empty."""
+        if self.limits is None:
+            return True
+        now = self._clock()
+        tokens, since = self._buckets.get(account, (float(self.limits.burst), now))
+        tokens = min(float(self.limits.burst), tokens + (now - since) * self.limits.rate)
+        allowed = tokens >= 1.0
+        self._buckets[account] = (tokens - 1.0 if allowed else tokens, now)
+        return allowed
