@@ -1,0 +1,97 @@
+"""What the repository offers, and how a distribution's name and needs read in pkgsrc."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+CATALOGUE = Path(__file__).with_name("catalogue.toml")
+
+
+class CatalogueError(Exception):
+    """The catalogue does not say enough to build the repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One package: its pkgsrc path, and the distribution and version it is made from."""
+
+    path: str
+    distribution: str
+    version: str
+
+    def name(self, python: str) -> str:
+        """The package's name for Python `python`: `py311-zmq` for `311`."""
+        return f"py{python}-{self.path.rpartition('/')[2].removeprefix('py-')}"
+
+    def pkgname(self, python: str) -> str:
+        """Name and version as pkgsrc joins them: `py311-zmq-27.3.0`."""
+        return f"{self.name(python)}-{self.version}"
+
+    @property
+    def pin(self) -> str:
+        """The distribution as pip is asked for it."""
+        return f"{self.distribution}=={self.version}"
+
+
+def canonical(distribution: str) -> str:
+    """A distribution's name in the form the package index compares."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def load(path: Path = CATALOGUE) -> list[Entry]:
+    """The entries of a catalogue file.
+
+    Raises CatalogueError for an entry that is not an exact pin.
+    """
+    entries = []
+    for pkgpath, pin in tomllib.loads(path.read_text())["packages"].items():
+        name, separator, version = str(pin).partition("==")
+        if not separator or not version or "*" in version:
+            raise CatalogueError(f"{path.name}: {pkgpath}: {pin!r} is not an exact pin")
+        entries.append(Entry(str(pkgpath), canonical(name), version))
+    return entries
+
+
+def digest(entries: Iterable[Entry]) -> str:
+    """A short hash that changes when any entry does."""
+    text = "\n".join(sorted(f"{entry.path} {entry.pin}" for entry in entries))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def depends(
+    requirements: Iterable[str],
+    by_distribution: Mapping[str, Entry],
+    python: str,
+    environment: Mapping[str, str],
+) -> list[str]:
+    """The requirements of a wheel as pkgsrc DEPENDS patterns.
+
+    `environment` overrides the marker variables of this interpreter.  Extras
+    are not followed, as pkgsrc's packages leave them out too.
+    Raises CatalogueError for a distribution that the catalogue does not have.
+    """
+    patterns = []
+    for text in requirements:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({**environment, "extra": ""}):
+            continue
+        entry = by_distribution.get(canonical(requirement.name))
+        if entry is None:
+            raise CatalogueError(f"{requirement.name} is needed, but not in {CATALOGUE.name}")
+        if not requirement.specifier.contains(Version(entry.version), prereleases=True):
+            raise CatalogueError(f"{requirement} is needed, {CATALOGUE.name} has {entry.version}")
+        patterns.append(_pattern(entry.name(python), requirement))
+    return sorted(set(patterns))
+
+
+def _pattern(name: str, requirement: Requirement) -> str:
+    floors = [Version(s.version) for s in requirement.specifier if s.operator == ">="]
+    return f"{name}>={max(floors)}" if floors else f"{name}-[0-9]*"

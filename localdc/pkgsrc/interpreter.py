@@ -1,0 +1,149 @@
+"""The package `python3NN`, copied from the interpreter that runs localdc.
+
+CPython finds its standard library by walking up from the real path of its
+executable (Modules/getpath.py in its sources), so a copy of the executable
+and of `lib/python3.NN` works anywhere, provided that shared libraries from
+outside the system's directories come along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+RECIPE = 1
+"""Raised when packages come out differently from the same input."""
+
+_SYSTEM_LIBRARIES = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/lib32/", "/usr/lib32/")
+_LEFT_OUT = frozenset(
+    {
+        "__pycache__",
+        "dist-packages",
+        "idlelib",
+        "site-packages",
+        "test",
+        "tests",
+        "tkinter",
+        "turtledemo",
+        "turtle.py",
+        # belongs to the host's package manager, which has no say in /opt/local
+        "EXTERNALLY-MANAGED",
+        "sitecustomize.py",
+    }
+)
+
+# Debian's site.py looks for dist-packages only, except in a venv.
+_DEBIAN_PTH = "import site; site.addsitedir({site!r})\n"
+
+
+class InterpreterError(Exception):
+    """The interpreter cannot be made into a package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """The interpreter behind the running one, not counting virtual environments."""
+
+    executable: Path
+    stdlib: Path
+    dynload: Path
+    platlibdir: str
+
+    @property
+    def version(self) -> str:
+        """`3.11`."""
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    @property
+    def digits(self) -> str:
+        """`311`, as it stands in package names."""
+        return self.version.replace(".", "")
+
+    @property
+    def pkgname(self) -> str:
+        """`python311-3.11.7`."""
+        return f"python{self.digits}-{platform.python_version()}"
+
+    @property
+    def tag(self) -> str:
+        """Names this very interpreter: packages built for another are not for it."""
+        identity = f"{RECIPE} {sys.version} {self.executable} {sysconfig.get_config_var('SOABI')}"
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+        return f"cp{self.digits}-{platform.machine()}-{digest}"
+
+
+def current() -> Interpreter:
+    """The interpreter that packages are made for.
+
+    Raises InterpreterError when its parts are not where CPython keeps them.
+    """
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    executable = Path(sys.base_prefix, "bin", version).resolve()
+    base = {"installed_base": sys.base_prefix, "installed_platbase": sys.base_exec_prefix}
+    stdlib = Path(sysconfig.get_path("stdlib", "posix_prefix", vars=base))
+    dynload = Path(sys.base_exec_prefix, sys.platlibdir, version, "lib-dynload")
+    for path in (executable, stdlib / "os.py", dynload):
+        if not path.exists():
+            raise InterpreterError(f"{path} is missing; run localdc with an installed CPython")
+    return Interpreter(executable, stdlib, dynload, sys.platlibdir)
+
+
+def copy(interpreter: Interpreter, tree: Path) -> list[str]:
+    """Copy the interpreter below `tree`, a package root that stands for /opt/local.
+
+    Returns the paths, relative to the root, that an installation must copy
+    instead of link: those that find other files from their own real path.
+    """
+    name = f"python{interpreter.version}"
+    executable = tree / "bin" / name
+    executable.parent.mkdir(parents=True)
+    shutil.copy(interpreter.executable, executable)
+    executable.chmod(0o755)
+    library = tree / interpreter.platlibdir / name
+    shutil.copytree(interpreter.stdlib, library, symlinks=False, ignore=_unwanted)
+    if not (library / "lib-dynload").is_dir():
+        shutil.copytree(interpreter.dynload, library / "lib-dynload", ignore=_unwanted)
+    for path in _private_libraries(interpreter):
+        target = tree / interpreter.platlibdir / path.name
+        shutil.copy(path, target)
+    if "dist-packages" in (interpreter.stdlib / "site.py").read_text():
+        directory = library / "dist-packages"
+        directory.mkdir()
+        site = f"/opt/local/{interpreter.platlibdir}/{name}/site-packages"
+        (directory / "pkgsrc.pth").write_text(_DEBIAN_PTH.format(site=site))
+    return [str(executable.relative_to(tree))]
+
+
+def _unwanted(directory: str, names: list[str]) -> set[str]:
+    return {
+        name
+        for name in names
+        if name in _LEFT_OUT
+        or name.startswith(("config-", "_tkinter."))
+        or not (Path(directory) / name).exists()
+    }
+
+
+def _private_libraries(interpreter: Interpreter) -> Iterator[Path]:
+    """Shared libraries that the interpreter needs from outside the system's directories."""
+    modules = [str(path) for path in interpreter.dynload.glob("*.so")]
+    result = subprocess.run(
+        ["ldd", str(interpreter.executable), *modules],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    found = set(re.findall(r"=> (/\S+) \(0x", result.stdout))
+    for path in sorted(found):
+        if not path.startswith(_SYSTEM_LIBRARIES):
+            yield Path(path)
