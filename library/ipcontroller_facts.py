@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# ruff: noqa: E402 - ansible-doc wants the documentation before the imports
 """Ansible module: how to connect to the IPython controller of this machine."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# ruff: noqa: E402 - ansible-doc wants the documentation before the imports
 """Ansible module: wait until a cluster of IPython engines really computes."""
 
 from __future__ import annotations

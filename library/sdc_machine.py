@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# ruff: noqa: E402 - ansible-doc wants the documentation before the imports
 """Ansible module: machines of a SmartDataCenter / Triton account, one or a whole cluster."""
 
 from __future__ import annotations

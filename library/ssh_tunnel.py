@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# ruff: noqa: E402 - ansible-doc wants the documentation before the imports
 """Ansible module: one SSH tunnel from here to an IPython controller, and the file to use it."""
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ options:
     default: []
   connection:
     description:
-      - The client's connection information, the fact C(ipcontroller_client) of M(ipcontroller_facts).
-        Needed with O(state=present).
+      - The client's connection information, the fact C(ipcontroller_client) of
+        M(ipcontroller_facts). Needed with O(state=present).
     type: dict
   timeout:
     description:

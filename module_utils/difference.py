@@ -18,9 +18,7 @@ class Differences:
     def __bool__(self) -> bool:
         return self.before != self.after
 
-    def add(
-        self, thing: str, name: str, before: Any, after: Any, *, secret: bool = False
-    ) -> bool:
+    def add(self, thing: str, name: str, before: Any, after: Any, *, secret: bool = False) -> bool:
         """Record one property; return whether it differs.
 
         With `secret` the diff shows that the property changes, never a value.

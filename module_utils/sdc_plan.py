@@ -99,9 +99,7 @@ def _pattern(name: str) -> str:
 def check_group(group: Group) -> None:
     """Raise PlanError when the group's own values make no sense."""
     if group.count < 0:
-        raise PlanError(
-            f"exact_count must be 0 or more machines, not {group.count} ({group.name})"
-        )
+        raise PlanError(f"exact_count must be 0 or more machines, not {group.count} ({group.name})")
     try:
         parsed = string.Formatter().parse(group.name)
         fields = [item for _, item, _, _ in parsed if item is not None]
@@ -238,9 +236,7 @@ class Update:
     firewall_enabled: bool | None = None
 
     def __bool__(self) -> bool:
-        return bool(
-            self.tags or self.metadata or self.package or self.firewall_enabled is not None
-        )
+        return bool(self.tags or self.metadata or self.package or self.firewall_enabled is not None)
 
 
 def plan_update(group: Group, machine: Machine) -> Update:
