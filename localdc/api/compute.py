@@ -12,6 +12,8 @@ Rules that both sides keep:
   `destroy` of an unknown zone does nothing.
 * The API never has two calls in progress for the same zone.  Calls for
   different zones overlap.
+* A call may be cancelled when the data center stops; what it leaves behind
+  must be fit for `destroy` or for the same call again.
 * `Compute` raises `ComputeError` with a sentence a user can act on; the API
   shows it in the audit and, for a provision, marks the machine `failed`.
 """

@@ -1,0 +1,46 @@
+"""The parts of a running data center, together."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from localdc.api.engine import Engine
+from localdc.api.faults import FaultBook
+from localdc.api.model import Account, Key, now_iso
+from localdc.api.settings import DataCenterSettings
+from localdc.api.sshkeys import parse_public_key
+from localdc.api.store import Store
+from localdc.api.throttle import Buckets
+
+
+@dataclass(slots=True)
+class Center:
+    settings: DataCenterSettings
+    store: Store
+    engine: Engine
+    faults: FaultBook
+    buckets: Buckets
+
+
+def ensure_account(store: Store, settings: DataCenterSettings) -> Account:
+    """The account of the settings, made when missing, with the settings' keys.
+
+    Raises ValueError for a key that is not one.
+    """
+    with store.transaction():
+        account = store.accounts.find(settings.account)
+        if account is None:
+            now = now_iso()
+            account = Account(str(uuid.uuid4()), settings.account, settings.email, now, now)
+            store.accounts.save(account)
+        present = {key.fingerprint: key for key in store.accounts.keys(account.uuid)}
+        names = {key.name: key for key in present.values()}
+        for wanted in settings.keys:
+            parsed = parse_public_key(wanted.key)
+            if parsed.fingerprint in present:
+                continue
+            if wanted.name in names:
+                store.accounts.remove_key(account.uuid, names[wanted.name].fingerprint)
+            store.accounts.add_key(account.uuid, Key(wanted.name, parsed.fingerprint, parsed.line))
+    return account

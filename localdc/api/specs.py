@@ -1,0 +1,73 @@
+"""From records to what the compute node is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from localdc.api.compute import Nic, ZoneSpec
+from localdc.api.model import Key, Machine, Scalar
+from localdc.api.settings import DataCenterSettings
+
+
+def _text(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def authorized_keys(machine: Machine, keys: Iterable[Key]) -> tuple[str, ...]:
+    """Who may log in as root.
+
+    The keys the account had when the machine was made (they stand in its
+    metadata) and those it has now, as SmartLogin would accept them.
+    """
+    lines = _text(machine.metadata.get("root_authorized_keys", "")).splitlines()
+    lines += [key.line for key in keys]
+    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+def zone_spec(machine: Machine, keys: Iterable[Key], settings: DataCenterSettings) -> ZoneSpec:
+    networks = {network.id: network for network in settings.networks}
+    image = next((i for i in settings.images if i.id == machine.image), None)
+    nics = tuple(
+        Nic(
+            interface=f"net{index}",
+            mac=nic.mac,
+            ip=nic.ip,
+            netmask=nic.netmask,
+            prefix=nic.prefix,
+            gateway=nic.gateway,
+            network_id=nic.network,
+            network_name=networks[nic.network].name if nic.network in networks else "",
+            nic_tag=networks[nic.network].nic_tag if nic.network in networks else "external",
+            primary=nic.primary,
+        )
+        for index, nic in enumerate(machine.nics)
+    )
+    resolvers = dict.fromkeys(
+        resolver
+        for nic in machine.nics
+        if nic.network in networks
+        for resolver in networks[nic.network].resolvers
+    )
+    return ZoneSpec(
+        uuid=machine.uuid,
+        alias=machine.name,
+        owner=machine.account,
+        image_uuid=machine.image,
+        image_name=image.name if image else "",
+        image_version=image.version if image else "",
+        package=machine.package,
+        nics=nics,
+        ram=machine.memory,
+        disk=machine.disk,
+        cpu_cap=machine.cpu_cap,
+        tags=dict(machine.tags),
+        customer_metadata={k: _text(v) for k, v in machine.metadata.items()},
+        internal_metadata=dict(machine.internal_metadata),
+        authorized_keys=authorized_keys(machine, keys),
+        resolvers=tuple(resolvers),
+        dc_name=settings.name,
+        server_uuid=settings.server_uuid,
+        dns_domain=settings.dns_domain,
+    )

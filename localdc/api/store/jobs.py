@@ -1,0 +1,106 @@
+"""The queue of each machine, and what became of its jobs (the audit)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from localdc.api.model import Job, now_iso
+
+_JOB = "id, machine, action, params, internal, resumed"
+
+
+class Jobs:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(
+        self,
+        machine: str,
+        action: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        caller: Mapping[str, Any] | None = None,
+        internal: bool = False,
+    ) -> None:
+        self._db.execute(
+            "INSERT INTO jobs (machine, action, params, caller, internal, state)"
+            " VALUES (?, ?, ?, ?, ?, 'queued')",
+            (machine, action, json.dumps(params or {}), json.dumps(caller or {}), int(internal)),
+        )
+
+    def next(self, machine: str) -> Job | None:
+        """The job to do next: the data center's own go first, then oldest first."""
+        row = self._db.execute(
+            f"SELECT {_JOB} FROM jobs WHERE machine = ? AND state = 'queued'"
+            " ORDER BY internal DESC, id LIMIT 1",
+            (machine,),
+        ).fetchone()
+        if row is None:
+            return None
+        return Job(row[0], row[1], row[2], json.loads(row[3]), bool(row[4]), bool(row[5]))
+
+    def begin(self, job: Job) -> None:
+        self._db.execute("UPDATE jobs SET state = 'running' WHERE id = ?", (job.id,))
+
+    def finish(self, job: Job, reason: str | None = None) -> None:
+        """Success, or with a reason failure.  The data center's own leave no trace."""
+        if job.internal:
+            self._db.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
+            return
+        self._db.execute(
+            "UPDATE jobs SET state = ?, reason = ?, finished = ? WHERE id = ?",
+            ("failed" if reason else "done", reason, now_iso(), job.id),
+        )
+
+    def requeue(self) -> None:
+        """After a crash: what was running is to be done again, from the start."""
+        self._db.execute("DELETE FROM jobs WHERE internal = 1")
+        self._db.execute("UPDATE jobs SET state = 'queued', resumed = 1 WHERE state = 'running'")
+
+    def drop(self, machine: str, reason: str) -> None:
+        """End the open jobs of a machine that is gone, as failed."""
+        self._db.execute(
+            "UPDATE jobs SET state = 'failed', reason = ?, finished = ?"
+            " WHERE machine = ? AND state = 'queued'",
+            (reason, now_iso(), machine),
+        )
+
+    def pending(self, machine: str, action: str) -> bool:
+        row = self._db.execute(
+            "SELECT 1 FROM jobs WHERE machine = ? AND state IN ('queued', 'running')"
+            " AND action = ? LIMIT 1",
+            (machine, action),
+        ).fetchone()
+        return row is not None
+
+    def machines_with_work(self) -> list[str]:
+        rows = self._db.execute(
+            "SELECT machine FROM jobs WHERE state = 'queued' GROUP BY machine ORDER BY min(id)"
+        )
+        return [machine for (machine,) in rows]
+
+    def audit(self, machine: str) -> list[dict[str, Any]]:
+        """Finished jobs, newest first, as MachineAudit answers them.
+
+        A failed one also has `reason`, which CloudAPI itself does not give.
+        """
+        rows = self._db.execute(
+            "SELECT action, caller, state, reason, finished FROM jobs WHERE machine = ?"
+            " AND internal = 0 AND state IN ('done', 'failed') ORDER BY finished DESC, id DESC",
+            (machine,),
+        )
+        entries = []
+        for action, caller, state, reason, finished in rows:
+            entry = {
+                "success": "yes" if state == "done" else "no",
+                "time": finished,
+                "action": action,
+                "caller": json.loads(caller),
+            }
+            if reason:
+                entry["reason"] = reason
+            entries.append(entry)
+        return entries

@@ -1,0 +1,146 @@
+"""Machine records and the searches over them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from localdc.api.model import GONE, Machine
+
+
+class NameTaken(Exception):
+    """Another machine of the account, neither deleted nor failed, has the name."""
+
+
+@dataclass(slots=True)
+class Query:
+    """What ListMachines may ask; None or empty = any.
+
+    states: the machine's state is one of them.  tags: (name, value as text).
+    """
+
+    account: str
+    states: Sequence[str] | None = None
+    gone: bool = False
+    name_prefix: str | None = None
+    type: str | None = None
+    brand: str | None = None
+    image: str | None = None
+    memory: int | None = None
+    tags: list[tuple[str, str]] = field(default_factory=list)
+    any_tag: bool = False
+    limit: int = 1000
+    offset: int = 0
+
+    def where(self) -> tuple[str, list[str | int]]:
+        clauses = ["account = ?"]
+        values: list[str | int] = [self.account]
+        if self.states is not None:
+            clauses.append(f"state IN ({', '.join('?' * len(self.states))})")
+            values += self.states
+        elif not self.gone:
+            clauses.append(f"state NOT IN ({', '.join('?' * len(GONE))})")
+            values += GONE
+        for column in ("type", "brand", "image", "memory"):
+            value = getattr(self, column)
+            if value is not None:
+                clauses.append(f"{column} = ?")
+                values.append(value)
+        if self.name_prefix is not None:
+            clauses.append("substr(name, 1, ?) = ?")
+            values += [len(self.name_prefix), self.name_prefix]
+        for tag, value in self.tags:
+            clauses.append(_TAG)
+            values += [tag, value]
+        if self.any_tag:
+            clauses.append("tags <> '{}'")
+        return " AND ".join(clauses), values
+
+
+# A tag's value is compared as text, since that is how a query string has it.
+_TAG = (
+    "EXISTS (SELECT 1 FROM json_each(machines.tags) AS tag WHERE tag.key = ? AND"
+    " CASE tag.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
+    " ELSE CAST(tag.value AS TEXT) END = ?)"
+)
+
+
+class Machines:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def get(self, uuid: str, account: str | None = None) -> Machine | None:
+        row = self._db.execute(
+            "SELECT record, account FROM machines WHERE uuid = ?", (uuid,)
+        ).fetchone()
+        if row is None or (account is not None and row[1] != account):
+            return None
+        return Machine.from_record(row[0])
+
+    def add(self, machine: Machine) -> None:
+        """Raises NameTaken."""
+        try:
+            self._db.execute(
+                "INSERT INTO machines (name, state, type, brand, image, memory, tags, record,"
+                " doc, uuid, account) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*_columns(machine), machine.uuid, machine.account),
+            )
+        except sqlite3.IntegrityError as error:
+            raise NameTaken(machine.name) from error
+
+    def save(self, machine: Machine) -> None:
+        """Raises NameTaken."""
+        try:
+            self._db.execute(
+                "UPDATE machines SET name = ?, state = ?, type = ?, brand = ?, image = ?,"
+                " memory = ?, tags = ?, record = ?, doc = ? WHERE uuid = ?",
+                (*_columns(machine), machine.uuid),
+            )
+        except sqlite3.IntegrityError as error:
+            raise NameTaken(machine.name) from error
+
+    def forget(self, uuid: str) -> None:
+        """Remove every trace of a machine, its jobs and addresses included."""
+        for table in ("jobs", "addresses", "macs"):
+            self._db.execute(f"DELETE FROM {table} WHERE machine = ?", (uuid,))
+        self._db.execute("DELETE FROM machines WHERE uuid = ?", (uuid,))
+
+    def docs(self, query: Query) -> list[str]:
+        """The machines as clients see them: JSON texts, oldest first."""
+        where, values = query.where()
+        rows = self._db.execute(
+            f"SELECT doc FROM machines WHERE {where} ORDER BY seq LIMIT ? OFFSET ?",
+            (*values, query.limit, query.offset),
+        )
+        return [doc for (doc,) in rows]
+
+    def find(self, query: Query) -> list[Machine]:
+        where, values = query.where()
+        rows = self._db.execute(
+            f"SELECT record FROM machines WHERE {where} ORDER BY seq LIMIT ? OFFSET ?",
+            (*values, query.limit, query.offset),
+        )
+        return [Machine.from_record(record) for (record,) in rows]
+
+    def alive(self) -> Iterator[Machine]:
+        """Every machine of every account that is neither deleted nor failed."""
+        rows = self._db.execute(
+            "SELECT record FROM machines WHERE state NOT IN ('deleted', 'failed') ORDER BY seq"
+        ).fetchall()
+        return (Machine.from_record(record) for (record,) in rows)
+
+
+def _columns(machine: Machine) -> tuple[str | int, ...]:
+    return (
+        machine.name,
+        machine.state,
+        machine.type,
+        machine.brand,
+        machine.image,
+        machine.memory,
+        json.dumps(machine.tags, separators=(",", ":")),
+        machine.to_record(),
+        json.dumps(machine.view(), separators=(",", ":")),
+    )
