@@ -1,0 +1,144 @@
+#!/bin/sh
+#
+# Method of svc:/pkgsrc/ipyparallel: ipyparallel controller|engine|stop
+#
+# Everything it needs is in the property group config of its instance. The key of the
+# cluster goes into files that only this user can read: an argument shows in ps, and the
+# environment is inherited by every program that a computation starts.
+
+SMF_EXIT_ERR_FATAL=95
+SMF_EXIT_ERR_CONFIG=96
+
+PYTHON=${IPYPARALLEL_PYTHON:-/opt/local/libexec/ipyparallel/python3}
+
+die() {
+    status=$1; shift
+    echo "ipyparallel: $*" >&2
+    exit "$status"
+}
+
+# svcprop escapes with backslashes just as read without -r undoes them.
+read_config() {
+    config=$(svcprop -p config "$SMF_FMRI") ||
+        die $SMF_EXIT_ERR_CONFIG "cannot read the properties config/* of $SMF_FMRI as user $(id -un);" \
+            "is solaris.smf.read.ipyparallel granted to it in /etc/user_attr?"
+    args='' exec_key='' ip='' port='' profile='' timeout='' url=''
+    # shellcheck disable=SC2162
+    while read name _ value; do
+        [ "$value" = '""' ] && value=''
+        case $name in
+        config/args)     args=$value ;;
+        config/exec_key) exec_key=$value ;;
+        config/ip)       ip=$value ;;
+        config/port)     port=$value ;;
+        config/profile)  profile=$value ;;
+        config/timeout)  timeout=$value ;;
+        config/url)      url=$value ;;
+        esac
+    done <<END
+$config
+END
+    [ -x "$PYTHON" ] || die $SMF_EXIT_ERR_CONFIG "no Python at $PYTHON: are the packages installed?"
+    : "${profile:=default}" "${timeout:=60}"
+    profile_dir=$IPYTHONDIR/profile_$profile
+    security_dir=$profile_dir/security
+}
+
+# The internal network's address where the machine has one (net1), else its only one.
+own_address() {
+    for nic in net1 net0; do
+        address=$(ifconfig "$nic" 2>/dev/null | awk '$1 == "inet" { print $2; exit }')
+        [ -n "$address" ] && [ "$address" != 0.0.0.0 ] && echo "${address%/*}" && return
+    done
+    return 1
+}
+
+# Waits for the socket that the controller opens last, the heartbeat's.
+wait_until_listening() {
+    "$PYTHON" -I -S -c '
+import os, socket, sys, time
+address, pid = (sys.argv[1], int(sys.argv[2])), int(sys.argv[3])
+deadline = time.time() + float(sys.argv[4])
+while time.time() < deadline:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        sys.exit(2)
+    try:
+        socket.create_connection(address, 1).close()
+        sys.exit(0)
+    except OSError:
+        time.sleep(0.05)
+sys.exit(1)' "$@"
+}
+
+start_controller() {
+    : "${port:=20000}"
+    [ -n "$ip" ] || ip=$(own_address) ||
+        die $SMF_EXIT_ERR_CONFIG "this machine has no address on net0 or net1; set config/ip"
+    file=$security_dir/ipcontroller-engine.json
+    ports=$port-$((port + 17))
+    if [ ! -e "$file" ]; then
+        :
+    elif grep -q "\"interface\": \"tcp://$ip\"" "$file" && grep -q "\"registration\": $port," "$file"
+    then
+        # Addresses, ports and key come from the files of the last run, all but the three
+        # ports that only the controller itself uses.
+        ports=$((port + 15))-$((port + 17))
+    else
+        echo "ipyparallel: the address is $ip:$port now: new connection files and key"
+        rm -f "$security_dir"/ipcontroller-*.json "$profile_dir"/log/engines*.json
+    fi
+    set -f
+    # shellcheck disable=SC2086
+    "$PYTHON" -m ipyparallel.controller --profile="$profile" \
+        --IPController.engine_ip="$ip" --IPController.client_ip=127.0.0.1 \
+        --IPController.location="$ip" --ports="$ports" --restore $args &
+    wait_until_listening "$ip" $((port + 5)) $! "$timeout"
+    case $? in
+    0) exit 0 ;;
+    2) die 1 "the controller ended before it was listening on $ip:$port" ;;
+    *) kill $!; die 1 "the controller was not listening on $ip:$port within $timeout s" ;;
+    esac
+}
+
+start_engine() {
+    host=${url#tcp://}
+    base=${host##*:}
+    host=${host%:*}
+    case $url in
+    tcp://?*:[0-9]*) ;;
+    *) die $SMF_EXIT_ERR_CONFIG "config/url is '$url'; set it to tcp://HOST:PORT of the controller" ;;
+    esac
+    [ -n "$exec_key" ] ||
+        die $SMF_EXIT_ERR_CONFIG "config/exec_key is empty; set it to the key of the controller"
+    file=$security_dir/$instance.json
+    umask 077
+    mkdir -p "$security_dir" || die $SMF_EXIT_ERR_FATAL "cannot write to $IPYTHONDIR"
+    # The controller's ports follow its registration port in this order (--ports).
+    printf '{"interface":"tcp://%s","location":"%s","registration":%d,"control":%d,"mux":%d,"task":%d,"iopub":%d,"hb_ping":%d,"hb_pong":%d,"broadcast":[%d,%d],"key":"%s","pack":"json","unpack":"json","signature_scheme":"hmac-sha256"}\n' \
+        "$host" "$host" "$base" $((base + 1)) $((base + 2)) $((base + 3)) $((base + 4)) \
+        $((base + 5)) $((base + 6)) $((base + 7)) $((base + 8)) "$exec_key" >"$file.$$" &&
+        mv "$file.$$" "$file" || die $SMF_EXIT_ERR_FATAL "cannot write $file"
+    umask 022
+    set -f
+    # shellcheck disable=SC2086
+    exec "$PYTHON" -m ipyparallel.engine --profile="$profile" \
+        --IPEngine.url_file="$file" --timeout="$timeout" $args
+}
+
+# The engine alone is signalled: its nanny then tells the controller that it is gone and
+# ends by itself. Signalling both would leave a dead id until the heartbeat gives up.
+stop_engine() {
+    pid=$(svcprop -p restarter/start_pid "$SMF_FMRI") && kill "$pid"
+    exit 0
+}
+
+[ -n "$SMF_FMRI" ] || die 99 "to be run by SMF: svcadm enable ipyparallel:engine"
+instance=${SMF_FMRI##*:}
+case $1 in
+controller) read_config; start_controller ;;
+engine)     read_config; start_engine ;;
+stop)       stop_engine ;;
+*)          die $SMF_EXIT_ERR_FATAL "usage: ipyparallel controller|engine|stop" ;;
+esac
