@@ -1,0 +1,136 @@
+"""Where an embedded data center keeps its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localdc.errors import LocalDCError
+
+SOCKET_PATH_LIMIT = 107
+"""Bytes in sockaddr_un.sun_path without the final NUL, unix(7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateDir:
+    """The state directory (`root`, absolute) and the names in it.
+
+    `packages` is the package store, which several data centers may share.
+    """
+
+    root: Path
+    packages: Path
+
+    @property
+    def datacenter(self) -> Path:
+        return self.root / "datacenter.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def port(self) -> Path:
+        return self.root / "port"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def control(self) -> Path:
+        return self.run / "control.sock"
+
+    @property
+    def process(self) -> Path:
+        return self.run / "daemon.json"
+
+    @property
+    def usr(self) -> Path:
+        return self.run / "usr"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log" / "localdc.log"
+
+    @property
+    def zones(self) -> Path:
+        return self.root / "zones"
+
+    @property
+    def key(self) -> Path:
+        return self.root / "keys" / "id_rsa"
+
+    @property
+    def ssh_config(self) -> Path:
+        return self.root / "ssh_config"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.root / "known_hosts"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "cloudapi.db"
+
+    @property
+    def agent_socket(self) -> Path:
+        """The ssh-agent's socket; clients cannot connect to a longer path."""
+        path = self.run / "agent.sock"
+        if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
+            return path
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"localdc-{digest}" / "agent.sock"
+
+    def prepare(self) -> None:
+        """Create the directories.
+
+        Raises LocalDCError when the place cannot hold a data center.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+            for directory in (self.run, self.log.parent, self.zones, self.key.parent):
+                directory.mkdir(exist_ok=True)
+        except OSError as error:
+            raise LocalDCError(
+                f"Cannot use {self.root} as state directory: {error.strerror} "
+                f"({error.filename}). Set LOCALDC_DIR to a directory you may write."
+            ) from error
+
+
+def resolve(env: Mapping[str, str] | None = None, cwd: Path | None = None) -> StateDir:
+    """The state directory by LOCALDC_DIR and LOCALDC_PKGSRC, else below `cwd`."""
+    env = os.environ if env is None else env
+    cwd = Path.cwd() if cwd is None else cwd
+    root = cwd / (env.get("LOCALDC_DIR") or ".localdc")
+    root = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow symlinks
+    packages = env.get("LOCALDC_PKGSRC")
+    store = Path(os.path.abspath(cwd / packages)) if packages else root / "pkgsrc"  # noqa: PTH100
+    return StateDir(root, store)
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace the content of `path`; a reader sees the old or the new text, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in `path`; None when there is no such file or no such object."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,287 @@
+"""The compute node of the embedded data center: zones from provision to destroy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from localdc.api.compute import ComputeError, ComputeEvents, ZoneSpec
+from localdc.image import ImageError, Layer, configure_root, create_root
+from localdc.image.root import zone_hostname
+from localdc.paths import write_atomically
+from localdc.zones.agent import MetadataAgent
+from localdc.zones.container import Launch
+from localdc.zones.launchclient import LaunchClient, LaunchError
+from localdc.zones.network import Network, NetworkError, Wire
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+HALT_SECONDS = 65.0
+"""svc.startd gives the services 60 s; see smf_restarter(7)."""
+PROVISION_SECONDS = 300.0
+"""How long vmadm(8) waits for a new zone to report that it is provisioned."""
+POLL_SECONDS = 0.03
+REBOOT_STATUS = 6
+PROVISIONING = "var/svc/provisioning"
+ENVIRONMENT = (("PATH", "/usr/sbin:/usr/bin"), ("LANG", "C"), ("TZ", "UTC"))
+
+
+@dataclass(slots=True)
+class Zone:
+    """A zone that runs or is about to.
+
+    `wanted_end` is set once somebody here asked for its end; `status` is the
+    wait status of pid 1 once `ended` is set.
+    """
+
+    spec: ZoneSpec
+    agent: MetadataAgent
+    pid: int | None = None
+    started: float = 0.0
+    wanted_end: bool = False
+    status: int | None = None
+    launched: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ZoneCompute:
+    """`localdc.api.compute.Compute` with real zones below `directory`.
+
+    `usr` is where the data center mounted the zones' /usr.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        layer: Layer,
+        usr: Path,
+        wires: Sequence[Wire],
+        channel: socket.socket,
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.directory = directory
+        self.zones: dict[str, Zone] = {}
+        self._layer = layer
+        self._usr = usr
+        self._wires = wires
+        self._network = Network()
+        self._launcher = LaunchClient(channel, self._zone_ended, on_lost)
+        self._events: ComputeEvents | None = None
+        self._closing = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._slots = asyncio.Semaphore(max(4, 2 * (os.cpu_count() or 1)))
+
+    async def start(self, events: ComputeEvents) -> None:
+        """See Compute."""
+        self._events = events
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._launcher.open()
+        await self._network.open(self._wires)
+        for leftover in self.directory.glob(".destroyed-*"):
+            await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
+
+    async def close(self) -> None:
+        """See Compute."""
+        self._closing = True
+        for zone in self.zones.values():
+            zone.wanted_end = True
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await asyncio.gather(*(self.halt(uuid) for uuid in list(self.zones)))
+        self._launcher.close()
+        self._network.close()
+
+    async def provision(self, spec: ZoneSpec) -> None:
+        """See Compute."""
+        await self._protected(self._provision(spec))
+
+    async def boot(self, spec: ZoneSpec) -> None:
+        """See Compute."""
+        if not self.root(spec.uuid).is_dir():
+            raise ComputeError(f"the root of zone {spec.uuid} is gone; delete the machine")
+        await self._protected(self._boot(spec))
+
+    async def halt(self, uuid: str) -> None:
+        """See Compute."""
+        await self._end(uuid, signal.SIGTERM)
+
+    async def destroy(self, uuid: str) -> None:
+        """See Compute."""
+        await self._end(uuid, signal.SIGKILL)
+        place = self.directory / uuid
+        trash = self.directory / f".destroyed-{uuid}-{time.time_ns()}"
+        with contextlib.suppress(FileNotFoundError):
+            place.rename(trash)
+            await asyncio.to_thread(shutil.rmtree, trash)
+
+    async def reconfigure(self, spec: ZoneSpec) -> None:
+        """See Compute."""
+        await self._describe(spec)
+        zone = self.zones.get(spec.uuid)
+        if zone is None:
+            return
+        before = zone.spec
+        zone.spec = zone.agent.spec = spec
+        if (before.alias, before.authorized_keys) != (spec.alias, spec.authorized_keys):
+            await self._image(configure_root, self._layer, spec, self.root(spec.uuid))
+
+    def root(self, uuid: str) -> Path:
+        """Where the zone's root file system is."""
+        return self.directory / uuid / "root"
+
+    def console(self, uuid: str) -> Path:
+        """Where the output of the zone's pid 1 goes."""
+        return self.directory / uuid / "console.log"
+
+    async def _protected(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run to the end even if the caller is cancelled: a launch cannot be half done."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+
+    async def _provision(self, spec: ZoneSpec) -> None:
+        async with self._slots:
+            root = self.root(spec.uuid)
+            if not root.is_dir():
+                root.parent.mkdir(parents=True, exist_ok=True)
+                await self._image(create_root, self._layer, spec, root)
+            zone = await self._boot(spec)
+            await self._provisioned(zone)
+
+    async def _boot(self, spec: ZoneSpec) -> Zone:
+        zone = self.zones.get(spec.uuid)
+        if zone is not None and not zone.ended.is_set():
+            zone.spec = zone.agent.spec = spec
+            return zone
+        if self._closing:
+            raise ComputeError("the data center is stopping")
+        assert self._events is not None
+        zone = Zone(spec, MetadataAgent(spec, self._events))
+        self.zones[spec.uuid] = zone
+        try:
+            await self._describe(spec)
+            await self._image(configure_root, self._layer, spec, self.root(spec.uuid))
+            await zone.agent.listen(self.root(spec.uuid))
+            await self._launch(zone)
+        except BaseException as error:
+            await zone.agent.close()
+            del self.zones[spec.uuid]
+            zone.ended.set()
+            if isinstance(error, LaunchError | NetworkError | OSError):
+                raise ComputeError(f"cannot boot zone {spec.uuid}: {error}") from error
+            raise
+        finally:
+            zone.launched.set()
+        return zone
+
+    async def _launch(self, zone: Zone) -> None:
+        spec = zone.spec
+        launch = Launch(
+            zone=spec.uuid,
+            root=str(self.root(spec.uuid)),
+            hostname=zone_hostname(spec),
+            init=(self._layer.python, "-I", "-S", self._layer.startd),
+            environment=ENVIRONMENT,
+            binds=(
+                (str(self._usr), "/usr", True),
+                (str(self._layer.store), "/opt/.pkgsrc", True),
+            ),
+            console=str(self.console(spec.uuid)),
+        )
+        network = await self._network.attach(spec.nics)
+        try:
+            zone.pid = await self._launcher.launch(launch, network)
+        finally:
+            os.close(network)
+        zone.started = time.time()
+        log.info("zone %s (%s) booted, pid %d", spec.uuid, spec.alias, zone.pid)
+
+    async def _provisioned(self, zone: Zone) -> None:
+        """Wait until mdata:execute has moved /var/svc/provisioning away."""
+        marker = self.root(zone.spec.uuid) / PROVISIONING
+        deadline = time.monotonic() + PROVISION_SECONDS
+        while os.path.lexists(marker):
+            if zone.ended.is_set():
+                raise ComputeError(f"the zone ended while it was provisioned: {self._why(zone)}")
+            if zone.wanted_end:
+                raise ComputeError("the zone was told to stop while it was provisioned")
+            if time.monotonic() > deadline:
+                zone.wanted_end = True
+                await self.halt(zone.spec.uuid)
+                raise ComputeError(
+                    f"the zone did not finish provisioning in {PROVISION_SECONDS:.0f} s; see "
+                    "/var/svc/log/smartdc-mdata:execute.log in its root"
+                )
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _end(self, uuid: str, number: signal.Signals) -> None:
+        zone = self.zones.get(uuid)
+        if zone is None:
+            return
+        zone.wanted_end = True
+        await zone.launched.wait()
+        if zone.ended.is_set():
+            return
+        self._launcher.signal(uuid, number)
+        try:
+            await asyncio.wait_for(zone.ended.wait(), HALT_SECONDS)
+        except TimeoutError:
+            log.warning("zone %s did not halt in %.0f s; killed", uuid, HALT_SECONDS)
+            self._launcher.signal(uuid, signal.SIGKILL)
+            await zone.ended.wait()
+
+    def _zone_ended(self, uuid: str, pid: int, status: int) -> None:
+        zone = self.zones.pop(uuid, None)
+        if zone is None:
+            return
+        zone.status = status
+        zone.ended.set()
+        self._background(zone.agent.close())
+        log.info("zone %s ended: %s", uuid, self._why(zone))
+        in_provision = (self.root(uuid) / PROVISIONING).exists()
+        if not zone.wanted_end and not in_provision and self._events is not None:
+            reboot = os.WIFEXITED(status) and os.WEXITSTATUS(status) == REBOOT_STATUS
+            self._background(self._events.zone_exited(uuid, reboot))
+
+    def _why(self, zone: Zone) -> str:
+        status = zone.status or 0
+        if os.WIFSIGNALED(status):
+            text = f"pid 1 was killed by signal {os.WTERMSIG(status)}"
+        else:
+            text = f"pid 1 exited with status {os.WEXITSTATUS(status)}"
+        try:
+            lines = self.console(zone.spec.uuid).read_text(errors="replace").splitlines()
+        except OSError:
+            lines = []
+        return f"{text}; last output: {lines[-1]}" if lines and status else text
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _describe(self, spec: ZoneSpec) -> None:
+        """Leave a note for `localdc logs`, which also works while nothing runs."""
+        place = self.directory / spec.uuid
+        if place.is_dir():
+            text = json.dumps({"uuid": spec.uuid, "alias": spec.alias})
+            await asyncio.to_thread(write_atomically, place / "zone.json", text)
+
+    async def _image(self, function: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return await asyncio.to_thread(function, *arguments)
+        except (ImageError, OSError) as error:
+            raise ComputeError(f"cannot make the zone's root: {error}") from error
