@@ -1,0 +1,65 @@
+"""Client of CloudAPI, the interface of SmartDataCenter (Triton).
+
+    from smartdc import DataCenter
+    sdc = DataCenter('eu-ams-1', key_id='/acme/keys/laptop')
+
+or, with the settings of the environment, a profile, or the embedded data center:
+
+    import smartdc
+    sdc = smartdc.connect()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .config import Settings, resolve
+from .datacenter import DEFAULT_LOCATION, KNOWN_LOCATIONS, TELEFONICA_LOCATIONS, DataCenter
+from .errors import (
+    APIError,
+    ConfigError,
+    Gone,
+    MachineFailed,
+    NoDataCenter,
+    NotFound,
+    SmartDCError,
+    WaitTimeout,
+)
+from .legacy import LegacyDataCenter
+from .machine import Machine, Snapshot
+from .throttle import TokenBucket
+from .waiting import wait_many
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "DEFAULT_LOCATION",
+    "KNOWN_LOCATIONS",
+    "TELEFONICA_LOCATIONS",
+    "APIError",
+    "ConfigError",
+    "DataCenter",
+    "Gone",
+    "LegacyDataCenter",
+    "Machine",
+    "MachineFailed",
+    "NoDataCenter",
+    "NotFound",
+    "Settings",
+    "SmartDCError",
+    "Snapshot",
+    "TokenBucket",
+    "WaitTimeout",
+    "__version__",
+    "connect",
+    "resolve",
+    "wait_many",
+]
+
+
+def connect(profile: str | None = None, **options: Any) -> DataCenter:
+    """The data center that is configured here (see :func:`smartdc.config.resolve`).
+
+    :param options: for the constructor of :class:`DataCenter`
+    """
+    return resolve(profile).connect(**options)

@@ -1,0 +1,367 @@
+"""Requests to one CloudAPI: one pool of connections, retries, time-outs, limits.
+
+Nothing else in the package speaks HTTP.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import io
+import json as jsonlib
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from . import errors
+from .auth import HttpSignature
+from .errors import APIError, ProtocolError, RequestError, Unreachable, one_line
+from .throttle import TokenBucket
+
+JSON = Any
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_RETRY_STATUS = frozenset({502, 503, 504})
+_LOOPBACK = ("127.", "localhost", "[::1]", "::1")
+_CHUNK = 65536
+
+
+class Transport:
+    """Thread safe.
+
+    :param base_url: ``http://HOST[:PORT]`` or https, no trailing slash
+    :param auth: signs the requests; None sends them unsigned
+    :param verify: check TLS certificates; or the path of a CA bundle
+    :param timeout: seconds for (connecting, waiting for data, a whole answer)
+    :param retries: repetitions after a lost connection or 502/503/504, of requests that may
+        be repeated
+    :param patience: seconds within which repetitions (and throttling) must succeed
+    :param max_body: bytes of an answer
+    :param verbose: print each request on stderr, or on the given stream
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: HttpSignature | None = None,
+        verify: bool | str = True,
+        headers: Mapping[str, str] | None = None,
+        timeout: tuple[float, float, float] = (10.0, 60.0, 300.0),
+        retries: int = 5,
+        patience: float = 120.0,
+        bucket: TokenBucket | None = None,
+        pool_size: int = 10,
+        max_body: int = 64 * 1024 * 1024,
+        verbose: bool | IO[str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.base_url = base_url
+        self.auth = auth
+        self.timeout, self.retries, self.patience = timeout, retries, patience
+        self.bucket = bucket or TokenBucket()
+        self.max_body = max_body
+        self.verbose = verbose
+        self._sleep = sleep
+        self._reached = False
+        self.session = self._session(verify, headers or {}, pool_size)
+
+    def _session(
+        self, verify: bool | str, headers: Mapping[str, str], pool_size: int
+    ) -> requests.Session:
+        session = requests.Session()
+        # read once here: requests would look at the environment at every request
+        host = urlsplit(self.base_url).hostname or ""
+        if not host.startswith(_LOOPBACK):
+            session.proxies = dict(requests.utils.get_environ_proxies(self.base_url))
+        merged = session.merge_environment_settings(self.base_url, {}, None, verify, None)
+        session.verify = merged["verify"] if verify is True else verify
+        session.trust_env = False
+        session.headers.update(headers)
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=pool_size, pool_block=True)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        if session.verify is False:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        return session
+
+    def close(self) -> None:
+        self.session.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Any = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool | None = None,
+        **options: Any,
+    ) -> requests.Response:
+        """One request with its repetitions; the answer's body is read.
+
+        :param path: from the root, e.g. ``/my/machines``
+        :param repeatable: may be sent twice; default by verb.  A POST is repeated only when
+            nothing was done: throttled, or never connected
+        :raises APIError: the server answered with an error
+        :raises Unreachable: no answer
+        :raises ProtocolError: the answer is not one of a CloudAPI
+        """
+        may_repeat = method in _IDEMPOTENT if repeatable is None else repeatable
+        give_up = time.monotonic() + self.patience
+        lost = False
+        attempt = 0
+        while True:
+            attempt += 1
+            self.bucket.take()
+            try:
+                response = self._once(method, path, params, json, headers, options)
+            except Unreachable as error:
+                if not self._again(error, attempt, may_repeat):
+                    raise
+                lost = lost or error.ambiguous
+                self._pause(error, attempt, give_up)
+                continue
+            if response.status_code < 400:
+                return response
+            if method == "DELETE" and lost and response.status_code in (404, 410):
+                # the lost answer was to a DELETE that did its work
+                return response
+            failure = errors.from_response(
+                response, _error_body(response), method=method, path=path
+            )
+            failure.retry_after = _retry_after(response)
+            if self._next_key(failure, response):
+                continue
+            if not self._again(failure, attempt, may_repeat):
+                raise failure
+            self._pause(failure, attempt, give_up)
+
+    def _next_key(self, failure: APIError, response: requests.Response) -> bool:
+        if failure.status != 401 or self.auth is None:
+            return False
+        return self.auth.refused(response.request.headers.get("Authorization"))
+
+    def _again(self, error: RequestError, attempt: int, may_repeat: bool) -> bool:
+        if isinstance(error, errors.Throttled):
+            self.bucket.drain()
+            return True
+        if isinstance(error, errors.TLSError):
+            return False
+        if isinstance(error, Unreachable):
+            limit = self.retries
+            if isinstance(error, errors.TimedOut) or (not error.ambiguous and not self._reached):
+                limit = min(limit, 2)
+            return attempt <= limit and (may_repeat or not error.ambiguous)
+        status = error.status if isinstance(error, APIError) else 0
+        return may_repeat and status in _RETRY_STATUS and attempt <= self.retries
+
+    def _pause(self, error: RequestError, attempt: int, give_up: float) -> None:
+        """Wait before the next attempt; raise ``error`` when that would be too late."""
+        asked = error.retry_after if isinstance(error, APIError) else None
+        if asked is not None:
+            # a little later than asked, so that many clients do not come back in step
+            delay = asked * random.uniform(1.0, 1.1) + random.uniform(0.0, 0.1)
+        else:
+            delay = random.uniform(0.5, 1.0) * min(8.0, 0.25 * 2.0 ** min(attempt, 10))
+        if time.monotonic() + delay > give_up:
+            raise error
+        self._log(f"  again in {delay:.1f} s: {error.message}")
+        self._sleep(delay)
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        params: Any,
+        json: object,
+        headers: Mapping[str, str] | None,
+        options: Mapping[str, Any],
+    ) -> requests.Response:
+        began = time.monotonic()
+        body = jsonlib.dumps(json).encode() if json is not None else None
+        extra = dict(headers or {})
+        if body is not None:
+            extra.setdefault("Content-Type", "application/json")
+        elif method == "POST":
+            extra.setdefault("Content-Length", "0")
+        try:
+            response = self.session.request(
+                method,
+                self.base_url + path,
+                params=params,
+                data=body,
+                headers=extra,
+                auth=self.auth,
+                timeout=self.timeout[:2],
+                allow_redirects=False,
+                stream=True,
+                **options,
+            )
+            self._read(response, method, path, began + self.timeout[2])
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._broken(error, method, path) from None
+        self._reached = True
+        took = (time.monotonic() - began) * 1000
+        self._log(
+            f"{method} {one_line(response.request.path_url, 300)} -> {response.status_code} "
+            f"{len(response.content)} B {took:.0f} ms"
+        )
+        return response
+
+    def _read(self, response: requests.Response, method: str, path: str, deadline: float) -> None:
+        """Read the body within the limits of size and time, and give the connection back."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                chunk = response.raw.read1(_CHUNK, decode_content=True)
+                if not chunk:
+                    break
+                parts.append(chunk)
+                size += len(chunk)
+                if size > self.max_body:
+                    raise ProtocolError(
+                        f"the answer is larger than {self.max_body} bytes", method=method, path=path
+                    )
+                if time.monotonic() > deadline:
+                    raise errors.TimedOut(
+                        f"the answer did not end within {self.timeout[2]:g} s",
+                        method=method,
+                        path=path,
+                        ambiguous=method == "POST",
+                    )
+        except BaseException:
+            response.raw.close()
+            raise
+        finally:
+            response.raw.release_conn()
+        # requests reads ``content`` from here: the connection is already somebody else's
+        response.raw = io.BytesIO(b"".join(parts))
+
+    def _broken(self, error: Exception, method: str, path: str) -> RequestError:
+        if isinstance(error, RequestError):
+            return error
+        where = urlsplit(self.base_url).netloc
+        kw: dict[str, Any] = {"method": method, "path": path}
+        if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+            return errors.TLSError(f"{where}: {_reason(error)}", **kw)
+        if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+            return ProtocolError(f"{self.base_url}: {error}", **kw)
+        if isinstance(
+            error,
+            requests.exceptions.ContentDecodingError
+            | requests.exceptions.InvalidHeader
+            | urllib3.exceptions.DecodeError,
+        ):
+            return ProtocolError(f"{where} sent an answer that cannot be decoded", **kw)
+        if _never_connected(error):
+            return Unreachable(f"cannot connect to {where}: {_reason(error)}", **kw)
+        lost = method != "GET"
+        if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+            return errors.TimedOut(
+                f"{where} did not answer within {self.timeout[1]:g} s", ambiguous=lost, **kw
+            )
+        return errors.AnswerLost(
+            f"{where} closed the connection: {_reason(error)}", ambiguous=lost, **kw
+        )
+
+    def _log(self, text: str) -> None:
+        if self.verbose:
+            stream = sys.stderr if self.verbose is True else self.verbose
+            print(text, file=stream, flush=True)
+
+
+def decode(response: requests.Response, expect: type | None = None) -> JSON:
+    """The JSON of an answer, None for an empty one.
+
+    :param expect: ``dict`` or ``list``; a list must hold objects
+    :raises ProtocolError: not JSON, or another type
+    """
+    request = response.request
+    kw: dict[str, Any] = {"method": request.method or "", "path": request.path_url}
+    body = response.content
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if 300 <= response.status_code < 400 and expect is not None:
+        target = one_line(response.headers.get("Location", ""), 120)
+        raise ProtocolError(f"redirected to {target!r}", **kw)
+    if not body and expect is None:
+        return None
+    if kind != "application/json":
+        raise ProtocolError(f"answered {one_line(kind, 60) or 'no content'} instead of JSON", **kw)
+    try:
+        data = jsonlib.loads(body)
+    except (ValueError, RecursionError):
+        raise ProtocolError("answered something that is not JSON", **kw) from None
+    if expect is not None and not isinstance(data, expect):
+        raise ProtocolError(f"answered {_kind(data)} instead of {_kind(expect())}", **kw)
+    if expect is list and not all(isinstance(item, dict) for item in data):
+        raise ProtocolError("answered a list of something else than objects", **kw)
+    return data
+
+
+def _kind(value: object) -> str:
+    names: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
+    return names.get(type(value), "a number or null")
+
+
+def _error_body(response: requests.Response) -> object:
+    try:
+        return decode(response)
+    except ProtocolError:
+        return None
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds to wait, from Retry-After as a number or an HTTP date (RFC 9110, 10.2.3)."""
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+        return seconds if 0 <= seconds < 1e9 else None
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception and what it wraps: requests and urllib3 nest several of them."""
+    found: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo and len(found) < 20:
+        item = todo.pop()
+        if isinstance(item, BaseException) and item not in found:
+            found.append(item)
+            todo += [getattr(item, "reason", None), item.__cause__, *item.args]
+    return found
+
+
+def _never_connected(error: BaseException) -> bool:
+    kinds = (
+        requests.ConnectTimeout,
+        urllib3.exceptions.NewConnectionError,
+        urllib3.exceptions.ConnectTimeoutError,
+    )
+    return any(isinstance(item, kinds) for item in _chain(error))
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost message: ``Connection refused`` instead of a page of object names."""
+    chain = _chain(error)
+    for item in chain:
+        if isinstance(item, OSError) and item.strerror:
+            return one_line(item.strerror, 160)
+    deepest = [item for item in chain if item.args and isinstance(item.args[-1], str)]
+    return one_line(deepest[-1].args[-1] if deepest else error, 160)
