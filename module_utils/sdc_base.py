@@ -1,0 +1,141 @@
+"""What every CloudAPI module has in common: access, check mode, diff, and how it fails."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.difference import Differences
+
+try:
+    from smartdc import config, errors, lookup
+    from smartdc.datacenter import DataCenter
+
+    SMARTDC_MISSING = None
+except ImportError:
+    SMARTDC_MISSING = traceback.format_exc()
+    config = errors = lookup = DataCenter = None
+
+ACCESS: dict[str, Any] = {
+    "profile": {"type": "str"},
+    "url": {"type": "str"},
+    "account": {"type": "str"},
+    "user": {"type": "str"},
+    "key_id": {"type": "str", "no_log": False},
+    "key_file": {"type": "path", "no_log": False},
+    "insecure": {"type": "bool"},
+}
+
+SHOWN = frozenset(
+    ["id", "name", "state", "type", "brand", "package", "image", "memory", "disk", "ips", "tags"]
+) | {"networks", "firewall_enabled", "deletion_protection", "compute_node", "created", "updated"}
+
+
+class Refused(Exception):
+    """The task's wish cannot be carried out; the message says what to do."""
+
+
+def working_directory() -> Path:
+    """The directory whose `.localdc` holds the embedded data center, if there is one.
+
+    Ansible runs modules in the directory of the play that is running, which for an imported
+    playbook is not where the user is.
+    """
+    here = Path.cwd()
+    return next((path for path in (here, *here.parents) if (path / ".localdc").is_dir()), here)
+
+
+def shown(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """A machine as results show it: no metadata, which may hold secrets."""
+    view = {key: value for key, value in machine.items() if key in SHOWN}
+    view["primary_ip"] = machine.get("primaryIp")
+    return view
+
+
+def details(exc: Exception) -> dict[str, Any]:
+    """The parts of a client error that a play may want to test."""
+    names = ("code", "status", "request_id", "method", "path")
+    found = {name: getattr(exc, name, None) for name in names}
+    return {name: value for name, value in found.items() if value}
+
+
+class SdcModule:
+    """Base of the modules: subclasses give `options` and `work()`.
+
+    `work()` describes every change in `self.differences`, makes it unless `self.check_mode`,
+    and fills `self.result`. Errors of the client become failures with `code`, `status` and
+    `request_id`; what was done before stays in the result.
+    """
+
+    options: Mapping[str, Any] = {}
+    constraints: Mapping[str, Any] = {}
+
+    def __init__(self) -> None:
+        # the constructor's no_log keeps metadata out of the system log
+        self.module = AnsibleModule(
+            argument_spec={**ACCESS, **self.options},
+            supports_check_mode=True,
+            no_log=True,
+            **self.constraints,
+        )
+        self.params: dict[str, Any] = self.module.params
+        self.check_mode: bool = self.module.check_mode
+        self.differences = Differences()
+        self.result: dict[str, Any] = {}
+
+    def work(self) -> None:
+        """Find out what differs and change it."""
+        raise NotImplementedError
+
+    def run(self) -> NoReturn:
+        """Work, and leave the module with the result."""
+        if SMARTDC_MISSING is not None:
+            self.module.fail_json(
+                msg="the Python package smartdc of this repository cannot be imported: run the "
+                "task on localhost with ansible_python_interpreter={{ ansible_playbook_python }}",
+                exception=SMARTDC_MISSING,
+            )
+        try:
+            self.work()
+        except Refused as exc:
+            self.fail(str(exc))
+        except errors.SmartDCError as exc:
+            self.fail(str(exc), **details(exc))
+        self.module.exit_json(**self._outcome())
+
+    def fail(self, message: str, **more: Any) -> NoReturn:
+        """Leave the module with an error; what was done so far stays in the result."""
+        self.module.fail_json(msg=message, **{**self._outcome(), **more})
+
+    def hide(self, values: Iterable[Any]) -> None:
+        """Keep these values out of all output."""
+        self.module.no_log_values.update(str(value) for value in values if value)
+
+    @cached_property
+    def settings(self) -> config.Settings:
+        """Which data center, which account, which key."""
+        access = {name: self.params[name] for name in ACCESS}
+        return config.resolve(**access, cwd=working_directory())
+
+    @cached_property
+    def api(self) -> DataCenter:
+        """The client."""
+        settings = self.settings
+        self.result["data_center"] = {
+            "name": settings.name,
+            "url": settings.url,
+            "account": settings.account,
+            "source": settings.source,
+        }
+        return settings.connect()
+
+    def _outcome(self) -> dict[str, Any]:
+        return {
+            "changed": bool(self.differences),
+            "diff": self.differences.as_diff(),
+            **self.result,
+        }

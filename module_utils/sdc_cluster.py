@@ -1,0 +1,413 @@
+"""The module sdc_machine: from the task's wish to machines."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from ansible.module_utils.sdc_base import Refused, SdcModule, details, errors, lookup, shown
+from ansible.module_utils.sdc_fleet import Fleet, Target
+from ansible.module_utils.sdc_offers import Offers
+from ansible.module_utils.sdc_plan import (
+    REQUEST_TAG,
+    Group,
+    GroupPlan,
+    Machine,
+    PlanError,
+    Update,
+    check_disjoint,
+    check_group,
+    has_tags,
+    members,
+    plan_group,
+    plan_update,
+)
+from ansible.module_utils.sdc_report import brief, describe, predicted, summary, updated
+from ansible.module_utils.sdc_ssh import SshProbe
+
+INHERITED = ("package", "image", "networks", "firewall_enabled", "user_script")
+
+Creation = tuple[Group, dict[str, Any]]
+Updates = Sequence[tuple[Group, Update]]
+
+
+class Machines(SdcModule):
+    """One run of sdc_machine."""
+
+    def work(self) -> None:
+        """Find out what differs and change it."""
+        for name in ("created", "deleted", "kept", "started", "updated", "machines", "failures"):
+            self.result[name] = []
+        self._hide_secrets()
+        if self.params["wait"] == "ssh" and not SshProbe.available():
+            raise Refused("wait: ssh needs the ssh command; install openssh-client")
+        try:
+            if self.params["state"] in ("present", "started"):
+                self._ensure()
+            else:
+                self._change_state()
+        except PlanError as exc:
+            raise Refused(str(exc)) from exc
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """Carries out the decisions."""
+        return Fleet(self.api, self.params["parallel"], self.selector)
+
+    @cached_property
+    def selector(self) -> dict[str, Any]:
+        """Tags of all machines of the task."""
+        selector: dict[str, Any] = self.params["selector"] or {}
+        empty = [key for key, value in selector.items() if value in ("", None)]
+        if empty:
+            raise Refused(f"selector tag {empty[0]!r} has no value")
+        return selector
+
+    # --- what the task says ----------------------------------------------------------------
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The machines that the task wants, in groups."""
+        wishes: Sequence[Mapping[str, Any]] = self.params["groups"] or []
+        if not wishes:
+            if not self.params["name"]:
+                raise Refused("say which machines: give name, id, or groups")
+            wishes = [{"name": self.params["name"], "exact_count": self._single_count()}]
+        if self._counting and not self.selector:
+            raise Refused(
+                "counting needs a selector that is not empty, such as {cluster: NAME}; without it "
+                "every machine of the account would count"
+            )
+        groups = [self._group(wish) for wish in wishes]
+        for group in groups:
+            check_group(group)
+        check_disjoint(groups)
+        return groups
+
+    def _single_count(self) -> int:
+        count: int | None = self.params["exact_count"]
+        return 1 if count is None else count
+
+    def _group(self, wish: Mapping[str, Any]) -> Group:
+        def merged(option: str) -> dict[str, Any]:
+            return {**(self.params[option] or {}), **(wish.get(option) or {})}
+
+        taken: dict[str, Any] = {}
+        for option in INHERITED:
+            own = wish.get(option)
+            taken[option] = self.params[option] if own is None else own
+        secret = merged("secret_metadata")
+        metadata = {**merged("metadata"), **secret}
+        if taken["package"] and lookup.is_uuid(taken["package"]):
+            # machines carry the name of their package
+            taken["package"] = self._offers.package(taken["package"])["name"]
+        script = taken.pop("user_script")
+        if script is not None:
+            metadata["user-script"] = script
+        return Group(
+            name=wish["name"],
+            count=wish["exact_count"],
+            selector={**self.selector, **(wish.get("selector") or {})},
+            own=wish.get("selector") or {},
+            tags=merged("tags"),
+            metadata={key: _metadatum(value) for key, value in metadata.items()},
+            secret_keys=frozenset(secret),
+            **taken,
+        )
+
+    def _hide_secrets(self) -> None:
+        wishes = [self.params, *(self.params["groups"] or [])]
+        for wish in wishes:
+            group = Group("", 0, metadata=wish.get("metadata") or {})
+            self.hide(v for k, v in group.metadata.items() if group.is_secret(k))
+
+    # --- present ---------------------------------------------------------------------------
+
+    def _ensure(self) -> None:
+        plans = self._plans()
+        keep = [(plan.group, machine) for plan in plans for machine in plan.keep]
+        surplus = [machine for plan in plans for machine in plan.remove]
+        self._check_max_delete(surplus)
+        updates = [(group, plan_update(group, machine)) for group, machine in keep]
+        updates = [(group, update) for group, update in updates if update]
+        self._check_packages(updates)
+        creations = self._creations(plans)
+        start = self._counting or self.params["state"] == "started"
+        sleeping = [m for _, m in keep if start and m.get("state") == "stopped"]
+        describe(self.differences, creations, surplus, updates, sleeping)
+        self.result["kept"] = [machine["id"] for _, machine in keep]
+        if self.check_mode:
+            self._predict(keep, creations, surplus, updates, sleeping)
+            return
+        kept = self._update(updates, [machine for _, machine in keep])
+        made = self._create(creations)
+        waiting = start or self.params["wait"] != "false"
+        targets = [Target(machine, "running") for machine in made]
+        targets += [
+            Target(machine, "running")
+            for machine in kept
+            if start or (waiting and machine.get("state") != "stopped")
+        ]
+        targets += [Target(machine, "gone", self.params["stop_first"]) for machine in surplus]
+        self._settle(targets)
+        last = {target.id: target.machine for target in targets}
+        self.result["machines"] = [shown(last.get(m["id"], m)) for m in [*kept, *made]]
+        self._finish(targets)
+
+    def _predict(
+        self,
+        keep: Sequence[tuple[Group, Machine]],
+        creations: Sequence[Creation],
+        surplus: Sequence[Machine],
+        updates: Updates,
+        sleeping: Sequence[Machine],
+    ) -> None:
+        after = {update.machine["id"]: updated(update) for _, update in updates}
+        for machine in sleeping:
+            after[machine["id"]] = {**after.get(machine["id"], machine), "state": "running"}
+        machines = [shown(after.get(machine["id"], machine)) for _, machine in keep]
+        self.result["machines"] = machines + [predicted(*creation) for creation in creations]
+        self.result["created"] = [payload["name"] for _, payload in creations]
+        self.result["deleted"] = [machine["id"] for machine in surplus]
+        self.result["updated"] = [update.machine["id"] for _, update in updates]
+        self.result["started"] = [machine["id"] for machine in sleeping]
+
+    @property
+    def _counting(self) -> bool:
+        """Whether the task is about a number of machines and not about one by name."""
+        return bool(self.params["groups"]) or self.params["exact_count"] is not None
+
+    def _check_packages(self, updates: Updates) -> None:
+        """Let an unknown package fail before anything is changed."""
+        for _, update in updates:
+            if update.package:
+                self._offers.package(update.package)
+
+    def _plans(self) -> list[GroupPlan]:
+        if self.params["id"]:
+            return [self._plan_of_id()]
+        groups = self.groups
+        if self._counting:
+            machines = self.api.list_machines(tags=self.selector)
+            options = self.params["scale_in"], self.params["protect"]
+            return [plan_group(group, members(group, machines), *options) for group in groups]
+        group = groups[0]
+        machines = self.api.list_machines(name=group.name)
+        self._check_single(group, machines)
+        return [plan_group(group, machines)]
+
+    def _check_single(self, group: Group, machines: Sequence[Machine]) -> None:
+        if len(machines) > 1:
+            ids = ", ".join(machine["id"] for machine in machines)
+            raise Refused(f"{len(machines)} machines are called {group.name!r}; give id: {ids}")
+        if machines and not has_tags(machines[0], self.selector):
+            raise Refused(
+                f"there is a machine {group.name!r} without the tags of selector; "
+                "choose another name, or leave selector out and write them as tags"
+            )
+
+    def _plan_of_id(self) -> GroupPlan:
+        machine = self._machine_of_id()
+        if machine is None:
+            raise Refused(
+                f"there is no machine {self.params['id']}; leave id out to create one by name"
+            )
+        group = self._group({"name": machine["name"], "exact_count": 1})
+        return GroupPlan(group, [machine], [], [])
+
+    def _machine_of_id(self) -> Machine | None:
+        try:
+            machine = self.api.get_machine(self.params["id"])
+        except (errors.NotFound, errors.Gone):
+            return None
+        return None if machine.get("state") == "deleted" else machine
+
+    def _check_max_delete(self, machines: Sequence[Machine]) -> None:
+        limit = self.params["max_delete"]
+        if limit is not None and len(machines) > limit:
+            names = ", ".join(sorted(str(machine["name"]) for machine in machines))
+            raise Refused(
+                f"{len(machines)} machines would be deleted, but max_delete is {limit}: {names}"
+            )
+
+    def _creations(self, plans: Iterable[GroupPlan]) -> list[Creation]:
+        """CreateMachine parameters of every machine to be made."""
+        run = uuid.uuid4().hex[:12]
+        creations: list[Creation] = []
+        for plan in plans:
+            for name in plan.create:
+                tags = {**plan.group.all_tags, REQUEST_TAG: f"{run}.{len(creations)}"}
+                creations.append((plan.group, {**self._payload(plan.group, name), "tags": tags}))
+        return creations
+
+    def _payload(self, group: Group, name: str) -> dict[str, Any]:
+        if not group.package or not group.image:
+            raise Refused(f"{name!r} has to be created, which needs package and image")
+        payload: dict[str, Any] = {
+            "name": name,
+            "package": self._offers.package(group.package)["id"],
+            "image": self._offers.image(group.image)["id"],
+            "metadata": dict(group.metadata),
+        }
+        if group.networks is not None:
+            payload["networks"] = [self._offers.network(name)["id"] for name in group.networks]
+        if group.firewall_enabled is not None:
+            payload["firewall_enabled"] = group.firewall_enabled
+        return payload
+
+    @cached_property
+    def _offers(self) -> Offers:
+        return Offers(self.api)
+
+    def _create(self, creations: Sequence[Creation]) -> list[Machine]:
+        made: list[Machine] = []
+        payloads = [payload for _, payload in creations]
+        for payload, machine, exc in self.fleet.each(self.fleet.create, payloads):
+            if exc is None:
+                made.append(machine)
+                self.result["created"].append(machine["id"])
+            else:
+                self._failed({"name": payload["name"], "id": None}, "create", exc)
+        return made
+
+    def _update(self, updates: Updates, machines: Sequence[Machine]) -> list[Machine]:
+        """Change existing machines; return them as they are then."""
+        changed: dict[str, Machine] = {}
+        for (_, update), _, exc in self.fleet.each(self._apply, updates):
+            machine = update.machine
+            if exc is None:
+                changed[machine["id"]] = updated(update)
+                self.result["updated"].append(machine["id"])
+            else:
+                self._failed(machine, "update", exc)
+        return [changed.get(machine["id"], machine) for machine in machines]
+
+    def _apply(self, item: tuple[Group, Update]) -> None:
+        _, update = item
+        ident = update.machine["id"]
+        if update.tags:
+            self.api.set_tags(ident, update.tags)
+        if update.metadata:
+            self.api.set_metadata(ident, update.metadata)
+        if update.package:
+            self.api.act(ident, "resize", package=self._offers.package(update.package)["id"])
+        if update.firewall_enabled is not None:
+            verb = "enable" if update.firewall_enabled else "disable"
+            self.api.act(ident, f"{verb}_firewall")
+
+    # --- stopped, restarted, absent --------------------------------------------------------
+
+    def _change_state(self) -> None:
+        state = self.params["state"]
+        machines = self._existing()
+        goal = {"absent": "gone", "stopped": "stopped", "restarted": "restarted"}[state]
+        if state == "absent":
+            self._check_max_delete(machines)
+        for machine in machines:
+            if goal == "gone":
+                self.differences.add_thing(machine["name"], brief(machine), None)
+            elif goal == "restarted":
+                self.differences.add(machine["name"], "restarted", None, True)
+            else:
+                self.differences.add(machine["name"], "state", machine["state"], "stopped")
+        if goal != "gone":
+            self.result["kept"] = [machine["id"] for machine in machines]
+        if self.check_mode:
+            self.result["deleted"] = [m["id"] for m in machines] if goal == "gone" else []
+            after = {"stopped": "stopped", "restarted": "running"}.get(goal)
+            self.result["machines"] = [shown({**m, "state": after}) for m in machines if after]
+            return
+        targets = [Target(machine, goal, self.params["stop_first"]) for machine in machines]
+        self._settle(targets)
+        self.result["machines"] = [shown(t.machine) for t in targets if t.goal != "gone"]
+        self._finish(targets)
+
+    def _existing(self) -> list[Machine]:
+        """The machines that state stopped, restarted or absent is about."""
+        absent = self.params["state"] == "absent"
+        machines = self._find()
+        if not machines and not absent:
+            raise Refused("no such machine; state present creates it")
+        if absent:
+            protect = set(self.params["protect"])
+            spared = [m for m in machines if protect & {m["id"], m["name"]}]
+            self.result["kept"] = [machine["id"] for machine in spared]
+            return [machine for machine in machines if machine not in spared]
+        return machines
+
+    def _find(self) -> list[Machine]:
+        if self.params["id"]:
+            machine = self._machine_of_id()
+            return [] if machine is None else [machine]
+        if self.params["groups"]:
+            listed = self.api.list_machines(tags=self.selector)
+            return [machine for group in self.groups for machine in members(group, listed)]
+        name = self.params["name"]
+        if name and "{" in name:
+            group = self.groups[0]
+            listed = self.api.list_machines(tags=self.selector or None)
+            return [machine for machine in listed if group.index_of(machine["name"]) is not None]
+        if name:
+            found = self.api.list_machines(name=name, tags=self.selector or None)
+            if len(found) > 1:
+                ids = ", ".join(machine["id"] for machine in found)
+                raise Refused(f"{len(found)} machines are called {name!r}; give id: {ids}")
+            return found
+        if not self.selector:
+            raise Refused("say which machines: give name, id, selector or groups")
+        return list(self.api.list_machines(tags=self.selector))
+
+    # --- waiting and results ---------------------------------------------------------------
+
+    def _settle(self, targets: list[Target]) -> None:
+        wait, timeout = self.params["wait"], self.params["wait_timeout"]
+        if wait == "false":
+            for target in targets:
+                target.stop_first = False
+            self.fleet.act(targets)
+            for target in targets:
+                if target.goal == "gone" and not target.done and "delete" not in target.asked:
+                    target.fail("delete", f"cannot be deleted while {target.state}; wait for it")
+                target.done = True
+            return
+        probe = None
+        if wait == "ssh":
+            config = self.params["ssh_config"] or self.settings.ssh_config
+            deadline = time.monotonic() + timeout
+            probe = SshProbe(config, self.params["ssh_user"], self.params["ssh_args"], deadline)
+        self.fleet.settle(targets, timeout, probe)
+
+    def _finish(self, targets: Sequence[Target]) -> None:
+        """Fill the result, and fail when something went wrong."""
+        for target in targets:
+            if target.goal == "gone" and target.failure is None and target.done:
+                self.result["deleted"].append(target.id)
+            if "start" in target.asked and target.id not in self.result["created"]:
+                self.result["started"].append(target.id)
+            if target.failure:
+                self.result["failures"].append(target.failure)
+        failures = self.result["failures"]
+        if failures:
+            first = {k: v for k, v in failures[0].items() if k in ("code", "status", "request_id")}
+            self.fail(summary(failures), **first, machine_id=failures[0]["id"])
+
+    def _failed(self, machine: Mapping[str, Any], action: str, exc: errors.SmartDCError) -> None:
+        self.result["failures"].append(
+            {
+                "name": machine["name"],
+                "id": machine["id"],
+                "state": machine.get("state"),
+                "action": action,
+                "message": str(exc),
+                **details(exc),
+            }
+        )
+
+
+def _metadatum(value: Any) -> str:
+    """Metadata values are strings; what is not one is written as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)

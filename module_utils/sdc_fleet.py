@@ -1,0 +1,278 @@
+"""Many machines at once: requests in a bounded pool, and one list request per poll for all."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ansible.module_utils.sdc_base import DataCenter, details, errors
+from ansible.module_utils.sdc_plan import REQUEST_TAG, Machine
+from ansible.module_utils.sdc_ssh import SshProbe
+
+T = TypeVar("T")
+
+READABLE_AFTER = 30.0
+"""Seconds for which a new machine may be missing from answers before that counts as lost."""
+
+
+@dataclass
+class Target:
+    """A machine on its way to a goal: `running`, `stopped`, `restarted` or `gone`."""
+
+    machine: Machine
+    goal: str
+    stop_first: bool = True
+    done: bool = False
+    failure: dict[str, Any] | None = None
+    asked: set[str] = field(default_factory=set)
+    ssh: Future[str] | None = None
+
+    @property
+    def id(self) -> str:
+        """The machine's id."""
+        return str(self.machine["id"])
+
+    @property
+    def name(self) -> str:
+        """The machine's name."""
+        return str(self.machine.get("name") or self.id)
+
+    @property
+    def state(self) -> str:
+        """The machine's last known state."""
+        return str(self.machine.get("state") or "unknown")
+
+    def fail(self, action: str, message: str, **more: Any) -> None:
+        """Note why the goal is not reached."""
+        self.failure = {
+            "name": self.name,
+            "id": self.id,
+            "state": self.state,
+            "action": action,
+            "message": message,
+            **more,
+        }
+
+    def step(self) -> str | None:
+        """The action that the present state calls for; settles `done` and `failure`."""
+        if self.goal == "gone":
+            return self._step_gone()
+        if self.state in ("failed", "deleted"):
+            what = "provisioning failed" if self.state == "failed" else "the machine was deleted"
+            self.fail("provision", what)
+            return None
+        if self.goal == "stopped":
+            self.done = self.state == "stopped"
+            return self._once("stop") if self.state in ("running", "ready") else None
+        if self.goal == "restarted" and "start" not in self.asked and self.state == "running":
+            return self._once("stop")
+        self.done = self.state == "running"
+        return self._once("start") if self.state == "stopped" else None
+
+    def _step_gone(self) -> str | None:
+        if self.state == "deleted":
+            self.done = True
+            return None
+        if self.state in ("running", "ready") and self.stop_first:
+            return self._once("stop")
+        if self.state in ("provisioning", "stopping"):
+            return None
+        return self._once("delete")
+
+    def _once(self, action: str) -> str | None:
+        if action in self.asked:
+            return None
+        self.asked.add(action)
+        return action
+
+
+class Fleet:
+    """Carries out decisions on machines and waits for them."""
+
+    def __init__(self, api: DataCenter, parallel: int, selector: Mapping[str, Any]) -> None:
+        self.api = api
+        self.parallel = parallel
+        self.selector = selector
+
+    def each(
+        self, function: Callable[[T], Any], items: Iterable[T]
+    ) -> list[tuple[T, Any, errors.SmartDCError | None]]:
+        """Call a function for all items, at most `parallel` at a time.
+
+        Returns (item, answer, error) in the order of the items.
+        """
+        items = list(items)
+        if not items:
+            return []
+
+        def guarded(item: T) -> tuple[T, Any, errors.SmartDCError | None]:
+            try:
+                return item, function(item), None
+            except errors.SmartDCError as exc:
+                return item, None, exc
+
+        with ThreadPoolExecutor(min(self.parallel, len(items))) as pool:
+            return list(pool.map(guarded, items))
+
+    # --- creating --------------------------------------------------------------------------
+
+    def create(self, payload: Mapping[str, Any], attempts: int = 3) -> Machine:
+        """Create one machine; after a lost answer look for it before trying again."""
+        lost = False
+        for attempt in range(1, attempts + 1):
+            try:
+                return self.api.create(payload)
+            except errors.RequestError as exc:
+                # a refusal after a lost answer may mean that the name is taken by our own machine
+                if not exc.ambiguous and not lost:
+                    raise
+                lost = True
+                found = self._find_request(payload["tags"][REQUEST_TAG])
+                if found is not None:
+                    return found
+                if attempt == attempts or not exc.ambiguous:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _find_request(self, request: str) -> Machine | None:
+        for pause in (0.3, 0.7, 1.5, 2.5):
+            time.sleep(pause)
+            found = self.api.list_machines(tags={REQUEST_TAG: request})
+            if found:
+                return found[0]
+        return None
+
+    # --- waiting ---------------------------------------------------------------------------
+
+    def act(self, targets: Iterable[Target]) -> bool:
+        """Ask for the next action of every target; return whether something was asked."""
+        wanted = [(target, target.step()) for target in targets if not target.done]
+        todo = [(target, action) for target, action in wanted if action]
+        for (target, action), _, exc in self.each(self._ask, todo):
+            if exc is None:
+                continue
+            if isinstance(exc, errors.APIError) and exc.code == "UnallocatedVM":
+                target.asked.discard(action)
+            elif isinstance(exc, errors.Gone | errors.NotFound) and target.goal == "gone":
+                target.done = True
+            else:
+                target.fail(action, str(exc), **details(exc))
+        return bool(todo)
+
+    def _ask(self, item: tuple[Target, str]) -> None:
+        target, action = item
+        if action == "delete":
+            self.api.delete(target.id)
+        else:
+            self.api.act(target.id, action)
+
+    def settle(
+        self, targets: Sequence[Target], timeout: float, probe: SshProbe | None = None
+    ) -> None:
+        """Lead all targets to their goals.
+
+        Ends early at the first failure, and at the deadline with a failure for each late one.
+        """
+        began = time.monotonic()
+        pool = ThreadPoolExecutor(self.parallel)
+        pause = 0.15
+        try:
+            while True:
+                self.act(targets)
+                self._check_ssh(targets, probe, pool)
+                pending = [target for target in targets if not target.done]
+                if not pending or any(target.failure for target in targets):
+                    break
+                if time.monotonic() - began >= timeout:
+                    self._late(pending, timeout)
+                    break
+                self._pause(pending, pause * random.uniform(0.8, 1.2))
+                pause = min(pause * 1.35, 2.0 if len(pending) < 200 else 6.0)
+                if not all(target.ssh for target in pending) or pause >= 2.0:
+                    self._refresh(pending, began)
+        finally:
+            if probe:
+                probe.stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._explain(targets)
+
+    @staticmethod
+    def _pause(pending: Sequence[Target], seconds: float) -> None:
+        running = [target.ssh for target in pending if target.ssh]
+        if len(running) == len(pending):
+            wait(running, timeout=max(seconds, 0.05), return_when=FIRST_COMPLETED)
+        else:
+            time.sleep(seconds)
+
+    def _refresh(self, pending: Sequence[Target], began: float) -> None:
+        """Learn the states of all pending machines with one list request.
+
+        The list leaves out deleted and failed machines; only those that should be there and
+        are not cost a request of their own.
+        """
+        if len(pending) == 1 and not self.selector:
+            listed: dict[str, Machine] = {}
+        else:
+            listed = {m["id"]: m for m in self.api.list_machines(tags=dict(self.selector) or None)}
+        for target in pending:
+            if target.id in listed:
+                target.machine = listed[target.id]
+            elif target.goal == "gone" and self.selector:
+                target.machine = {**target.machine, "state": "deleted"}
+            else:
+                target.machine = self._look_up(target, began)
+
+    def _look_up(self, target: Target, began: float) -> Machine:
+        try:
+            return self.api.get_machine(target.id)
+        except errors.Gone:
+            return {**target.machine, "state": "deleted"}
+        except errors.NotFound:
+            fresh = time.monotonic() - began < READABLE_AFTER
+            if fresh and target.goal != "gone":
+                return target.machine
+            return {**target.machine, "state": "deleted"}
+
+    @staticmethod
+    def _check_ssh(
+        targets: Iterable[Target], probe: SshProbe | None, pool: ThreadPoolExecutor
+    ) -> None:
+        """Begin ssh checks of machines that run; a machine is done when its check is."""
+        if probe is None:
+            return
+        for target in targets:
+            if target.goal not in ("running", "restarted") or target.failure:
+                continue
+            if target.ssh is None and target.done and target.machine.get("primaryIp"):
+                target.ssh = pool.submit(probe.wait, target.machine)
+            target.done = bool(target.ssh and target.ssh.done())
+            if target.done and target.ssh and (problem := target.ssh.result()):
+                target.fail("ssh", problem)
+
+    @staticmethod
+    def _late(pending: Iterable[Target], timeout: float) -> None:
+        for target in pending:
+            state = f"{target.state}, but does not answer to ssh" if target.ssh else target.state
+            target.fail("wait", f"still {state} after {timeout:g} s")
+
+    def _explain(self, targets: Iterable[Target], limit: int = 5) -> None:
+        """Add the data center's own words, if it has any, to the first failures."""
+        failed = [target for target in targets if target.failure and not target.ssh]
+        for target in failed[:limit]:
+            reason = self._reason(target.id)
+            if reason and target.failure:
+                target.failure["message"] += f": {reason}"
+
+    def _reason(self, machine_id: str) -> str:
+        try:
+            entries = self.api.audit(machine_id)
+        except errors.SmartDCError:
+            return ""
+        for entry in entries:
+            if entry.get("success") == "no" and entry.get("reason"):
+                return str(entry["reason"])
+        return ""

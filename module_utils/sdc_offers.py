@@ -1,0 +1,45 @@
+"""Packages, images and networks of a data center, by the names that people write."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from ansible.module_utils.sdc_base import DataCenter, lookup
+
+
+class Offers:
+    """Finds ids; each catalogue is fetched once, and only when it is needed.
+
+    A name that does not exist raises LookupFailed, with the nearest names.
+    """
+
+    def __init__(self, api: DataCenter) -> None:
+        self.api = api
+
+    @cached_property
+    def packages(self) -> list[dict[str, Any]]:
+        """All packages."""
+        return self.api.list_packages()
+
+    @cached_property
+    def images(self) -> list[dict[str, Any]]:
+        """All active images."""
+        return self.api.list_images()
+
+    @cached_property
+    def networks(self) -> list[dict[str, Any]]:
+        """All networks."""
+        return self.api.list_networks()
+
+    def package(self, wanted: str) -> dict[str, Any]:
+        """A package by name or id."""
+        return lookup.package(self.packages, wanted)
+
+    def image(self, wanted: str) -> dict[str, Any]:
+        """An image by id, `name@version` or name (then the newest)."""
+        return lookup.image(self.images, wanted)
+
+    def network(self, wanted: str) -> dict[str, Any]:
+        """A network by name or id."""
+        return lookup.network(self.networks, wanted)

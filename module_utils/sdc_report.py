@@ -1,0 +1,93 @@
+"""How sdc_machine shows what it will do: diff, prediction, summary of failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible.module_utils.difference import HIDDEN, Differences
+from ansible.module_utils.sdc_base import shown
+from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine, Update, text
+
+Payload = Mapping[str, Any]
+
+
+def brief(machine: Machine) -> dict[str, Any]:
+    """A machine in a diff, where it disappears."""
+    names = ("state", "package", "image", "tags")
+    return {name: machine[name] for name in names if machine.get(name) is not None}
+
+
+def describe(
+    differences: Differences,
+    creations: Iterable[tuple[Group, Payload]],
+    surplus: Iterable[Machine],
+    updates: Iterable[tuple[Group, Update]],
+    sleeping: Iterable[Machine],
+) -> None:
+    """Enter everything that will happen into the differences."""
+    for group, payload in creations:
+        differences.add_thing(payload["name"], None, _creation(group, payload))
+    for machine in surplus:
+        differences.add_thing(machine["name"], brief(machine), None)
+    for group, update in updates:
+        _describe_update(differences, group, update)
+    for machine in sleeping:
+        differences.add(machine["name"], "state", machine["state"], "running")
+
+
+def _creation(group: Group, payload: Payload) -> dict[str, Any]:
+    tags = {key: value for key, value in payload["tags"].items() if key != REQUEST_TAG}
+    new = {"state": "running", "package": group.package, "image": group.image, "tags": tags}
+    if group.networks is not None:
+        new["networks"] = list(group.networks)
+    if group.metadata:
+        new["metadata"] = {
+            key: HIDDEN if group.is_secret(key) else value for key, value in group.metadata.items()
+        }
+    return new
+
+
+def _describe_update(differences: Differences, group: Group, update: Update) -> None:
+    machine = update.machine
+    name = machine["name"]
+    for key, want in update.tags.items():
+        old = (machine.get("tags") or {}).get(key)
+        differences.add(name, f"tags.{key}", None if old is None else text(old), text(want))
+    for key, value in update.metadata.items():
+        old = (machine.get("metadata") or {}).get(key)
+        differences.add(name, f"metadata.{key}", old, value, secret=group.is_secret(key))
+    if update.package:
+        differences.add(name, "package", machine.get("package"), update.package)
+    if update.firewall_enabled is not None:
+        old = bool(machine.get("firewall_enabled"))
+        differences.add(name, "firewall_enabled", old, update.firewall_enabled)
+
+
+def updated(update: Update) -> dict[str, Any]:
+    """The machine as it is after the update."""
+    machine = dict(update.machine)
+    machine["tags"] = {**(machine.get("tags") or {}), **update.tags}
+    machine["metadata"] = {**(machine.get("metadata") or {}), **update.metadata}
+    if update.package:
+        machine["package"] = update.package
+    if update.firewall_enabled is not None:
+        machine["firewall_enabled"] = update.firewall_enabled
+    return machine
+
+
+def predicted(group: Group, payload: Payload) -> dict[str, Any]:
+    """The result for a machine that check mode does not create."""
+    tags = {key: value for key, value in payload["tags"].items() if key != REQUEST_TAG}
+    machine = {**payload, "id": None, "state": "running", "package": group.package, "tags": tags}
+    return shown(machine)
+
+
+def summary(failures: Sequence[Mapping[str, Any]], limit: int = 5) -> str:
+    """One line about failures, in which every machine is named."""
+    lines = [f"{f['name']} ({f['action']}): {f['message']}" for f in failures[:limit]]
+    rest = [str(f["name"]) for f in failures[limit:]]
+    if rest:
+        lines.append(f"and {len(rest)} more: {', '.join(rest)}")
+    one = len(failures) == 1
+    return f"{len(failures)} machine{'' if one else 's'} failed: {'; '.join(lines)}"
