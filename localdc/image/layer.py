@@ -1,15 +1,67 @@
-"""The read-only layer that goes over the host's /usr."""
+"""The read-only layer that goes over the host's /usr, and the template of zone roots.
+
+    STATE/layer/HASH/usr/        upper one of two read-only overlay layers
+    STATE/layer/HASH/template/   what `create_root` copies
+
+The hash covers everything the layer is made from, so a layer is never
+changed, and a new version of localdc or of the host gets a new one.
+"""
 
 from __future__ import annotations
 
+import compileall
+import hashlib
+import os
+import py_compile
+import shutil
+import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from localdc.image import template
+from localdc.image.host import Host, ImageError
 from localdc.pkgsrc import Store
 
+IMAGE = Path(__file__).parent
+SMARTOS = IMAGE.parent / "smartos"
+LIBRARY = "/usr/lib/localdc/lib"
+PRIVATE_PYTHON = "/usr/lib/localdc/python"
+STORE_IN_ZONE = "/opt/.pkgsrc"
 
-class ImageError(Exception):
-    """The image cannot be made on this host; the message says what to do."""
+# command -> (directory, module of smartos, further names)
+_COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "svcs": ("bin", "smf.client", ("svcprop",)),
+    "svcadm": ("sbin", "smf.client", ("svccfg", "halt", "reboot", "poweroff", "shutdown", "init")),
+    "mdata-get": ("sbin", "mdata.commands", ("mdata-put", "mdata-list", "mdata-delete")),
+    "ifconfig": ("sbin", "commands.ifconfig", ()),
+    "ipadm": ("sbin", "commands.ipadm", ()),
+    "pkgin": ("lib/localdc/bin", "pkgsrc.pkgin", ()),
+    "pkg_info": ("lib/localdc/bin", "pkgsrc.pkg_info", ()),
+    "mdata-fetch": ("lib/svc/method", "mdata.fetch", ()),
+}
+_SCRIPT = """\
+#!{python} -IS
+import sys
+sys.path.insert(0, "{library}")
+from smartos.{module} import main
+sys.exit(main())
+"""
+_STARTD = """\
+import sys
+sys.path.insert(0, "{library}")
+from smartos.smf.startd import main
+sys.exit(main())
+"""
+_MANIFEST_DIRECTORIES = {
+    "filesystem.xml": "system/filesystem",
+    "identity.xml": "system",
+    "mdata.xml": "system",
+    "milestone.xml": "milestone",
+    "network.xml": "network",
+    "ssh.xml": "network",
+}
+_GNU = ("awk", "date", "egrep", "fgrep", "find", "grep", "sed", "stat", "tar", "timeout", "xargs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +82,137 @@ class Layer:
     store: Path
 
 
-def build_layer(state: Path, store: Store) -> Layer:
-    """Make, or find, the layer below `state`/layer.
+def build_layer(state: Path, store: Store, host: Host | None = None) -> Layer:
+    """Make, or find, the layer below `state`/layer, and remove older ones.
 
+    Must not run while zones of `state` are up.
     Raises ImageError when the host lacks something (sshd, a merged /usr).
     """
-    raise ImageError("the layer builder has not landed yet")
+    host = host or Host()
+    host.check()
+    directory = state / "layer" / _fingerprint(store, host)
+    if not directory.is_dir():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=directory.parent) as scratch:
+            made = Path(scratch, "layer")
+            _build(made, store, host)
+            made.rename(directory)
+    for other in directory.parent.iterdir():
+        if other != directory:
+            shutil.rmtree(other, ignore_errors=True)
+    python = f"{PRIVATE_PYTHON}/bin/python{store.python_version}"
+    return Layer(
+        directory / "usr", directory / "template", python, f"{LIBRARY}/startd.py", store.root
+    )
+
+
+def _fingerprint(store: Store, host: Host) -> str:
+    digest = hashlib.sha256()
+    digest.update(f"{store.tag} {store.python_package}\n{host.fingerprint()}\n".encode())
+    for source in (IMAGE, SMARTOS):
+        for path in sorted(source.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _build(directory: Path, store: Store, host: Host) -> None:
+    usr = directory / "usr"
+    usr.mkdir(parents=True)
+    _hide(usr, host.hidden())
+    _install_python(usr, store)
+    _install_smartos(usr, f"{PRIVATE_PYTHON}/bin/python{store.python_version}")
+    _install_services(usr, store)
+    copied = host.copy_etc(usr / "lib/localdc/etc")
+    _link_gnu(usr, host)
+    template.build(
+        directory / "template",
+        root_links=host.root_links(),
+        borrowed=copied,
+        repository=f"file://{STORE_IN_ZONE}/{store.tag}/All",
+        manifests=sorted((usr / "lib/svc/manifest").rglob("*.xml")),
+    )
+
+
+def _hide(usr: Path, names: list[str]) -> None:
+    """Make overlay whiteouts: character devices 0:0, which need no privilege to create."""
+    for name in names:
+        path = usr / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.mknod(path, stat.S_IFCHR, os.makedev(0, 0))
+        except OSError as error:
+            raise ImageError(
+                f"{usr.parent} is on a file system that cannot hold overlay whiteouts "
+                f"({error.strerror}); set LOCALDC_DIR to a directory on ext4, xfs or btrfs"
+            ) from None
+
+
+def _install_python(usr: Path, store: Store) -> None:
+    package = f"{STORE_IN_ZONE}/{store.tag}/packages/{store.python_package}"
+    link = usr / PRIVATE_PYTHON.removeprefix("/usr/")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(package)
+    # the executable may look for its libraries in a directory no zone has;
+    # the loader falls back to the system's, whose own libpython must not win
+    tree = store.directory / "packages" / store.python_package
+    for library in sorted(tree.glob("lib*/*.so*")):
+        for directory in _library_directories():
+            target = usr / directory / library.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(f"{package}/{library.relative_to(tree)}")
+
+
+def _library_directories() -> list[str]:
+    triplet = f"{os.uname().machine}-linux-gnu"
+    return [f"lib/{triplet}" if Path("/usr/lib", triplet).is_dir() else "lib64"]
+
+
+def _install_smartos(usr: Path, python: str) -> None:
+    library = usr / LIBRARY.removeprefix("/usr/")
+    shutil.copytree(SMARTOS, library / "smartos", ignore=shutil.ignore_patterns("__pycache__"))
+    (library / "startd.py").write_text(_STARTD.format(library=LIBRARY))
+    compiled = compileall.compile_dir(
+        library,
+        quiet=1,
+        stripdir=str(library),
+        prependdir=LIBRARY,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    if not compiled:
+        raise ImageError(f"the zone's commands in {SMARTOS} do not compile")
+    for name, (directory, module, aliases) in _COMMANDS.items():
+        script = _SCRIPT.format(python=python, library=LIBRARY, module=module)
+        for command in (name, *aliases):
+            _write(usr / directory / command, script, 0o755)
+
+
+def _install_services(usr: Path, store: Store) -> None:
+    for path in sorted((IMAGE / "methods").iterdir()):
+        _write(usr / "lib/svc/method" / path.name, path.read_text(), 0o755)
+    for path in sorted((IMAGE / "manifests").glob("*.xml")):
+        directory = _MANIFEST_DIRECTORIES[path.name]
+        _write(usr / "lib/svc/manifest" / directory / path.name, path.read_text(), 0o444)
+    for path in sorted((IMAGE / "share").iterdir()):
+        _write(usr / "lib/svc/share" / path.name, path.read_text(), 0o444)
+    for path in sorted((IMAGE / "bin").iterdir()):
+        _write(usr / "bin" / path.name, path.read_text(), 0o755)
+    python = f"python{store.python_version}"
+    for path in sorted((IMAGE / "ssh").iterdir()):
+        text = path.read_text().replace("@PYTHON@", python)
+        _write(usr / "lib/localdc/ssh" / path.name, text, 0o755)
+
+
+def _link_gnu(usr: Path, host: Host) -> None:
+    """The GNU tools under the path where pkgsrc's are on SmartOS."""
+    directory = usr / "lib/localdc/gnu/bin"
+    directory.mkdir(parents=True)
+    for name in _GNU:
+        if os.path.lexists(host.usr / "bin" / name):
+            (directory / name).symlink_to(f"/usr/bin/{name}")
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
