@@ -42,6 +42,7 @@ class DataCenterSettings:
     admin_token: bearer token of `/--admin`; None = no admin calls.
     provision_concurrency: zones provisioned or booted at the same time.
     max_clock_skew: seconds a request's Date may differ from our clock.
+    firewall: the compute node enforces firewalls; otherwise they are refused.
     """
 
     name: str = "localdc"
@@ -57,6 +58,7 @@ class DataCenterSettings:
     provision_concurrency: int = 8
     max_clock_skew: float = 300.0
     dns_domain: str = "local"
+    firewall: bool = False
 
     def __post_init__(self) -> None:
         if not self.networks or not any(network.public for network in self.networks):

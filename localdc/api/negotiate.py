@@ -1,0 +1,63 @@
+"""Accept and Accept-Version: what a client takes, in which version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from localdc.api import versions
+from localdc.api.errors import ApiError
+from localdc.api.versions import Version
+
+_JSON_TYPES = ("application/json", "application/*", "*/*", "application/javascript")
+_TEXT_TYPES = ("text/plain", "text/*")
+_OTHER_TYPES = ("application/octet-stream", "text/javascript")
+
+
+def version_of(headers: Mapping[str, str], method: str, path: str) -> Version:
+    """Raises 400 InvalidVersion.  `Api-Version` is no request header of CloudAPI."""
+    wanted = headers.get("accept-version") or headers.get("x-api-version") or "*"
+    version = versions.best(wanted)
+    if version is None:
+        raise ApiError(
+            400,
+            "InvalidVersion",
+            f"{wanted} is not supported by {method} {path}",
+            early=True,
+        )
+    return version
+
+
+def prefers_text(accept: str | None) -> bool:
+    """True when text/plain is wanted rather than JSON; raises 406."""
+    if not accept:
+        return False
+    weights = {"json": 0.0, "text": 0.0, "other": 0.0}
+    for entry in accept.split(","):
+        kind, *options = (part.strip().lower() for part in entry.split(";"))
+        weight = 1.0
+        for option in options:
+            if option.startswith("q="):
+                try:
+                    weight = float(option[2:])
+                except ValueError:
+                    weight = 0.0
+        group = (
+            "json"
+            if kind in _JSON_TYPES
+            else "text"
+            if kind in _TEXT_TYPES
+            else "other"
+            if kind in _OTHER_TYPES
+            else None
+        )
+        if group:
+            weights[group] = max(weights[group], weight)
+    if not any(weights.values()):
+        raise ApiError(
+            406,
+            "NotAcceptableError",
+            "Server accepts: application/json,text/plain,application/octet-stream,"
+            "application/javascript",
+            early=True,
+        )
+    return weights["text"] > weights["json"]

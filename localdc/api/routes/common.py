@@ -1,0 +1,59 @@
+"""What the paths below `/machines/:machine` share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from localdc.api.errors import invalid_field, not_found, validation_failed
+from localdc.api.http import Answer, Call
+from localdc.api.model import Machine, now_iso
+from localdc.api.validate import is_uuid
+
+
+def load(call: Call) -> Machine:
+    """The machine of the path; raises 404, and 409 for what is no uuid."""
+    uuid = call.args["machine"]
+    if not is_uuid(uuid):
+        raise validation_failed("Invalid Parameters", invalid_field("uuid", "Invalid UUID"))
+    machine = call.center.store.machines.get(uuid.lower(), call.account.uuid)
+    if machine is None:
+        raise not_found("VM not found")
+    return machine
+
+
+def view(call: Call, machine: Machine) -> dict[str, Any]:
+    """The machine object as this call wants it."""
+    body: dict[str, Any] = machine.view()
+    if call.version < (7, 1, 0):
+        del body["networks"]
+    if call.flag("credentials"):
+        body["metadata"]["credentials"] = machine.credentials()
+    return body
+
+
+def gone(call: Call, machine: Machine) -> Answer | None:
+    """410 with the object for a deleted machine, else None."""
+    if machine.state != "deleted":
+        return None
+    return Answer.json(view(call, machine), 410)
+
+
+def update(
+    call: Call, machine: Machine, action: str, params: Mapping[str, Any] | None = None
+) -> None:
+    """Save a changed record and queue the job that carries it out, in one step."""
+    machine.updated = now_iso()
+    store = call.center.store
+    with store.transaction():
+        store.machines.save(machine)
+        store.jobs.add(machine.uuid, action, params, caller=call.caller)
+    call.center.engine.submit(machine.uuid)
+
+
+def queue(call: Call, machine: Machine, action: str) -> None:
+    """Queue a job for a machine whose record stays as it is for now."""
+    store = call.center.store
+    with store.transaction():
+        store.jobs.add(machine.uuid, action, caller=call.caller)
+    call.center.engine.submit(machine.uuid)

@@ -1,0 +1,117 @@
+"""Images (CloudAPI §7), and datasets as clients of 2013 know them."""
+
+from __future__ import annotations
+
+from localdc.api.catalogue import Image
+from localdc.api.errors import not_found
+from localdc.api.http import Answer, Call, Route
+from localdc.api.routes.packages import matches, version_key
+from localdc.api.settings import DataCenterSettings
+from localdc.api.versions import Version
+
+_FILTERS = ("name", "os", "version", "public", "owner", "type")
+
+
+def find(settings: DataCenterSettings, identifier: object) -> Image | None:
+    """By id, or by URN.
+
+    A URN may be partial: `sdc:sdc:base64:` means the newest version, as the
+    data centers of 2013 had it.
+    """
+    if not isinstance(identifier, str):
+        return None
+    for image in settings.images:
+        if image.id == identifier.lower():
+            return image
+    if ":" not in identifier:
+        return None
+    wanted = identifier.split(":")
+    matching = [
+        image
+        for image in settings.images
+        if any(_urn_matches(wanted, urn.split(":")) for urn in image.urns)
+    ]
+    return max(matching, key=lambda image: version_key(image.version), default=None)
+
+
+def _urn_matches(wanted: list[str], urn: list[str]) -> bool:
+    return len(wanted) <= len(urn) and all(
+        part in ("", "*", has) for part, has in zip(wanted, urn, strict=False)
+    )
+
+
+def view(image: Image, version: Version) -> dict[str, object]:
+    kind = image.type
+    if version < (8, 0, 0):
+        kind = "virtualmachine" if image.type == "zvol" else "smartmachine"
+    entry: dict[str, object] = {
+        "id": image.id,
+        "name": image.name,
+        "version": image.version,
+        "os": image.os,
+        "requirements": dict(image.requirements),
+        "type": kind,
+        "description": image.description,
+        "files": [{"compression": "gzip", "size": image.size}],
+        "tags": dict(image.tags),
+        "homepage": image.homepage,
+        "published_at": image.published_at,
+    }
+    if version >= (7, 1, 0):
+        entry.update(owner=image.owner, public=image.public, state=image.state)
+    return entry
+
+
+def list_images(call: Call) -> Answer:
+    state = call.params.get("state", "active")
+    images = [i for i in call.center.settings.images if state in ("all", i.state)]
+    full = [(view(i, (9, 0, 0)), view(i, call.version)) for i in images]
+    for name in _FILTERS:
+        if name in call.params:
+            wanted = call.params[name]
+            if name == "type" and wanted == "smartmachine":
+                wanted = "zone-dataset"
+            full = [pair for pair in full if matches(pair[0], name, wanted)]
+    return Answer.json([entry for _, entry in full])
+
+
+def get(call: Call) -> Answer:
+    wanted = call.args["image"]
+    for image in call.center.settings.images:
+        if image.id == wanted.lower():
+            return Answer.json(view(image, call.version))
+    raise not_found(f"{wanted} not found")
+
+
+def dataset_view(image: Image) -> dict[str, object]:
+    return {
+        "id": image.id,
+        "urn": image.urns[0] if image.urns else f"sdc:sdc:{image.name}:{image.version}",
+        "name": image.name,
+        "os": image.os,
+        "type": "virtualmachine" if image.type == "zvol" else "smartmachine",
+        "version": image.version,
+        "description": image.description,
+        "default": False,
+        "created": image.published_at,
+    }
+
+
+def list_datasets(call: Call) -> Answer:
+    images = [image for image in call.center.settings.images if image.state == "active"]
+    return Answer.json([dataset_view(image) for image in images])
+
+
+def get_dataset(call: Call) -> Answer:
+    image = find(call.center.settings, call.args["image"])
+    if image is None:
+        raise not_found(f"{call.args['image']} not found")
+    return Answer.json(dataset_view(image))
+
+
+ROUTES = (
+    Route("GET", "/:account/images", list_images),
+    Route("GET", "/:account/images/:image", get),
+    Route("GET", "/:account/datasets", list_datasets),
+    Route("GET", "/:account/datasets/:image", get_dataset),
+)

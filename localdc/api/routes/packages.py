@@ -1,0 +1,74 @@
+"""Packages: the sizes of machines (CloudAPI §8)."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from localdc.api.catalogue import Package
+from localdc.api.errors import not_found
+from localdc.api.http import Answer, Call, Route
+from localdc.api.settings import DataCenterSettings
+
+_TEXTS = ("name", "version", "group")
+_NUMBERS = ("memory", "disk", "swap", "lwps", "vcpus")
+
+
+def find(settings: DataCenterSettings, name_or_id: object) -> Package | None:
+    """By id, or by name, of which the newest version counts."""
+    matching = [p for p in settings.packages if name_or_id in (p.id, p.name)]
+    return max(matching, key=lambda p: version_key(p.version), default=None)
+
+
+def version_key(version: str) -> tuple[tuple[int, str], ...]:
+    """Orders `1.10.0` after `1.9.0`."""
+    parts = version.replace("-", ".").split(".")
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+
+
+def view(package: Package) -> dict[str, object]:
+    return {
+        "id": package.id,
+        "name": package.name,
+        "memory": package.memory,
+        "disk": package.disk,
+        "swap": package.swap,
+        "lwps": package.lwps,
+        "vcpus": package.vcpus,
+        "version": package.version,
+        "group": package.group,
+        "description": package.description,
+        "default": package.default,
+        "brand": "joyent",
+    }
+
+
+def matches(entry: dict[str, object], name: str, wanted: object) -> bool:
+    """A filter of a list: `*` is a wildcard in texts, numbers compare as text."""
+    value = entry.get(name, False if name == "flexible_disk" else "")
+    if isinstance(value, bool):
+        return str(value).lower() == str(wanted).lower()
+    if isinstance(value, int):
+        return str(value) == str(wanted)
+    pattern = str(wanted).replace("[", "[[]").replace("?", "[?]")
+    return fnmatchcase(str(value), pattern)
+
+
+def list_packages(call: Call) -> Answer:
+    entries = [view(package) for package in call.center.settings.packages]
+    for name in (*_TEXTS, *_NUMBERS, "brand", "flexible_disk"):
+        if name in call.params:
+            entries = [e for e in entries if matches(e, name, call.params[name])]
+    return Answer.json(entries)
+
+
+def get(call: Call) -> Answer:
+    package = find(call.center.settings, call.args["package"])
+    if package is None:
+        raise not_found(f"{call.args['package']} not found")
+    return Answer.json(view(package))
+
+
+ROUTES = (
+    Route("GET", "/:account/packages", list_packages),
+    Route("GET", "/:account/packages/:package", get),
+)
