@@ -74,3 +74,104 @@ ansible_facts:
       description: The whole connection information of clients.
       type: dict
 """
+
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+ARGUMENTS: dict[str, Any] = {
+    "ipython_dir": {"type": "path"},
+    "profile": {"type": "str", "default": "default"},
+    "profile_dir": {"type": "path"},
+    "cluster_id": {"type": "str", "default": ""},
+    "timeout": {"type": "int", "default": 60},
+}
+
+NEEDED = ("interface", "registration", "key", "location")
+
+
+class NotYet(Exception):
+    """The controller is not there yet; the message says what is missing."""
+
+
+def read_connection(path: Path) -> dict[str, Any]:
+    """The content of a connection file, once it is complete."""
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise NotYet(f"there is no {path}") from exc
+    except (OSError, ValueError) as exc:
+        raise NotYet(f"{path} cannot be read: {exc}") from exc
+    missing = [name for name in NEEDED if name not in info]
+    if missing:
+        raise NotYet(f"{path} lacks {', '.join(missing)}")
+    return info
+
+
+def endpoint(info: dict[str, Any]) -> tuple[str, int]:
+    """Host and port of registration; a wildcard interface stands for the location."""
+    host = str(info["interface"]).partition("://")[2]
+    if host in ("", "*", "0.0.0.0"):
+        host = str(info["location"])
+    return host, int(info["registration"])
+
+
+def connect(host: str, port: int) -> None:
+    """Raise NotYet unless the port accepts connections."""
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError as exc:
+        raise NotYet(f"the controller does not listen on {host}:{port} ({exc})") from exc
+
+
+def facts(security: Path, cluster_id: str) -> dict[str, Any]:
+    """The facts, if the controller is up."""
+    stem = f"ipcontroller-{cluster_id}" if cluster_id else "ipcontroller"
+    engine = read_connection(security / f"{stem}-engine.json")
+    client = read_connection(security / f"{stem}-client.json")
+    host, port = endpoint(engine)
+    connect(host, port)
+    return {
+        "ipcontroller_url": f"tcp://{host}:{port}",
+        "ipcontroller_exec_key": engine["key"],
+        "ipcontroller_engine": engine,
+        "ipcontroller_client": client,
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        required_one_of=[("ipython_dir", "profile_dir")],
+        mutually_exclusive=[("ipython_dir", "profile_dir")],
+        supports_check_mode=True,
+    )
+    params = module.params
+    profile = Path(params["profile_dir"] or f"{params['ipython_dir']}/profile_{params['profile']}")
+    deadline = time.monotonic() + (0 if module.check_mode else params["timeout"])
+    pause = 0.05
+    while True:
+        try:
+            found = facts(profile / "security", params["cluster_id"])
+        except NotYet as exc:
+            if time.monotonic() < deadline:
+                time.sleep(pause)
+                pause = min(pause * 1.4, 1.0)
+                continue
+            if module.check_mode:
+                module.exit_json(changed=False, msg=f"no facts in check mode: {exc}")
+            module.fail_json(
+                msg=f"{exc} after {params['timeout']} s; look at the controller with "
+                "'svcs -xv' and at its log ('svcs -L')"
+            )
+        else:
+            module.exit_json(changed=False, ansible_facts=found)
+
+
+if __name__ == "__main__":
+    main()

@@ -120,3 +120,232 @@ elapsed:
   returned: always
   type: float
 """
+
+import contextlib
+import json
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ipp_census import Census, Machines, Watch
+from ansible.module_utils.ipp_probe import Probing
+
+ARGUMENTS: dict[str, Any] = {
+    "machines": {"type": "list", "elements": "raw", "required": True},
+    "engines_per_machine": {"type": "int", "default": 1},
+    "connection_file": {"type": "path"},
+    "ipython_dir": {"type": "path"},
+    "profile": {"type": "str", "default": "default"},
+    "timeout": {"type": "int", "default": 120},
+    "probe_timeout": {"type": "float", "default": 10},
+    "purge": {"type": "bool", "default": True},
+}
+
+
+class NoController(Exception):
+    """There is no controller to ask; the message says what is wrong."""
+
+
+class Ready:
+    """One run of the module."""
+
+    def __init__(self, module: AnsibleModule, machines: Machines) -> None:
+        self.module = module
+        self.params = module.params
+        self.machines = machines
+        self.began = time.monotonic()
+        self.deadline = self.began + self.params["timeout"]
+        self.purged: list[int] = []
+        self.census: Census | None = None
+        self.ports: dict[str, Any] = {}
+
+    def run(self) -> NoReturn:
+        """Wait, and leave the module."""
+        client = self._connect()
+        try:
+            with self._alarm():
+                self._watch(client)
+        except TimeoutError:
+            self._fail("the controller stopped answering")
+        finally:
+            client.close(linger=0)
+        self.module.exit_json(changed=bool(self.purged), **self._result())
+
+    def _connect(self) -> Any:
+        """A client, as soon as there is a controller that answers."""
+        pause = 0.1
+        while True:
+            try:
+                return self._client()
+            except NoController as exc:
+                problem = str(exc)
+            if self.module.check_mode:
+                self.module.exit_json(
+                    changed=False, msg=f"nothing to probe: {problem}", **self._result()
+                )
+            if time.monotonic() + pause >= self.deadline:
+                self._fail(f"{problem}; 'svcs -xv' on this machine tells why")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
+
+    def _client(self) -> Any:
+        from ipyparallel import Client
+
+        path = self._connection_file()
+        try:
+            info = json.loads(path.read_text(encoding="utf-8"))
+            self.ports = {name: info[name] for name in ("registration", "mux", "task")}
+            self.host = str(info["interface"]).partition("://")[2]
+            return Client(info, timeout=min(5.0, max(0.5, self.deadline - time.monotonic())))
+        except FileNotFoundError as exc:
+            raise NoController(f"there is no {path}, so no controller has started") from exc
+        except (ValueError, KeyError) as exc:
+            raise NoController(f"{path} is not a complete connection file: {exc!r}") from exc
+        except (TimeoutError, OSError) as exc:
+            raise NoController(f"the controller of {path} does not answer: {exc}") from exc
+
+    def _connection_file(self) -> Path:
+        if self.params["connection_file"]:
+            return Path(self.params["connection_file"])
+        profile = Path(self.params["ipython_dir"], f"profile_{self.params['profile']}")
+        return profile / "security" / "ipcontroller-client.json"
+
+    def _watch(self, client: Any) -> None:
+        probing = Probing(client, self._engine_side())
+        options = self.params["engines_per_machine"], self.params["probe_timeout"]
+        watch = Watch(probing, self.machines, *options)
+        pause = 0.03
+        while True:
+            self.census = census = watch.census()
+            if census.complete and self._purge(watch, census):
+                return
+            if time.monotonic() >= self.deadline or self._hopeless(census):
+                self._fail(self._explain(census))
+            time.sleep(pause)
+            pause = min(pause * 1.2, 0.5)
+
+    def _engine_side(self) -> str:
+        """The address that engines connect to, by which they find their own address."""
+        engine_file = self._connection_file().with_name("ipcontroller-engine.json")
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            info = json.loads(engine_file.read_text(encoding="utf-8"))
+            return str(info["interface"]).partition("://")[2]
+        return self.host
+
+    def _purge(self, watch: Watch, census: Census) -> bool:
+        """Forget dead engines; False while it is not known which are dead."""
+        if not self.params["purge"]:
+            return True
+        ghosts = watch.ghosts(census)
+        if ghosts is None:
+            return False
+        for ghost in ghosts:
+            self.purged.append(ghost.id)
+            if not self.module.check_mode:
+                watch.probing.purge(ghost.id)
+        if ghosts and not self.module.check_mode:
+            time.sleep(0.2)
+        return True
+
+    def _hopeless(self, census: Census) -> bool:
+        """All engines are there, but a path to them stays blocked."""
+        blocked = census.blocked(self.params["probe_timeout"])
+        half = {engine.id for engine in census.silent if engine.passed}
+        lacking = sum(item["want"] - item["have"] for item in census.missing)
+        return 0 < lacking <= len(half) and all(
+            any(ident in ids for ids in blocked.values()) for ident in half
+        )
+
+    def _explain(self, census: Census) -> str:
+        parts = [
+            f"{item['machine']} has {item['have']} of {item['want']} engines"
+            for item in census.missing
+        ]
+        for name, ids in census.blocked(self.params["probe_timeout"]).items():
+            if ids:
+                parts.append(f"probe {name!r} gets no answer from {self._places(census, ids)}")
+        silent = [machine["machine"] for machine in census.missing if machine["have"] == 0]
+        hint = "the engine service there ('svcs -xv') and its log, and the ports between the zones"
+        if silent and not any(engine.passed for engine in census.silent):
+            hint += "; an engine that has registered but is not listed lacks the heartbeat ports"
+        return f"{'; '.join(parts)}; look at {hint}"
+
+    @staticmethod
+    def _places(census: Census, ids: list[int]) -> str:
+        engines = [engine for engine in census.silent if engine.id in ids]
+        return ", ".join(
+            f"engine {engine.id}" + (f" on {engine.machine}" if engine.machine else "")
+            for engine in engines
+        )
+
+    @contextlib.contextmanager
+    def _alarm(self) -> Iterator[None]:
+        """Some calls of the client have no time-out of their own."""
+
+        def ring(*_: object) -> NoReturn:
+            raise TimeoutError
+
+        previous = signal.signal(signal.SIGALRM, ring)
+        signal.alarm(int(max(1, self.deadline - time.monotonic())) + 5)
+        try:
+            yield
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, previous)
+
+    def _result(self) -> dict[str, Any]:
+        census = self.census or Census([], [], [], [])
+        engines = sorted([*census.ready, *census.busy], key=lambda engine: engine.id)
+        return {
+            "ids": [engine.id for engine in engines],
+            "engines": [
+                {
+                    "id": engine.id,
+                    "machine": engine.machine,
+                    "hostname": (engine.place or {}).get("hostname"),
+                    "pid": (engine.place or {}).get("pid"),
+                }
+                for engine in engines
+            ],
+            "missing": census.missing,
+            "blocked": census.blocked(self.params["probe_timeout"]),
+            "busy": sorted(engine.id for engine in census.busy),
+            "purged": self.purged,
+            "elapsed": round(time.monotonic() - self.began, 2),
+        }
+
+    def _fail(self, message: str) -> NoReturn:
+        self.module.fail_json(
+            msg=f"the cluster is not ready after {time.monotonic() - self.began:.0f} s: {message}",
+            **self._result(),
+        )
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        required_one_of=[("connection_file", "ipython_dir")],
+        supports_check_mode=True,
+    )
+    try:
+        machines = Machines.parse(module.params["machines"])
+        __import__("ipyparallel")
+    except ValueError as exc:
+        module.fail_json(msg=str(exc))
+    except ImportError as exc:
+        module.fail_json(
+            msg=f"{sys.executable} has no ipyparallel ({exc}); run the task on the controller's "
+            "machine with the interpreter of its packages"
+        )
+    warnings.simplefilter("ignore")
+    Ready(module, machines).run()
+
+
+if __name__ == "__main__":
+    main()
