@@ -11,10 +11,10 @@ import json
 import os
 import pwd
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
 from localdc.errors import LocalDCError
 from localdc.zones import syscalls as sc
@@ -34,6 +34,12 @@ class SubIds:
     uid_count: int
     gid: int
     gid_count: int
+
+
+class Report(Protocol):
+    """Sends one message from the child to the process that forked it."""
+
+    def __call__(self, **message: object) -> None: ...
 
 
 def subordinate_ids() -> SubIds | None:
@@ -90,6 +96,23 @@ def spawn(
     otherwise a new one maps the user to root and its subordinate ids to 1-65535.
     Raises IsolationError with the step that failed.
     """
+
+    def body(report: Report) -> None:
+        _detach(log)
+        _isolate(command, env, descriptors, report)
+
+    for message in run_as_mapped_root(body):
+        if "pid" in message:
+            return int(message["pid"])
+    raise IsolationError("The data center's first process ended before it ran.")
+
+
+def run_as_mapped_root(body: Callable[[Report], None]) -> list[dict[str, Any]]:
+    """Run `body` in a child process that is root, if need be of a new user namespace.
+
+    Returns what `body` reported.  Raises IsolationError for what it raised,
+    and when there can be no user namespace.
+    """
     ids = subordinate_ids()
     report, report_end = os.pipe()
     mapped_end, mapped = os.pipe()
@@ -97,19 +120,41 @@ def spawn(
     if child == 0:
         os.close(report)
         os.close(mapped)
-        _isolate(ids is not None, mapped_end, report_end, command, env, descriptors, log)
+        _run_child(body, None if ids is None else mapped_end, report_end)
     os.close(report_end)
     os.close(mapped_end)
     with os.fdopen(report) as messages, os.fdopen(mapped, "w") as go:
         try:
-            return _follow(messages, go, ids, child)
+            return list(_follow(messages, go, ids, child))
         finally:
             go.close()
             os.waitpid(child, 0)
 
 
-def _follow(messages: TextIO, go: TextIO, ids: SubIds | None, child: int) -> int:
-    pid = None
+def _run_child(body: Callable[[Report], None], mapped: int | None, pipe: int) -> None:
+    def report(**message: object) -> None:
+        os.write(pipe, json.dumps(message).encode() + b"\n")
+
+    try:
+        if mapped is not None:
+            sc.unshare(sc.CLONE_NEWUSER, "create a user namespace")
+            report(step="user namespace")
+            if not os.read(mapped, 1):
+                os._exit(1)
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+        body(report)
+        os._exit(0)
+    except OSError as error:
+        report(error=f"Cannot {error.filename or 'isolate the data center'}: {error.strerror}.")
+    except BaseException as error:
+        report(error=f"Cannot isolate the data center: {error!r}.")
+    os._exit(1)
+
+
+def _follow(
+    messages: TextIO, go: TextIO, ids: SubIds | None, child: int
+) -> Iterator[dict[str, Any]]:
     for line in messages:
         message = json.loads(line)
         if "error" in message:
@@ -118,10 +163,8 @@ def _follow(messages: TextIO, go: TextIO, ids: SubIds | None, child: int) -> int
             _write_id_maps(child, ids)
             go.write("go")
             go.close()
-        pid = message.get("pid", pid)
-    if pid is None:
-        raise IsolationError("The data center's first process ended before it ran.")
-    return int(pid)
+        else:
+            yield message
 
 
 def _write_id_maps(pid: int, ids: SubIds) -> None:
@@ -143,51 +186,30 @@ def _write_id_maps(pid: int, ids: SubIds) -> None:
 
 
 def _isolate(
-    new_user: bool,
-    mapped: int,
-    report: int,
-    command: Sequence[str],
-    env: Mapping[str, str],
-    descriptors: Sequence[int],
-    log: Path,
+    command: Sequence[str], env: Mapping[str, str], descriptors: Sequence[int], report: Report
 ) -> None:
-    """The forked child: enter the namespaces, start pid 1, report, leave."""
-    try:
-        _detach(log)
-        if new_user:
-            sc.unshare(sc.CLONE_NEWUSER, "create a user namespace")
-            _tell(report, step="user namespace")
-            if not os.read(mapped, 1):
-                os._exit(1)
-            os.setresgid(0, 0, 0)
-            os.setresuid(0, 0, 0)
-        for flag, name in (
-            (sc.CLONE_NEWNS, "mount"),
-            (sc.CLONE_NEWNET, "network"),
-            (sc.CLONE_NEWUTS | sc.CLONE_NEWIPC | sc.CLONE_NEWCGROUP, "uts, ipc or cgroup"),
-            (sc.CLONE_NEWPID, "pid"),
-        ):
-            sc.unshare(flag, f"create a {name} namespace")
-        # A slave still sees the host unmount things, so the host can.
-        sc.mount("none", "/", flags=sc.MS_REC | sc.MS_SLAVE)
-        told, pid_of_first = os.pipe()
-        first = os.fork()
-        if first == 0:
-            os.close(pid_of_first)
-            pid = os.read(told, 32).decode()
-            sc.mount("proc", "/proc", "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
-            for descriptor in descriptors:
-                os.set_inheritable(descriptor, True)
-            os.execve(command[0], list(command), {**env, "LOCALDC_PID": pid})
+    """Enter the namespaces and start pid 1."""
+    for flag, name in (
+        (sc.CLONE_NEWNS, "mount"),
+        (sc.CLONE_NEWNET, "network"),
+        (sc.CLONE_NEWUTS | sc.CLONE_NEWIPC | sc.CLONE_NEWCGROUP, "uts, ipc or cgroup"),
+        (sc.CLONE_NEWPID, "pid"),
+    ):
+        sc.unshare(flag, f"create a {name} namespace")
+    # A slave still sees the host unmount things, so the host can.
+    sc.mount("none", "/", flags=sc.MS_REC | sc.MS_SLAVE)
+    told, pid_of_first = os.pipe()
+    first = os.fork()
+    if first:
         os.write(pid_of_first, str(first).encode())
-        _tell(report, pid=first)
-        os._exit(0)
-    except OSError as error:
-        step = error.filename or "start"
-        _tell(report, error=f"Cannot {step}: {error.strerror}.")
-    except BaseException as error:
-        _tell(report, error=f"Cannot isolate the data center: {error!r}.")
-    os._exit(1)
+        report(pid=first)
+        return
+    os.close(pid_of_first)
+    pid = os.read(told, 32).decode()
+    sc.mount("proc", "/proc", "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, True)
+    os.execve(command[0], list(command), {**env, "LOCALDC_PID": pid})
 
 
 def _detach(log: Path) -> None:
@@ -198,7 +220,3 @@ def _detach(log: Path) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.chdir("/")
-
-
-def _tell(report: int, **message: object) -> None:
-    os.write(report, json.dumps(message).encode() + b"\n")

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from localdc.access import forget_host_keys
 from localdc.api.compute import ComputeError, ComputeEvents, ZoneSpec
 from localdc.image import ImageError, Layer, configure_root, create_root
 from localdc.image.root import zone_hostname
-from localdc.paths import write_atomically
+from localdc.paths import StateDir, write_atomically
 from localdc.zones.agent import MetadataAgent
 from localdc.zones.container import Launch
 from localdc.zones.launchclient import LaunchClient, LaunchError
@@ -57,24 +58,23 @@ class Zone:
 
 
 class ZoneCompute:
-    """`localdc.api.compute.Compute` with real zones below `directory`.
+    """`localdc.api.compute.Compute` with real zones in the state directory `paths`.
 
-    `usr` is where the data center mounted the zones' /usr.
+    The zones' /usr is mounted on `paths.usr`; `channel` leads to the launcher.
     """
 
     def __init__(
         self,
-        directory: Path,
+        paths: StateDir,
         layer: Layer,
-        usr: Path,
         wires: Sequence[Wire],
         channel: socket.socket,
         on_lost: Callable[[], None],
     ) -> None:
-        self.directory = directory
+        self.directory = paths.zones
         self.zones: dict[str, Zone] = {}
         self._layer = layer
-        self._usr = usr
+        self._paths = paths
         self._wires = wires
         self._network = Network()
         self._launcher = LaunchClient(channel, self._zone_ended, on_lost)
@@ -147,16 +147,14 @@ class ZoneCompute:
 
     async def _protected(self, work: Coroutine[Any, Any, object]) -> None:
         """Run to the end even if the caller is cancelled: a launch cannot be half done."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.shield(task)
+        await asyncio.shield(self._background(work))
 
     async def _provision(self, spec: ZoneSpec) -> None:
         async with self._slots:
             root = self.root(spec.uuid)
             if not root.is_dir():
                 root.parent.mkdir(parents=True, exist_ok=True)
+                forget_host_keys(self._paths, {nic.ip for nic in spec.nics})
                 await self._image(create_root, self._layer, spec, root)
             zone = await self._boot(spec)
             await self._provisioned(zone)
@@ -196,7 +194,7 @@ class ZoneCompute:
             init=(self._layer.python, "-I", "-S", self._layer.startd),
             environment=ENVIRONMENT,
             binds=(
-                (str(self._usr), "/usr", True),
+                (str(self._paths.usr), "/usr", True),
                 (str(self._layer.store), "/opt/.pkgsrc", True),
             ),
             console=str(self.console(spec.uuid)),
@@ -268,10 +266,16 @@ class ZoneCompute:
             lines = []
         return f"{text}; last output: {lines[-1]}" if lines and status else text
 
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.info("zone work ended: %s", error)
 
     async def _describe(self, spec: ZoneSpec) -> None:
         """Leave a note for `localdc logs`, which also works while nothing runs."""

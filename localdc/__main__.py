@@ -1,0 +1,7 @@
+"""`python -m localdc`."""
+
+import sys
+
+from localdc.cli import main
+
+sys.exit(main())

@@ -1,0 +1,249 @@
+"""The data center's one process: pid 1 of its namespaces.
+
+It serves CloudAPI on the socket that the command line opened on the host,
+keeps the zones, and answers on the control socket.  When it ends, for whatever
+reason, the kernel ends and removes everything else with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from localdc import access
+from localdc.api.app import create_app, server_config
+from localdc.api.compute import ComputeError
+from localdc.api.settings import AccountKey, DataCenterSettings
+from localdc.api.store import StoreError
+from localdc.control import ControlServer
+from localdc.errors import LocalDCError
+from localdc.image import ImageError, Layer, build_layer
+from localdc.paths import StateDir, write_atomically
+from localdc.pkgsrc import Store
+from localdc.zones import syscalls as sc
+from localdc.zones.manager import ZoneCompute
+from localdc.zones.network import NetworkError, wire
+
+log = logging.getLogger("localdc")
+
+VARIABLE = "LOCALDC_DAEMON"
+KNOWN_ERRORS = (LocalDCError, ImageError, StoreError, ComputeError, NetworkError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the command line hands to the daemon: descriptors and places."""
+
+    state: str
+    packages: str
+    url: str
+    api: int
+    lock: int
+    ready: int
+    store: dict[str, str]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_environment() -> Order:
+        return Order(**json.loads(os.environ[VARIABLE]))
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with the signals left to the daemon."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Daemon:
+    """One running data center."""
+
+    def __init__(self, order: Order, launcher: socket.socket) -> None:
+        self.order = order
+        self.paths = StateDir(Path(order.state), Path(order.packages))
+        self.pid = int(os.environ["LOCALDC_PID"])
+        self.started = time.time()
+        self.ready = os.fdopen(order.ready, "w", buffering=1)
+        self._launcher = launcher
+        self._compute: ZoneCompute | None = None
+        self._stopping = False
+        self._server: Server | None = None
+        self._app: Any = None
+
+    def run(self) -> None:
+        """Serve until told to stop.
+
+        Raises one of KNOWN_ERRORS when the data center cannot be set up.
+        """
+        self._tell(progress="preparing the image")
+        store = {**self.order.store, "root": Path(self.order.store["root"])}
+        layer = build_layer(self.paths.root, Store(**store))  # type: ignore[arg-type]
+        self._mount_usr(layer)
+        key = access.ensure_key(self.paths)
+        agent = access.start_agent(self.paths, key)
+        try:
+            asyncio.run(self._serve(layer, key))
+        finally:
+            agent.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                agent.wait(5)
+            access.remove_traces(self.paths)
+
+    def _mount_usr(self, layer: Layer) -> None:
+        if any(":" in str(path) or "," in str(path) for path in (layer.usr,)):
+            raise LocalDCError(
+                f"overlayfs cannot use {layer.usr}: a colon or comma in the path. "
+                "Set LOCALDC_DIR to a directory without them."
+            )
+        self.paths.usr.mkdir(exist_ok=True)
+        options = f"lowerdir={layer.usr}:/usr"
+        flags = sc.MS_RDONLY | sc.MS_NODEV
+        sc.mount("localdc", str(self.paths.usr), "overlay", flags, options)
+
+    async def _serve(self, layer: Layer, key: access.AccountKeyPair) -> None:
+        settings = DataCenterSettings(
+            name=access.NAME,
+            account=access.ACCOUNT,
+            keys=(AccountKey("localdc", key.public),),
+            url=self.order.url,
+        )
+        wires = [wire(n.nic_tag, n.subnet, n.gateway) for n in settings.networks]
+        self._compute = ZoneCompute(
+            self.paths, layer, wires, self._launcher, on_lost=self._launcher_lost
+        )
+        self._app = create_app(settings, self.paths.database, self._compute)
+        api = socket.socket(fileno=self.order.api)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        control = ControlServer(self)
+        # The lifespan is run here, not by uvicorn, to see its errors.
+        async with self._app.router.lifespan_context(self._app):
+            self._server = Server(server_config(self._app, lifespan="off"))
+            if self._stopping:
+                return
+            control.open(self.paths.control)
+            self._publish(key)
+            self._tell(ready=True)
+            self.ready.close()
+            await self._server.serve(sockets=[api])
+            self._stopping = True
+            self.paths.datacenter.unlink(missing_ok=True)
+        control.close()
+        log.info("stopped")
+
+    def _publish(self, key: access.AccountKeyPair) -> None:
+        process = {
+            "pid": self.pid,
+            "started": _start_ticks(),
+            "pid_namespace": Path("/proc/self/ns/pid").stat().st_ino,
+        }
+        write_atomically(self.paths.process, json.dumps(process) + "\n")
+        access.write_ssh_config(self.paths)
+        access.write_descriptor(self.paths, key, self.order.url, self.pid)
+        log.info("%s listens on %s", access.NAME, self.order.url)
+
+    def _launcher_lost(self) -> None:
+        if not self._stopping:
+            # Without the launcher no zone can start or be waited for; the next
+            # start repairs, as after a power failure.
+            log.critical("the launcher process ended; the data center goes down")
+            os._exit(70)
+
+    def _tell(self, **message: object) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self.ready.write(json.dumps(message) + "\n")
+
+    # What the control socket shows and steers
+
+    def status(self) -> dict[str, Any]:
+        center = self._app.state.center
+        progress = center.engine.progress
+        zones = self._compute.zones if self._compute else {}
+        machines = []
+        for machine in center.store.machines.alive():
+            zone = zones.get(machine.uuid)
+            machines.append(
+                {
+                    "uuid": machine.uuid,
+                    "name": machine.name,
+                    "state": "provisioning" if machine.state == "ready" else machine.state,
+                    "ips": [nic.ip for nic in machine.nics],
+                    "pid": zone.pid if zone else None,
+                    "started": zone.started if zone else None,
+                }
+            )
+        return {
+            "name": access.NAME,
+            "url": self.order.url,
+            "pid": self.pid,
+            "started": self.started,
+            "stopping": self._stopping,
+            "boot": {"total": progress.total, "done": progress.done, "failed": progress.failed},
+            "machines": machines,
+        }
+
+    def stop(self) -> None:
+        self._stopping = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def remaining(self) -> int | None:
+        if not self._stopping or self._compute is None:
+            return None
+        return len(self._compute.zones)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the waiting command line why there will be no data center."""
+        text = str(error)
+        if isinstance(error, OSError) and error.strerror:
+            text = f"{error.filename or 'start'}: {error.strerror}"
+        if not self.ready.closed:
+            self._tell(error=text)
+
+
+def _start_ticks() -> int:
+    """When this process began, in clock ticks since boot, proc(5)."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return int(fields[19])
+
+
+def main(launcher: socket.socket) -> int:
+    """The daemon's program; LOCALDC_DAEMON in the environment holds its order."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    order = Order.from_environment()
+    for descriptor in (order.api, order.lock, order.ready):
+        os.set_inheritable(descriptor, False)
+    daemon = Daemon(order, launcher)
+    try:
+        daemon.run()
+    except KNOWN_ERRORS as error:
+        log.error("cannot run: %s", error, exc_info=not isinstance(error, LocalDCError))
+        daemon.fail(error)
+        return 1
+    except BaseException as error:
+        log.exception("the data center broke down")
+        daemon.fail(error)
+        return 1
+    return 0

@@ -1,0 +1,181 @@
+"""`localdc doctor`: try everything the data center needs, and name what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from localdc.access import require_program
+from localdc.errors import LocalDCError
+from localdc.paths import StateDir
+from localdc.starting import MINIMUM_DISK
+from localdc.zones import probes
+from localdc.zones.isolate import IsolationError, run_as_mapped_root, subordinate_ids, user_name
+from localdc.zones.syscalls import SYS_PIVOT_ROOT
+
+REAL = (
+    "OpenSSH's sshd and ssh-agent, TCP/IP between machines, process, mount and network "
+    "isolation by the kernel",
+    "HTTP signatures, checked on every request against the account's keys",
+    "Python, numpy, ZeroMQ and every other package: the same files as on any Linux",
+)
+EMULATED = (
+    "CloudAPI, SMF, pkgin, mdata and the illumos commands: written for this data center after "
+    "their documentation",
+    "the kernel is Linux: uname says so, and no zone has ZFS, DTrace or crossbow",
+    "memory, CPU and disk limits of packages are recorded, not enforced",
+    "no route leads from a machine to the host or beyond; `localdc connect` leads in",
+    "zones separate users' mistakes, not attackers: root of a zone is not to be trusted",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding; `remedy` says what to do when it is not `ok`."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def run(paths: StateDir) -> int:
+    """Print every check and what is real; 0 when the data center can run here."""
+    checks = list(examine(paths))
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        mark = "ok     " if check.ok else "MISSING"
+        print(f"{mark}  {check.name.ljust(width)}  {check.detail}")
+        if not check.ok:
+            print(f"         {' ' * width}  -> {check.remedy}")
+    for title, lines in (("Real:", REAL), ("Emulated or absent:", EMULATED)):
+        print(f"\n{title}")
+        for line in lines:
+            print(f"  - {line}")
+    missing = [check.name for check in checks if not check.ok]
+    if missing:
+        print(f"\nThe data center cannot run here. Missing: {', '.join(missing)}.")
+        return 1
+    print("\nThe data center can run here.")
+    return 0
+
+
+def failures(paths: StateDir) -> list[Check]:
+    """The checks that did not pass."""
+    return [check for check in examine(paths) if not check.ok]
+
+
+def examine(paths: StateDir) -> Iterator[Check]:
+    """Make every check, the cheap ones first."""
+    yield _python()
+    yield from _programs()
+    yield _merged_usr()
+    yield _state_directory(paths)
+    yield _disk(paths)
+    yield _loopback()
+    if os.geteuid() != 0:
+        yield from _unprivileged()
+    yield from _kernel(paths)
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    machine = os.uname().machine
+    ok = sys.version_info >= (3, 11) and machine in SYS_PIVOT_ROOT
+    remedy = f"Python 3.11 or newer on {' or '.join(SYS_PIVOT_ROOT)} is needed."
+    return Check("python", ok, f"{version} on {machine} ({sys.executable})", remedy)
+
+
+def _programs() -> Iterator[Check]:
+    needed = [("sshd", "openssh-server"), ("ssh", "openssh-client")]
+    needed += [("ssh-agent", "openssh-client"), ("ssh-keygen", "openssh-client")]
+    for name, package in needed:
+        try:
+            yield Check(name, True, require_program(name, package))
+        except LocalDCError:
+            remedy = f"As root: apt-get install {package}"
+            yield Check(name, False, "not installed", remedy)
+
+
+def _merged_usr() -> Check:
+    apart = [name for name in ("/bin", "/sbin", "/lib") if not Path(name).is_symlink()]
+    remedy = "Zones share the host's /usr. As root: apt-get install usrmerge"
+    detail = f"{', '.join(apart)} not in /usr" if apart else "/bin, /sbin and /lib are in /usr"
+    return Check("merged /usr", not apart, detail, remedy)
+
+
+def _state_directory(paths: StateDir) -> Check:
+    place = _existing(paths.root)
+    ok = os.access(place, os.W_OK | os.X_OK)
+    detail = f"{paths.root}" if ok else f"{place} cannot be written by {user_name()}"
+    return Check("state directory", ok, detail, "Set LOCALDC_DIR to a directory you may write.")
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _disk(paths: StateDir) -> Check:
+    free = shutil.disk_usage(_existing(paths.root)).free
+    remedy = f"At least {MINIMUM_DISK >> 20} MiB are needed; or set LOCALDC_DIR."
+    return Check("disk space", free >= MINIMUM_DISK, f"{free >> 20} MiB free", remedy)
+
+
+def _loopback() -> Check:
+    try:
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+    except OSError as error:
+        return Check("loopback", False, f"{error.strerror}", "ip link set lo up")
+    return Check("loopback", True, "127.0.0.1 can be listened on")
+
+
+def _unprivileged() -> Iterator[Check]:
+    for name in ("newuidmap", "newgidmap"):
+        path = shutil.which(name)
+        yield Check(name, bool(path), path or "not installed", "As root: apt-get install uidmap")
+    try:
+        ids = subordinate_ids()
+        assert ids is not None
+        detail = f"uids from {ids.uid} ({ids.uid_count}), gids from {ids.gid} ({ids.gid_count})"
+        yield Check("subordinate ids", True, detail)
+    except IsolationError as error:
+        text, _, remedy = str(error).partition(" As root: ")
+        yield Check("subordinate ids", False, text, f"As root: {remedy}")
+    for name, wanted, forbidden in (
+        ("kernel.unprivileged_userns_clone", "1", "0"),
+        ("kernel.apparmor_restrict_unprivileged_userns", "0", "1"),
+        ("user.max_user_namespaces", "10000", "0"),
+    ):
+        setting = Path("/proc/sys", *name.split(".", 1))
+        value = setting.read_text().strip() if setting.exists() else None
+        if value is not None:
+            remedy = f"As root: sysctl -w {name}={wanted}"
+            yield Check(name, value != forbidden, value, remedy)
+
+
+def _kernel(paths: StateDir) -> Iterator[Check]:
+    with tempfile.TemporaryDirectory(prefix="localdc-", dir=_writable(paths)) as scratch:
+        try:
+            messages = run_as_mapped_root(lambda report: probes.run_all(Path(scratch), report))
+        except IsolationError as error:
+            yield Check("user namespace", False, str(error), probes.FORBIDDEN)
+            return
+    if os.geteuid() != 0:
+        yield Check("user namespace", True, f"{user_name()} is root in it")
+    for message in messages:
+        yield Check(message["name"], message["ok"], message["detail"], message["remedy"])
+
+
+def _writable(paths: StateDir) -> Path:
+    """Where the zones' files will be, because overlayfs depends on the file system."""
+    place = _existing(paths.root)
+    return place if os.access(place, os.W_OK) else Path(tempfile.gettempdir())

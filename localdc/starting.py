@@ -1,0 +1,193 @@
+"""`localdc start`: from a command line to a data center that answers."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from localdc import access
+from localdc.control import ask
+from localdc.errors import LocalDCError
+from localdc.paths import StateDir, write_atomically
+from localdc.zones.isolate import spawn
+
+VARIABLE = "LOCALDC_DAEMON"
+HOST = "127.0.0.1"
+MINIMUM_DISK = 500 * 1024 * 1024
+OTHER_START_SECONDS = 300.0
+SSH_SECONDS = 30.0
+LOG_LINES = 5
+
+Progress = Callable[[str], None]
+
+
+def start(paths: StateDir, say: Progress) -> dict[str, Any]:
+    """Start the data center, or find it running; its status once machines are up.
+
+    Raises LocalDCError when it cannot run; the message says what to do.
+    """
+    paths.prepare()
+    with contextlib.ExitStack() as stack:
+        lock = stack.enter_context(paths.lock.open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise LocalDCError(f"Cannot lock {paths.lock}: {error.strerror}.") from error
+            say(_wait_for_other(paths, say))
+        else:
+            _check_host(paths)
+            access.remove_traces(paths)
+            _start_daemon(paths, lock.fileno(), say)
+    return _wait_for_machines(paths, say)
+
+
+def _check_host(paths: StateDir) -> None:
+    free = shutil.disk_usage(paths.root).free
+    if free < MINIMUM_DISK:
+        raise LocalDCError(
+            f"{paths.root} has {free >> 20} MiB of free disk space; at least "
+            f"{MINIMUM_DISK >> 20} MiB are needed. Free some, or set LOCALDC_DIR to another disk."
+        )
+    for program in ("ssh", "ssh-keygen", "ssh-agent", "ssh-add"):
+        access.require_program(program, "openssh-client")
+    access.require_program("sshd", "openssh-server")
+
+
+def _start_daemon(paths: StateDir, lock: int, say: Progress) -> None:
+    from localdc.pkgsrc.store import StoreError, build_store
+
+    try:
+        # Built here because the data center has no network of the host.
+        store = build_store(paths.packages, say)
+    except StoreError as error:
+        raise LocalDCError(f"The package store cannot be made: {error}") from error
+    access.ensure_key(paths)
+    ready, ready_end = os.pipe()
+    with _listen(paths) as api, os.fdopen(ready) as news:
+        url = f"http://{HOST}:{api.getsockname()[1]}"
+        fields = {**asdict(store), "root": str(store.root)}
+        order = {
+            "state": str(paths.root),
+            "packages": str(paths.packages),
+            "url": url,
+            "api": api.fileno(),
+            "lock": lock,
+            "ready": ready_end,
+            "store": fields,
+        }
+        command = [sys.executable, "-m", "localdc", "daemon"]
+        descriptors = (api.fileno(), lock, ready_end)
+        env = {**os.environ, VARIABLE: json.dumps(order), "PYTHONPATH": _package_path()}
+        say("starting the data center")
+        try:
+            pid = spawn(command, env, descriptors, paths.log)
+        finally:
+            os.close(ready_end)
+        _follow(news, pid, paths, say)
+
+
+def _package_path() -> str:
+    """The daemon runs in / and must find this very package."""
+    own = str(Path(__file__).parent.parent)
+    others = os.environ.get("PYTHONPATH")
+    return f"{own}{os.pathsep}{others}" if others else own
+
+
+def _follow(news: Any, pid: int, paths: StateDir, say: Progress) -> None:
+    for line in news:
+        message = json.loads(line)
+        if message.get("ready"):
+            return
+        if "error" in message:
+            raise LocalDCError(f"The data center cannot run: {message['error']}")
+        say(message["progress"])
+    tail = "\n".join(paths.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+    raise LocalDCError(f"The daemon (pid {pid}) ended; the end of {paths.log}:\n{tail}")
+
+
+def _listen(paths: StateDir) -> socket.socket:
+    """The API's socket: a free port at the first start, the same one ever after."""
+    port = 0
+    with contextlib.suppress(OSError, ValueError):
+        port = int(paths.port.read_text())
+    api = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        api.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        api.bind((HOST, port))
+        api.listen(1024)
+    except OSError as error:
+        api.close()
+        raise LocalDCError(
+            f"Cannot listen on {HOST} port {port}: {error.strerror}. This data center has used "
+            f"the port before; end the program that has it now, or remove {paths.port} to get "
+            "another one."
+        ) from error
+    if not port:
+        write_atomically(paths.port, f"{api.getsockname()[1]}\n")
+    return api
+
+
+def _wait_for_other(paths: StateDir, say: Progress) -> str:
+    """Wait until the process that holds the lock has a data center; what to say."""
+    deadline = time.monotonic() + OTHER_START_SECONDS
+    told = False
+    while time.monotonic() < deadline:
+        with contextlib.suppress(LocalDCError):
+            status = ask(paths.control, {"op": "status"})
+            if status is not None and status["stopping"]:
+                raise LocalDCError("The data center is stopping. Start it again afterwards.")
+            if status is not None:
+                return f"already running, pid {status['pid']}"
+        if not told:
+            say("another start or stop is in progress; waiting for it")
+            told = True
+        if _lock_is_free(paths):
+            raise LocalDCError(f"The other start did not succeed; see {paths.log}.")
+        time.sleep(0.1)
+    raise LocalDCError(f"{paths.lock} is held, but no data center answers; see {paths.log}.")
+
+
+def _lock_is_free(paths: StateDir) -> bool:
+    with paths.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
+
+
+def _wait_for_machines(paths: StateDir, say: Progress) -> dict[str, Any]:
+    shown = -1
+    while True:
+        status = ask(paths.control, {"op": "status"})
+        if status is None:
+            raise LocalDCError(f"The data center ended while machines booted; see {paths.log}.")
+        boot = status["boot"]
+        done = boot["done"] + boot["failed"]
+        if boot["total"] and done != shown:
+            say(f"machines up: {done} of {boot['total']}")
+            shown = done
+        if done >= boot["total"]:
+            break
+        time.sleep(0.1)
+    if boot["total"]:
+        request = {"op": "reachable", "seconds": SSH_SECONDS}
+        answer = ask(paths.control, request, timeout=SSH_SECONDS + 30) or {"unreachable": []}
+        if answer["unreachable"]:
+            names = ", ".join(answer["unreachable"])
+            say(f"warning: no ssh after {SSH_SECONDS:.0f} s: {names} (python -m localdc logs NAME)")
+        if boot["failed"]:
+            say(f"warning: {boot['failed']} machines did not boot; see {paths.log}")
+    return status
