@@ -1,0 +1,121 @@
+"""A data center under test, reached over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+
+import requests
+import uvicorn
+
+from localdc.api.app import create_app, server_config
+from localdc.api.catalogue import images
+from localdc.api.records import RecordsCompute
+from localdc.api.settings import AccountKey, DataCenterSettings
+
+from .signer import Signer
+
+BASE64 = images()[0].id
+ADMIN = "let-me-in"
+
+
+class Running:
+    """A data center on a loopback port, in a thread of its own."""
+
+    def __init__(self, path, key, compute=None, **settings):
+        settings.setdefault("throttle", None)
+        settings.setdefault("admin_token", ADMIN)
+        settings.setdefault("keys", (AccountKey("first", key.line),))
+        self.settings = DataCenterSettings(account="acme", **settings)
+        self.compute = compute or RecordsCompute()
+        self.key = key
+        self.path = path
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.session = requests.Session()
+        self.session.auth = Signer(key)
+        self.app = create_app(self.settings, path, self.compute)
+        self.server = uvicorn.Server(server_config(self.app))
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        deadline = time.monotonic() + 10
+        while not self.server.started:
+            assert self.thread.is_alive() and time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def _run(self):
+        async def main():
+            self.loop = asyncio.get_running_loop()
+            await self.server.serve(sockets=[self.socket])
+
+        asyncio.run(main())
+
+    def stop(self):
+        self.server.should_exit = True
+        self.session.close()
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+    def run(self, coroutine):
+        """Run a coroutine in the data center's loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+
+    @property
+    def engine(self):
+        return self.app.state.center.engine
+
+    def settle(self):
+        self.run(self.engine.settle())
+
+    def call(self, method, path, **kwargs):
+        return self.session.request(method, self.url + path, timeout=20, **kwargs)
+
+    def get(self, path, **kwargs):
+        return self.call("GET", path, **kwargs)
+
+    def post(self, path, **kwargs):
+        return self.call("POST", path, **kwargs)
+
+    def put(self, path, **kwargs):
+        return self.call("PUT", path, **kwargs)
+
+    def delete(self, path, **kwargs):
+        return self.call("DELETE", path, **kwargs)
+
+    def create(self, name="web", settle=True, **body):
+        body = {"name": name, "image": BASE64, "package": "sample-512M", **body}
+        answer = self.post("/my/machines", json=body)
+        assert answer.status_code == 201, answer.text
+        if settle:
+            self.settle()
+        return answer.json()["id"]
+
+    def machine(self, uuid):
+        return self.get(f"/my/machines/{uuid}").json()
+
+    def audit(self, uuid):
+        return self.get(f"/my/machines/{uuid}/audit").json()
+
+    def act(self, uuid, action, **body):
+        answer = self.post(f"/my/machines/{uuid}", json={"action": action, **body})
+        self.settle()
+        return answer
+
+    def fault(self, **body):
+        answer = requests.post(
+            f"{self.url}/--admin/faults",
+            json=body,
+            headers={"Authorization": f"Bearer {ADMIN}"},
+            timeout=20,
+        )
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+
+def error(answer):
+    """status, code, message"""
+    body = answer.json()
+    return answer.status_code, body["code"], body["message"]

@@ -1,0 +1,181 @@
+"""Account, keys, data centers, images, packages, networks."""
+
+from urllib.parse import quote
+
+import pytest
+
+from localdc.api.catalogue import networks
+
+from .harness import BASE64, error
+from .signer import Key, Signer
+
+
+def test_account(dc):
+    account = dc.get("/my").json()
+    assert account["login"] == "acme" and account["triton_cns_enabled"] is False
+    assert "phone" not in account
+    changed = dc.post("/acme", json={"phone": "555", "city": "", "email": "a@b.c"}).json()
+    assert (changed["phone"], changed["email"]) == ("555", "a@b.c") and "city" not in changed
+    assert dc.get("/my").json() == changed
+    assert error(dc.post("/my", json={"email": "nobody"}))[:2] == (409, "InvalidArgument")
+    assert error(dc.post("/my", json={"triton_cns_enabled": True}))[0] == 501
+
+
+def test_config(dc):
+    external, internal = networks()
+    assert dc.get("/my/config").json() == {"default_network": internal.id}
+    assert dc.put("/my/config", json={"default_network": external.id}).status_code == 200
+    assert dc.get("/my/config").json() == {"default_network": external.id}
+    bad = dc.put("/my/config", json={"default_network": "x"})
+    assert error(bad) == (
+        409,
+        "InvalidArgument",
+        'property "default_network": must be a UUID',
+    )
+    unknown = dc.put("/my/config", json={"default_network": BASE64})
+    assert error(unknown) == (409, "InvalidArgument", "unknown network")
+    assert dc.put("/my/config", json={}).json()["code"] == "MissingParameter"
+
+
+def test_datacenters_services_limits(dc):
+    assert dc.get("/my/datacenters").json() == {"localdc": dc.url}
+    answer = dc.get("/my/datacenters/localdc", allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (302, dc.url)
+    assert error(dc.get("/my/datacenters/mars")) == (
+        404,
+        "ResourceNotFound",
+        "mars is not an available datacenter",
+    )
+    assert dc.get("/my/services").json() == {"cloudapi": dc.url}
+    assert dc.get("/my/limits").json() == []
+
+
+def test_keys(dc, key):
+    assert dc.get("/my/keys").json() == [{"name": "first", "fingerprint": key.md5, "key": key.line}]
+    other = Key("ed25519")
+    answer = dc.post("/my/keys", json={"name": "second", "key": f"{other.line} me@home\n"})
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/acme/keys/{quote(other.md5, safe='')}"
+    assert answer.json()["fingerprint"] == other.md5
+    for identifier in ("second", other.md5, quote(other.sha256, safe="")):
+        assert dc.get(f"/my/keys/{identifier}").json()["name"] == "second"
+    signer = Signer(other, algorithm="ed25519-sha512")
+    assert dc.get("/my/keys", auth=signer).status_code == 200
+    assert dc.delete("/my/keys/second").status_code == 204
+    assert dc.get("/my/keys", auth=signer).status_code == 401
+    assert dc.get("/my/keys/second").status_code == 404
+    assert dc.delete("/my/keys/second").status_code == 404
+
+
+def test_key_without_name_is_called_by_its_fingerprint(dc):
+    other = Key("p256")
+    assert dc.post("/my/keys", json={"key": other.line}).json()["name"] == other.md5
+
+
+def test_bad_keys(dc, key):
+    post = lambda **body: error(dc.post("/my/keys", json=body))[:2]  # noqa: E731
+    assert error(dc.post("/my/keys", json={})) == (
+        409,
+        "MissingParameter",
+        "key is a required argument",
+    )
+    assert post(key="one-word") == (409, "InvalidArgument")
+    assert post(key="ssh-rsa AAAA") == (409, "InvalidArgument")
+    assert post(key=5) == (409, "InvalidArgument")
+    again = dc.post("/my/keys", json={"name": "again", "key": key.line})
+    assert error(again)[2] == "key already exists or is invalid"
+    same_name = dc.post("/my/keys", json={"name": "first", "key": Key("p256").line})
+    assert error(same_name)[2] == "key already exists or is invalid"
+
+
+def test_keys_open_machines_at_once(dc):
+    uuid = dc.create()
+    other = Key("ed25519")
+    dc.post("/my/keys", json={"name": "second", "key": other.line})
+    dc.settle()
+    assert other.line in dc.compute.zones[uuid].authorized_keys
+    dc.delete("/my/keys/second")
+    dc.settle()
+    assert other.line not in dc.compute.zones[uuid].authorized_keys
+    assert [entry["action"] for entry in dc.audit(uuid)] == ["provision"]
+
+
+def test_images(dc):
+    names = [image["name"] for image in dc.get("/my/images").json()]
+    assert names == ["base-64-lts", "minimal-64-lts"]
+    image = dc.get(f"/my/images/{BASE64}").json()
+    assert (image["version"], image["os"], image["state"]) == ("24.4.1", "smartos", "active")
+    assert dc.get("/my/images", params={"name": "base*"}).json() == [image]
+    assert dc.get("/my/images", params={"state": "disabled"}).json() == []
+    assert len(dc.get("/my/images", params={"state": "all", "public": "true"}).json()) == 2
+    assert error(dc.get("/my/images/base-64-lts"))[:2] == (404, "ResourceNotFound")
+
+
+def test_datasets_of_2013(dc):
+    assert dc.get("/my/datasets").json()[0]["urn"] == "sdc:sdc:base64:24.4.1"
+    for urn in ("sdc:sdc:base64:", "sdc:sdc:base64", "sdc:sdc:base64:24.4.1", BASE64):
+        assert dc.get(f"/my/datasets/{urn}").json()["id"] == BASE64
+    assert dc.get("/my/datasets/sdc:sdc:plan9:").status_code == 404
+
+
+def test_packages(dc):
+    package = dc.get("/my/packages/sample-512M").json()
+    assert (package["memory"], package["default"]) == (512, True)
+    assert dc.get(f"/my/packages/{package['id']}").json() == package
+    assert dc.get("/my/packages/Extra%20Small%20512%20MB").json()["memory"] == 512
+    names = [p["name"] for p in dc.get("/my/packages", params={"name": "g4*"}).json()]
+    assert names == ["g4-highcpu-512M", "g4-highcpu-1G"]
+    assert len(dc.get("/my/packages", params={"memory": 512}).json()) == 3
+    assert error(dc.get("/my/packages/none"))[2] == "none not found"
+
+
+def test_networks(dc):
+    external, internal = dc.get("/my/networks").json()
+    assert (external["name"], external["public"]) == ("external", True)
+    assert (internal["name"], internal["public"]) == ("internal", False)
+    assert dc.get(f"/my/networks/{external['id']}").json() == external
+    assert dc.get("/my/networks", params={"fabric": "true"}).json() == []
+    assert dc.get(f"/my/networks/{BASE64}").status_code == 404
+
+
+def test_network_ips(dc):
+    external, internal = networks()
+    uuid = dc.create()
+    answer = dc.get(f"/my/networks/{internal.id}/ips")
+    (entry,) = answer.json()
+    assert entry["belongs_to_uuid"] == uuid and entry["ip"] in dc.machine(uuid)["ips"]
+    assert answer.headers["x-resource-count"] == "1"
+    assert answer.headers["x-query-limit"] == "1000"
+    gateway, own = dc.get(f"/my/networks/{external.id}/ips").json()
+    assert gateway == {"ip": "10.88.0.1", "reserved": True, "managed": True}
+    assert own["belongs_to_uuid"] == uuid
+    page = dc.get(f"/my/networks/{external.id}/ips", params={"limit": 1, "offset": 1})
+    assert page.json() == [own]
+    path = f"/my/networks/{internal.id}/ips"
+    free = {"ip": "10.99.3.9", "reserved": False, "managed": False}
+    assert dc.get(f"{path}/10.99.3.9").json() == free
+    assert dc.put(f"{path}/10.99.3.9", json={"reserved": True}).json()["reserved"] is True
+    assert len(dc.get(path).json()) == 2
+    dc.put(f"{path}/10.99.3.9", json={"reserved": False})
+    assert len(dc.get(path).json()) == 1
+
+
+@pytest.mark.parametrize(
+    "network, ip, body, status",
+    [
+        (1, "10.99.0.9", {}, 409),
+        (1, "10.99.0.9", {"reserved": "maybe"}, 409),
+        (1, "10.1.1.1", {"reserved": True}, 404),
+        (1, "ten", {"reserved": True}, 409),
+        (0, "10.88.0.9", {"reserved": True}, 409),
+    ],
+)
+def test_bad_changes_of_ips(dc, network, ip, body, status):
+    path = f"/my/networks/{networks()[network].id}/ips/{ip}"
+    assert dc.put(path, json=body).status_code == status
+
+
+@pytest.mark.parametrize("params", [{"limit": 0}, {"limit": "x"}, {"limit": 1001}, {"offset": -1}])
+def test_bad_pages(dc, params):
+    for path in ("/my/machines", f"/my/networks/{networks()[0].id}/ips"):
+        assert error(dc.get(path, params=params))[:2] == (409, "ValidationFailed")

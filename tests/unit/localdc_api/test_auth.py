@@ -1,0 +1,191 @@
+"""Who may, by which signature."""
+
+import time
+from email.utils import formatdate
+
+import pytest
+import requests
+
+from localdc.api.settings import AccountKey
+
+from .harness import error
+from .signer import Key, Signer
+
+
+def get(dc, signer, path="/my/machines?limit=1"):
+    return requests.get(dc.url + path, auth=signer, timeout=10)
+
+
+@pytest.fixture(scope="module")
+def keys():
+    return {kind: Key(kind) for kind in ("rsa", "p256", "p384", "p521", "ed25519")}
+
+
+@pytest.fixture
+def many(start, keys):
+    return start(keys=tuple(AccountKey(kind, key.line) for kind, key in keys.items()))
+
+
+@pytest.mark.parametrize(
+    "kind, algorithm",
+    [
+        ("rsa", "rsa-sha1"),
+        ("rsa", "rsa-sha256"),
+        ("rsa", "RSA-SHA512"),
+        ("p256", "ecdsa-sha256"),
+        ("p521", "ecdsa-sha512"),
+        ("ed25519", "ed25519-sha512"),
+    ],
+)
+@pytest.mark.parametrize(
+    "signed", ["date", "(request-target) date", "request-line date", "host date"]
+)
+def test_modern_signatures(many, keys, kind, algorithm, signed):
+    signer = Signer(keys[kind], algorithm=algorithm.lower(), signed=signed)
+    signer.algorithm = algorithm.lower()
+    assert get(many, signer).status_code == 200
+
+
+def test_algorithm_in_any_case(dc, key):
+    class Loud(Signer):
+        def __call__(self, request):
+            request = super().__call__(request)
+            header = request.headers["Authorization"]
+            request.headers["Authorization"] = header.replace("rsa-sha256", "RSA-SHA256")
+            return request
+
+    assert get(dc, Loud(key)).status_code == 200
+
+
+@pytest.mark.parametrize("algorithm", ["rsa-sha1", "rsa-sha256", "rsa-sha512"])
+def test_old_signatures(dc, key, algorithm):
+    assert get(dc, Signer(key, algorithm=algorithm, signed=None)).status_code == 200
+
+
+def test_headers_left_out_means_date(dc, key):
+    date = formatdate(usegmt=True)
+    signature = key.sign("rsa-sha256", f"date: {date}")
+    header = (
+        f'Signature keyId="/acme/keys/{key.md5}",algorithm="rsa-sha256",signature="{signature}"'
+    )
+    answer = requests.get(
+        f"{dc.url}/my", headers={"Date": date, "Authorization": header}, timeout=5
+    )
+    assert answer.json()["login"] == "acme"
+
+
+def test_key_ids(dc, key):
+    uuid = dc.get("/my").json()["id"]
+    for key_id in ("first", key.md5, f"MD5:{key.md5}", key.sha256):
+        assert get(dc, Signer(key, key_id=f"/acme/keys/{key_id}")).status_code == 200
+    assert get(dc, Signer(key, key_id=f"/{uuid}/keys/first")).status_code == 200
+
+
+def test_go_writes_utc(dc, key):
+    date = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime())
+    assert get(dc, Signer(key, date=date)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "key_id", ["/nobody/keys/first", "/acme/keys/other", "/my/keys/first", "/acme/users/u/keys/k"]
+)
+def test_unknown_signer(dc, key, key_id):
+    assert error(get(dc, Signer(key, key_id=key_id))) == (
+        401,
+        "InvalidCredentials",
+        "Invalid authorization credentials supplied",
+    )
+
+
+@pytest.mark.parametrize("key_id", ["first", "/acme/first", "/acme/keys/", "//keys/x"])
+def test_bad_shape_of_key_id(dc, key, key_id):
+    answer = get(dc, Signer(key, key_id=key_id))
+    message = f"Invalid KeyId {key_id} in authorization header"
+    assert error(answer) == (401, "InvalidCredentials", message)
+
+
+def test_wrong_key_and_forged_signature(dc, key):
+    other = Key("ed25519")
+    signer = Signer(other, key_id="/acme/keys/first", algorithm="ed25519-sha512")
+    assert get(dc, signer).status_code == 401
+    stranger = Signer(Key("rsa"), key_id="/acme/keys/first")
+    assert get(dc, stranger).status_code == 401
+
+
+def test_signature_covers_the_path(dc, key):
+    prepared = requests.Request(
+        "GET", f"{dc.url}/my/keys", auth=Signer(key, signed="(request-target) date")
+    ).prepare()
+    prepared.url = f"{dc.url}/my/machines"
+    assert requests.Session().send(prepared).status_code == 401
+
+
+def test_no_signature(dc):
+    message = "You must make authenticated requests to use CloudAPI"
+    for headers in ({}, {"Authorization": "Basic YTpi"}):
+        answer = requests.get(f"{dc.url}/my", headers=headers, timeout=5)
+        assert error(answer) == (401, "InvalidCredentials", message)
+
+
+@pytest.mark.parametrize("offset", [-1200, 1200])
+def test_clock_skew(dc, key, offset):
+    date = formatdate(time.time() + offset, usegmt=True)
+    status, code, message = error(get(dc, Signer(key, date=date)))
+    assert (status, code) == (400, "InvalidHeader")
+    assert message.startswith("Authorization header invalid: clock skew of 1")
+    assert message.endswith("s was greater than 300s")
+    stale = requests.get(f"{dc.url}/my", headers={"Date": date}, timeout=5)
+    assert error(stale)[:2] == (400, "RequestExpired")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Signature",
+        'signature keyId="/acme/keys/first",algorithm="rsa-sha256",signature="eA=="',
+        'Signature algorithm="rsa-sha256",signature="eA=="',
+        'Signature keyId="/acme/keys/first",signature="eA=="',
+        'Signature keyId="/acme/keys/first",algorithm="rsa-sha256"',
+        'Signature keyId="/acme/keys/first",algorithm="rsa-sha256",signature="%%"',
+        'Signature keyId="/acme/keys/first",algorithm="hmac-sha256",signature="eA=="',
+        'Signature keyId="/acme/keys/first",algorithm="ecdsa-sha384",signature="eA=="',
+        'Signature keyId="/acme/keys/first",algorithm="ecdsa-sha256" eA==',
+        "Signature keyId=/acme/keys/first,algorithm=rsa-sha256 eA==",
+        'Signature keyId="/acme/keys/first",algorithm="rsa-sha256",headers="host",signature="eA=="',
+        'Signature keyId="/acme/keys/first",algorithm="rsa-sha256",headers="nope date",'
+        'signature="eA=="',
+    ],
+)
+def test_unreadable_header(dc, header):
+    headers = {"Authorization": header, "Date": formatdate(usegmt=True)}
+    answer = requests.get(f"{dc.url}/my", headers=headers, timeout=5)
+    assert error(answer)[:2] == (400, "InvalidHeader")
+    assert "Request-Id" not in answer.headers
+
+
+def test_date_must_be_there_and_readable(dc, key):
+    assert error(get(dc, Signer(key, date="yesterday")))[:2] == (400, "InvalidHeader")
+    header = Signer(key)(requests.Request("GET", f"{dc.url}/my").prepare()).headers["Authorization"]
+    answer = requests.get(f"{dc.url}/my", headers={"Authorization": header}, timeout=5)
+    assert error(answer)[:2] == (400, "InvalidHeader")
+
+
+def test_other_accounts_are_closed(dc):
+    assert error(dc.get("/somebody/machines")) == (
+        403,
+        "NotAuthorized",
+        "You do not have permission to access somebody",
+    )
+    assert dc.get("/acme/machines").status_code == 200
+
+
+def test_throttle(start):
+    from localdc.api.settings import Throttle
+
+    dc = start(throttle=Throttle(burst=5, rate=2.0))
+    codes = [dc.get("/my/limits").status_code for _ in range(8)]
+    assert codes.count(200) in (5, 6) and codes[-1] == 429
+    assert error(dc.get("/my/limits"))[1] == "RequestThrottled"
+    assert requests.get(f"{dc.url}/--ping", timeout=5).status_code == 200
+    time.sleep(0.6)
+    assert dc.get("/my/limits").status_code == 200
