@@ -31,6 +31,7 @@ _COMPANION = {
     "key_file": "key_id",
     "insecure": "url",
     "ssh_config": "url",
+    "name": "url",
 }
 _CORE = ("url", "account", "key_id")
 _PROFILE_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*")
@@ -124,7 +125,7 @@ def resolve(
     if not any(layer.has_core for layer in layers):
         embedded = _embedded(env, Path(cwd) if cwd is not None else Path.cwd())
         layers.append(embedded)
-    return _combine(layers, env)
+    return _combine(layers)
 
 
 def _layers(profile: str | None, env: Mapping[str, str]) -> list[_Layer]:
@@ -142,7 +143,7 @@ def _layers(profile: str | None, env: Mapping[str, str]) -> list[_Layer]:
     return [environment]
 
 
-def _combine(layers: list[_Layer], env: Mapping[str, str]) -> Settings:
+def _combine(layers: list[_Layer]) -> Settings:
     found: dict[str, Any] = {}
     level: dict[str, int] = {}
     for depth, layer in enumerate(layers):
@@ -160,8 +161,6 @@ def _combine(layers: list[_Layer], env: Mapping[str, str]) -> Settings:
     found["account"], found["user"] = _split_account(found["account"], found.get("user"))
     found["url"] = _checked_url(found["url"])
     source = layers[level["url"]].source
-    if env.get("SDC_SSH_CONFIG") and source == "environment":
-        found["ssh_config"] = env["SDC_SSH_CONFIG"]
     found.setdefault("name", source.removeprefix("profile "))
     known = {key: found[key] for key in found if key in Settings.__dataclass_fields__}
     return Settings(source=source, **known)

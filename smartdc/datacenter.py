@@ -173,7 +173,7 @@ class DataCenter(MachineCalls, AccountCalls, Offers):
         path: str,
         headers: Mapping[str, str] | None = None,
         data: object = None,
-        **kwargs: Any,
+        params: Mapping[str, Any] | None = None,
     ) -> tuple[JSON | bytes, requests.Response]:
         """Any call, ``path`` below the account: (decoded JSON, or the bytes; the answer).
 
@@ -181,7 +181,7 @@ class DataCenter(MachineCalls, AccountCalls, Offers):
         """
         path = f"/{self.login}/{path.strip('/')}".rstrip("/")
         response = self.transport.send(
-            method.upper(), path, headers=headers, json=data or None, **kwargs
+            method.upper(), path, headers=headers, json=data or None, params=params
         )
         try:
             return decode(response), response

@@ -12,7 +12,6 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping
-from http.cookiejar import DefaultCookiePolicy
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -28,7 +27,7 @@ from .throttle import TokenBucket
 JSON = Any
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _RETRY_STATUS = frozenset({502, 503, 504})
-_LOOPBACK = ("127.", "localhost", "[::1]", "::1")
+_LOOPBACK = ("127.", "localhost", "::1")
 _CHUNK = 65536
 
 
@@ -70,30 +69,25 @@ class Transport:
         self.verbose = verbose
         self._sleep = sleep
         self._reached = False
-        self.session = self._session(verify, headers or {}, pool_size)
+        self.headers = dict(headers or {})
+        self._adapter = HTTPAdapter(pool_connections=2, pool_maxsize=pool_size, pool_block=True)
+        self._how = self._connection_settings(verify)
 
-    def _session(
-        self, verify: bool | str, headers: Mapping[str, str], pool_size: int
-    ) -> requests.Session:
-        session = requests.Session()
-        # read once here: requests would look at the environment at every request
+    def _connection_settings(self, verify: bool | str) -> dict[str, Any]:
+        """Proxies and CA bundle of the environment, read once and not at every request."""
         host = urlsplit(self.base_url).hostname or ""
-        if not host.startswith(_LOOPBACK):
-            session.proxies = dict(requests.utils.get_environ_proxies(self.base_url))
-        merged = session.merge_environment_settings(self.base_url, {}, None, verify, None)
-        session.verify = merged["verify"] if verify is True else verify
-        session.trust_env = False
-        session.headers.update(headers)
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=pool_size, pool_block=True)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
-        if session.verify is False:
+        found = requests.Session().merge_environment_settings(self.base_url, {}, True, verify, None)
+        if host.startswith(_LOOPBACK):
+            found["proxies"] = {}
+        if verify is not True:
+            found["verify"] = verify
+        if verify is False:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        return session
+        return dict(found)
 
     def close(self) -> None:
-        self.session.close()
+        """Close the connections; the next request opens one again."""
+        self._adapter.close()
 
     def send(
         self,
@@ -104,7 +98,6 @@ class Transport:
         json: object = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
-        **options: Any,
     ) -> requests.Response:
         """One request with its repetitions; the answer's body is read.
 
@@ -123,7 +116,7 @@ class Transport:
             attempt += 1
             self.bucket.take()
             try:
-                response = self._once(method, path, params, json, headers, options)
+                response = self._once(method, path, params, json, headers)
             except Unreachable as error:
                 if not self._again(error, attempt, may_repeat):
                     raise
@@ -184,28 +177,23 @@ class Transport:
         params: Any,
         json: object,
         headers: Mapping[str, str] | None,
-        options: Mapping[str, Any],
     ) -> requests.Response:
         began = time.monotonic()
-        body = jsonlib.dumps(json).encode() if json is not None else None
-        extra = dict(headers or {})
-        if body is not None:
-            extra.setdefault("Content-Type", "application/json")
-        elif method == "POST":
-            extra.setdefault("Content-Length", "0")
+        # without requests.Session: half of the time of a call would be spent in it, and its
+        # redirects, cookies and .netrc have no place in signed requests
+        request = requests.PreparedRequest()
         try:
-            response = self.session.request(
-                method,
-                self.base_url + path,
+            request.prepare(
+                method=method,
+                url=self.base_url + path,
+                headers={**self.headers, **(headers or {})},
+                data=None if json is None else jsonlib.dumps(json).encode(),
                 params=params,
-                data=body,
-                headers=extra,
                 auth=self.auth,
-                timeout=self.timeout[:2],
-                allow_redirects=False,
-                stream=True,
-                **options,
             )
+            if json is not None:
+                request.headers.setdefault("Content-Type", "application/json")
+            response = self._adapter.send(request, timeout=self.timeout[:2], **self._how)
             self._read(response, method, path, began + self.timeout[2])
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._broken(error, method, path) from None
@@ -230,7 +218,10 @@ class Transport:
                 size += len(chunk)
                 if size > self.max_body:
                     raise ProtocolError(
-                        f"the answer is larger than {self.max_body} bytes", method=method, path=path
+                        f"the answer is larger than {self.max_body} bytes",
+                        method=method,
+                        path=path,
+                        hint="if that is right, raise max_body",
                     )
                 if time.monotonic() > deadline:
                     raise errors.TimedOut(

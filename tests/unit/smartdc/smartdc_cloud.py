@@ -10,6 +10,7 @@ import email.utils
 import hashlib
 import json
 import re
+import ssl
 import threading
 import time
 import uuid
@@ -278,7 +279,7 @@ class FakeHandler(BaseHTTPRequestHandler):
         if self.command == "GET":
             return 200, self.cloud.describe(machine), {}
         if self.command == "DELETE":
-            machine["state"] = "deleted"
+            machine["state"], machine["_next"] = "deleted", None
             return 204, None, {}
         action = params.get("action") or dict(parse_qsl(self.body.decode())).get("action")
         if action in ("stop", "start", "reboot"):
@@ -346,14 +347,18 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(cloud: FakeCloud) -> Iterator[str]:
+def serving(cloud: FakeCloud, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The fake data center's base URL, while it is up."""
     handler = type("Handler", (FakeHandler,), {"cloud": cloud})
     server = _Server(("127.0.0.1", 0), handler)
+    if tls:
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

@@ -1,0 +1,232 @@
+"""Precedence of arguments, variables, profiles and the embedded data center."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from smartdc_cloud import FakeCloud, write_key
+
+import smartdc
+from smartdc.config import Settings, resolve
+from smartdc.errors import ConfigError, NoDataCenter
+
+FULL = {"SDC_URL": "https://sdc.example", "SDC_ACCOUNT": "sdc", "SDC_KEY_ID": "k-sdc"}
+TRITON = {"TRITON_URL": "https://t.example", "TRITON_ACCOUNT": "t", "TRITON_KEY_ID": "k-t"}
+
+
+def profile(home: Path, name: str, current: str | None = None, **fields: Any) -> None:
+    directory = home / ".triton" / "profiles.d"
+    directory.mkdir(parents=True, exist_ok=True)
+    data = {"url": f"https://{name}.example", "account": f"a-{name}", "keyId": f"k-{name}"}
+    (directory / f"{name}.json").write_text(json.dumps({**data, **fields}))
+    if current:
+        (home / ".triton" / "config.json").write_text(json.dumps({"profile": current}))
+
+
+def embedded(state: Path, **fields: Any) -> dict[str, Any]:
+    state.mkdir(parents=True, exist_ok=True)
+    data = {
+        "name": "localdc",
+        "url": "http://127.0.0.1:8080",
+        "account": "localdc",
+        "key_id": "aa",
+        "key_file": "/k",
+        "ssh_config": "/c",
+        "pid": os.getpid(),
+        **fields,
+    }
+    (state / "datacenter.json").write_text(json.dumps(data))
+    return data
+
+
+def go(home: Path, env: dict[str, str] | None = None, **arguments: Any) -> Settings:
+    return resolve(env={"HOME": str(home), **(env or {})}, cwd=home, **arguments)
+
+
+def test_arguments_alone(home: Path) -> None:
+    settings = go(home, url="https://x.example/", account="acme", key_id="k", insecure=True)
+    assert settings == Settings(
+        name="arguments", url="https://x.example", account="acme", key_id="k", insecure=True
+    )
+
+
+def test_sdc_and_triton(home: Path) -> None:
+    settings = go(home, FULL)
+    assert (settings.url, settings.account, settings.key_id) == (
+        "https://sdc.example",
+        "sdc",
+        "k-sdc",
+    )
+    assert settings.source == "environment"
+    mixed = go(home, {**FULL, "TRITON_ACCOUNT": "t"})
+    assert (mixed.url, mixed.account) == ("https://sdc.example", "t")
+    assert go(home, {**FULL, **TRITON}).key_id == "k-t"
+    assert go(home, {**FULL, "TRITON_URL": ""}).url == "https://sdc.example"
+
+
+def test_arguments_win_field_by_field(home: Path) -> None:
+    settings = go(home, FULL, account="other")
+    assert (settings.account, settings.url, settings.source) == (
+        "other",
+        "https://sdc.example",
+        "environment",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"SDC_TESTING": "1"}, True),
+        ({"SDC_TESTING": "0"}, True),
+        ({"TRITON_TESTING": "x"}, True),
+        ({"SDC_TLS_INSECURE": "true"}, True),
+        ({"SDC_TLS_INSECURE": "0", "SDC_TESTING": "1"}, False),
+        ({"TRITON_TLS_INSECURE": "0", "SDC_TLS_INSECURE": "1"}, False),
+        ({}, False),
+    ],
+)
+def test_insecure(home: Path, variables: dict[str, str], expected: bool) -> None:
+    assert go(home, {**FULL, **variables}).insecure is expected
+
+
+def test_insecure_argument_wins(home: Path) -> None:
+    assert go(home, {**FULL, "SDC_TESTING": "1"}, insecure=False).insecure is False
+    with pytest.raises(ConfigError, match="SDC_TLS_INSECURE"):
+        go(home, {**FULL, "SDC_TLS_INSECURE": "maybe"})
+
+
+def test_sub_user(home: Path) -> None:
+    assert go(home, {**FULL, "SDC_USER": "bob"}).user == "bob"
+    settings = go(home, {**FULL, "SDC_ACCOUNT": "acme/bob"})
+    assert (settings.account, settings.user) == ("acme", "bob")
+    with pytest.raises(ConfigError):
+        go(home, {**FULL, "SDC_ACCOUNT": "acme/"})
+
+
+def test_current_profile_and_chosen_profile(home: Path) -> None:
+    profile(home, "one", current="one", insecure=True, user="bob", roles=["r"])
+    profile(home, "two", actAsAccount="victim")
+    one = go(home)
+    assert one.source == "profile one"
+    assert (one.name, one.account, one.user, one.insecure, one.roles) == (
+        "one",
+        "a-one",
+        "bob",
+        True,
+        ("r",),
+    )
+    assert go(home, {"TRITON_PROFILE": "two"}).act_as == "victim"
+    assert go(home, profile="two").source == "profile two"
+    assert go(home, {**FULL}, profile="two").url == "https://two.example"
+    assert go(home, profile="two", account="me").account == "me"
+
+
+def test_environment_wins_over_a_profile_and_takes_nothing_personal_from_it(home: Path) -> None:
+    profile(home, "one", current="one", insecure=True, user="bob")
+    settings = go(home, FULL)
+    assert settings.source == "environment"
+    assert (settings.user, settings.insecure) == (None, False)
+    partial = go(home, {"SDC_ACCOUNT": "acme"})
+    assert (partial.account, partial.user) == ("acme", None)
+    assert (partial.url, partial.insecure, partial.key_id) == ("https://one.example", True, "k-one")
+
+
+def test_key_file_goes_with_the_key_id(home: Path) -> None:
+    assert go(home, {**FULL, "SDC_KEY_FILE": "/f"}).key_file == "/f"
+    assert go(home, {**FULL, "SDC_KEY_FILE": "/f"}, key_id="other").key_file is None
+    assert go(home, FULL, key_file="/g").key_file == "/g"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"url": 1}', '{"url": "https://x"}'])
+def test_broken_profile(home: Path, content: str) -> None:
+    profile(home, "one", current="one")
+    (home / ".triton" / "profiles.d" / "one.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"one\.json") as caught:
+        go(home)
+    assert not isinstance(caught.value, NoDataCenter)
+
+
+def test_unknown_profile_names_the_known(home: Path) -> None:
+    profile(home, "one")
+    with pytest.raises(ConfigError, match="known profiles: one"):
+        go(home, profile="two")
+    with pytest.raises(ConfigError, match="not the name"):
+        go(home, profile="../../etc/passwd")
+
+
+def test_other_config_directories(home: Path) -> None:
+    profile(home, "one", current="one")
+    (home / "x").mkdir()
+    (home / ".triton").rename(home / "x" / "triton")
+    assert go(home, {"XDG_CONFIG_HOME": str(home / "x")}).name == "one"
+    assert go(home, {"TRITONTEST_CLI_CONFIG_DIR": str(home / "x" / "triton")}).name == "one"
+
+
+@pytest.mark.parametrize("missing", ["SDC_URL", "SDC_ACCOUNT", "SDC_KEY_ID"])
+def test_incomplete_environment_says_what(home: Path, missing: str) -> None:
+    embedded(home / ".localdc")
+    with pytest.raises(ConfigError, match=rf"is set, but {missing}") as caught:
+        go(home, {k: v for k, v in FULL.items() if k != missing})
+    assert not isinstance(caught.value, NoDataCenter)
+
+
+def test_embedded(home: Path) -> None:
+    data = embedded(home / ".localdc")
+    settings = go(home)
+    assert settings.embedded
+    assert settings.source == "embedded"
+    assert settings.ssh_config == "/c"
+    assert (settings.url, settings.key_file) == (data["url"], "/k")
+    data = embedded(home / "elsewhere", account="two")
+    assert go(home, {"LOCALDC_DIR": str(home / "elsewhere")}).account == "two"
+    assert go(home, {"LOCALDC_DIR": "elsewhere"}).account == "two"
+    assert go(home, FULL, profile="embedded").source == "embedded"
+
+
+def test_embedded_that_does_not_run(home: Path) -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    embedded(home / ".localdc", pid=child.pid)
+    with pytest.raises(NoDataCenter, match=r"does not run .*localdc start"):
+        go(home)
+
+
+def test_nothing_configured(home: Path) -> None:
+    with pytest.raises(NoDataCenter, match="SDC_URL, SDC_ACCOUNT and SDC_KEY_ID"):
+        go(home)
+    with pytest.raises(NoDataCenter):
+        go(home, {"SDC_TESTING": "1"})
+
+
+@pytest.mark.parametrize(
+    "bad", ["sdc.example", "ftp://x", "https://", "https://x y", "https://x?q"]
+)
+def test_bad_url(home: Path, bad: str) -> None:
+    with pytest.raises(ConfigError, match="https://HOST"):
+        go(home, FULL, url=bad)
+
+
+def test_connect(
+    cloud: FakeCloud,
+    url: str,
+    home: Path,
+    private_keys: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_key(home / "key", private_keys["p256"])
+    fingerprint = cloud.allow("/acme/keys/k", private_keys["p256"].public_key())
+    monkeypatch.setenv("SDC_URL", url)
+    monkeypatch.setenv("SDC_ACCOUNT", "acme")
+    monkeypatch.setenv("SDC_KEY_ID", fingerprint)
+    monkeypatch.setenv("SDC_KEY_FILE", str(path))
+    monkeypatch.setenv("TRITON_ACT_AS", "victim")
+    monkeypatch.setenv("TRITON_ROLE", "ops,dev")
+    with smartdc.connect(pool_size=2) as dc:
+        assert dc.machines() == []
+    assert cloud.requests[-1][1].startswith("/victim/machines?")
+    assert "as-role=ops%2Cdev" in cloud.requests[-1][1]
