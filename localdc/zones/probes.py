@@ -108,7 +108,7 @@ def _overlay(place: Path) -> str:
 
 def _system_mounts(place: Path) -> str:
     _private_mounts()
-    sc.mount("tmpfs", str(place), "tmpfs", sc.MS_NOSUID)
+    sc.mount("tmpfs", str(place), "tmpfs", sc.MS_NOSUID, "mode=0755")
     for name in ("pts", "bound"):
         (place / name).mkdir()
     options = "newinstance,ptmxmode=0666,mode=0620"
