@@ -1,0 +1,139 @@
+"""State directory, descriptor and ssh configuration, without a data center."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from localdc import access, cli
+from localdc.errors import LocalDCError
+from localdc.paths import StateDir, read_json, resolve, write_atomically
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StateDir:
+    found = resolve({"LOCALDC_DIR": str(tmp_path / "dc")})
+    found.prepare()
+    return found
+
+
+def test_default_is_below_the_current_directory(tmp_path: Path) -> None:
+    found = resolve({}, tmp_path)
+    assert found.root == tmp_path / ".localdc"
+    assert found.packages == tmp_path / ".localdc" / "pkgsrc"
+
+
+def test_relative_variables_are_made_absolute(tmp_path: Path) -> None:
+    found = resolve({"LOCALDC_DIR": "x/../dc", "LOCALDC_PKGSRC": "store"}, tmp_path)
+    assert (found.root, found.packages) == (tmp_path / "dc", tmp_path / "store")
+
+
+def test_state_directory_is_private(paths: StateDir) -> None:
+    assert paths.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dc").write_text("")
+    with pytest.raises(LocalDCError, match="LOCALDC_DIR"):
+        resolve({"LOCALDC_DIR": str(tmp_path / "dc")}).prepare()
+
+
+def test_atomic_write_keeps_mode_and_leaves_no_scraps(tmp_path: Path) -> None:
+    target = tmp_path / "file.json"
+    write_atomically(target, '{"a": 1}')
+    write_atomically(target, '{"a": 2}')
+    assert read_json(target) == {"a": 2}
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_broken_json_reads_as_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x").write_text(text)
+    assert read_json(tmp_path / "x") is None
+    assert read_json(tmp_path / "missing") is None
+
+
+def test_key_is_made_once_and_fingerprint_is_what_ssh_keygen_says(paths: StateDir) -> None:
+    key = access.ensure_key(paths)
+    assert access.ensure_key(paths) == key
+    shown = subprocess.run(
+        ["ssh-keygen", "-l", "-E", "md5", "-f", str(key.file)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"MD5:{key.fingerprint} " in shown.stdout
+    assert key.file.stat().st_mode & 0o777 == 0o600
+
+
+def test_ssh_understands_the_configuration(tmp_path: Path) -> None:
+    paths = resolve({"LOCALDC_DIR": str(tmp_path / "with space & 100%")})
+    paths.prepare()
+    access.write_ssh_config(paths)
+    done = subprocess.run(
+        ["ssh", "-G", "-F", str(paths.ssh_config), "10.88.0.5"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    settings = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert settings["user"] == "root"
+    assert settings["proxyusefdpass"] == "yes"
+    assert settings["stricthostkeychecking"] == "accept-new"
+    assert settings["proxycommand"].endswith("%h %p")
+    assert settings["identityfile"].replace("%%", "%") == str(paths.key)
+
+
+def test_host_keys_of_reused_addresses_are_forgotten(paths: StateDir) -> None:
+    paths.known_hosts.write_text("10.88.0.5 ssh-ed25519 A\n10.88.0.50 ssh-ed25519 B\n")
+    access.forget_host_keys(paths, {"10.88.0.5"})
+    assert paths.known_hosts.read_text() == "10.88.0.50 ssh-ed25519 B\n"
+
+
+def test_agent_socket_fits_into_an_address(tmp_path: Path) -> None:
+    long = StateDir(tmp_path.joinpath(*["long-directory-name"] * 6), tmp_path)
+    assert len(os.fsencode(long.agent_socket)) <= 107
+    assert StateDir(Path("/s"), tmp_path).agent_socket == Path("/s/run/agent.sock")
+
+
+def test_environment_serves_both_spellings(paths: StateDir) -> None:
+    access.write_descriptor(paths, access.ensure_key(paths), "http://127.0.0.1:1", 7)
+    descriptor = json.loads(paths.datacenter.read_text())
+    assert paths.datacenter.stat().st_mode & 0o777 == 0o600
+    variables = access.environment(paths, descriptor)
+    assert variables["SDC_URL"] == variables["TRITON_URL"] == "http://127.0.0.1:1"
+    assert variables["SDC_SSH_CONFIG"] == str(paths.ssh_config)
+    assert variables["SSH_AUTH_SOCK"] == str(paths.agent_socket)
+
+
+@pytest.mark.parametrize("command", ["env", "status"])
+def test_commands_say_that_nothing_runs(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LOCALDC_DIR", str(tmp_path / "dc"))
+    assert cli.main([command]) == 1
+    captured = capsys.readouterr()
+    assert "python -m localdc start" in captured.out + captured.err
+
+
+def test_stop_of_nothing_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALDC_DIR", str(tmp_path / "dc"))
+    assert cli.main(["stop"]) == 0
+
+
+def test_purge_spares_directories_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.tex").write_text("irreplaceable")
+    monkeypatch.setenv("LOCALDC_DIR", str(tmp_path))
+    assert cli.main(["purge"]) == 1
+    assert (tmp_path / "thesis.tex").exists()
+    assert "is not the state directory" in capsys.readouterr().err

@@ -1,0 +1,204 @@
+"""The metadata agent: what `mdata-*` in a zone is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localdc.api.compute import Nic, ZoneSpec
+from localdc.smartos.mdata import protocol
+from localdc.zones.agent import MetadataAgent, sdc_value
+
+EXTERNAL = Nic(
+    interface="net0",
+    mac="90:b8:d0:00:00:01",
+    ip="10.88.0.5",
+    netmask="255.255.252.0",
+    prefix=22,
+    gateway="10.88.0.1",
+    network_id="b6dc4b2e-6f0d-4e06-9d0a-9d5d0b1f0088",
+    network_name="external",
+    nic_tag="external",
+    primary=True,
+)
+INTERNAL = replace(
+    EXTERNAL, interface="net1", ip="10.99.0.5", gateway=None, nic_tag="internal", primary=False
+)
+SPEC = ZoneSpec(
+    uuid="11111111-2222-4333-8444-555555555555",
+    alias="controller",
+    owner="aaaaaaaa-2222-4333-8444-555555555555",
+    image_uuid="2f1dc911-6401-4fa4-8e9d-67ea2e39c271",
+    image_name="base-64-lts",
+    image_version="24.4.1",
+    package="sample-512M",
+    nics=(EXTERNAL, INTERNAL),
+    ram=512,
+    disk=10240,
+    cpu_cap=None,
+    tags={"role": "controller", "paid": True, "weight": 7},
+    customer_metadata={"user-script": "#!/bin/sh\n", "ipython.url": "tcp://x"},
+    internal_metadata={"root_pw": "secret"},
+    authorized_keys=("ssh-rsa AAAA x",),
+    resolvers=("10.88.0.1",),
+    dc_name="localdc",
+    server_uuid="bbbbbbbb-2222-4333-8444-555555555555",
+    dns_domain="local",
+)
+
+
+class Events:
+    """Remembers what a zone wrote; refuses the key `bad key`."""
+
+    def __init__(self) -> None:
+        self.puts: list[tuple[str, str, str | None]] = []
+
+    async def zone_exited(self, uuid: str, reboot: bool) -> None:
+        raise AssertionError("the agent does not end zones")
+
+    async def put_metadata(self, uuid: str, key: str, value: str | None) -> None:
+        if key == "bad key":
+            raise ValueError("bad key: no spaces")
+        self.puts.append((uuid, key, value))
+
+
+def ask(agent: MetadataAgent, **request: Any) -> dict[str, Any]:
+    line = asyncio.run(agent.answer(protocol.encode(request)))
+    reply: dict[str, Any] = json.loads(line)
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("uuid", SPEC.uuid),
+        ("alias", "controller"),
+        ("hostname", "controller"),
+        ("zonename", SPEC.uuid),
+        ("owner_uuid", SPEC.owner),
+        ("server_uuid", SPEC.server_uuid),
+        ("image_uuid", SPEC.image_uuid),
+        ("datacenter_name", "localdc"),
+        ("dns_domain", "local"),
+        ("max_physical_memory", "512"),
+        ("maintain_resolvers", "true"),
+        ("nics.0.ip", "10.88.0.5"),
+        ("nics.1.ips.0", "10.99.0.5/22"),
+        ("nics.0.primary", "true"),
+        ("resolvers.0", "10.88.0.1"),
+        ("tags.role", "controller"),
+        ("tags.paid", "true"),
+        ("tags.weight", "7"),
+        ("tags.none", None),
+        ("cpu_cap", None),
+        ("operator-script", None),
+        ("customer_metadata.user-script", None),
+        ("nics.2.ip", None),
+    ],
+)
+def test_sdc_namespace(key: str, value: str | None) -> None:
+    assert sdc_value(SPEC, key) == value
+
+
+def test_nics_are_json_with_the_fields_of_the_platform() -> None:
+    text = sdc_value(SPEC, "nics")
+    assert text is not None
+    first, second = json.loads(text)
+    assert first["interface"] == "net0"
+    assert first["ips"] == ["10.88.0.5/22"]
+    assert (first["gateway"], first["gateways"]) == ("10.88.0.1", ["10.88.0.1"])
+    assert first["primary"] is True
+    assert "gateway" not in second
+    assert "primary" not in second
+
+
+def test_get_tells_customer_from_internal_metadata() -> None:
+    agent = MetadataAgent(SPEC, Events())
+    assert ask(agent, op="get", key="ipython.url") == {"status": "ok", "value": "tcp://x"}
+    assert ask(agent, op="get", key="root_pw") == {"status": "ok", "value": "secret"}
+    assert ask(agent, op="get", key="nothing") == {"status": "notfound"}
+
+
+def test_list_shows_no_sdc_keys() -> None:
+    agent = MetadataAgent(SPEC, Events())
+    assert ask(agent, op="list")["keys"] == ["ipython.url", "root_pw", "user-script"]
+
+
+def test_sdc_namespace_is_read_only() -> None:
+    agent = MetadataAgent(SPEC, Events())
+    for request in (
+        {"op": "put", "key": "sdc:alias", "value": "x"},
+        {"op": "delete", "key": "sdc:x"},
+    ):
+        reply = ask(agent, **request)
+        assert reply == {"status": "error", "message": 'Cannot update the "sdc" Namespace.'}
+
+
+def test_put_is_stored_and_seen_at_once() -> None:
+    events = Events()
+    agent = MetadataAgent(SPEC, events)
+    assert ask(agent, op="put", key="state", value="ready") == {"status": "ok"}
+    assert events.puts == [(SPEC.uuid, "state", "ready")]
+    assert ask(agent, op="get", key="state")["value"] == "ready"
+
+
+@pytest.mark.parametrize("request_", [{"op": "delete"}, {"op": "put", "value": ""}])
+def test_delete_and_empty_value_remove(request_: dict[str, str]) -> None:
+    events = Events()
+    agent = MetadataAgent(SPEC, events)
+    assert ask(agent, key="ipython.url", **request_) == {"status": "ok"}
+    assert events.puts == [(SPEC.uuid, "ipython.url", None)]
+    assert ask(agent, op="get", key="ipython.url") == {"status": "notfound"}
+
+
+def test_refused_key_is_reported() -> None:
+    reply = ask(MetadataAgent(SPEC, Events()), op="put", key="bad key", value="x")
+    assert reply == {"status": "error", "message": "bad key: no spaces"}
+
+
+@pytest.mark.parametrize("line", [b"no json\n", b"[]\n", b'{"op":"format"}\n', b'{"op":"get"}\n'])
+def test_garbage_gets_an_error_line(line: bytes) -> None:
+    reply = json.loads(asyncio.run(MetadataAgent(SPEC, Events()).answer(line)))
+    assert reply["status"] == "error"
+
+
+def test_socket_below_a_long_path_serves_the_real_client(tmp_path: Path) -> None:
+    root = tmp_path.joinpath(*["a-directory-with-a-long-name"] * 4)
+    root.mkdir(parents=True)
+
+    async def scenario() -> dict[str, object]:
+        agent = MetadataAgent(SPEC, Events())
+        await agent.listen(root)
+        await agent.close()
+        await agent.listen(root)
+        try:
+            return await asyncio.to_thread(question)
+        finally:
+            await agent.close()
+
+    def question() -> dict[str, object]:
+        import os
+
+        directory = os.open(root / ".zonecontrol", os.O_PATH)
+        client = protocol.Client(f"/proc/self/fd/{directory}/metadata.sock", timeout=5)
+        try:
+            return client.request("get", "sdc:alias")
+        finally:
+            client.close()
+            os.close(directory)
+
+    assert asyncio.run(scenario()) == {"status": "ok", "value": "controller"}
+
+
+def test_a_link_in_place_of_the_directory_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / ".zonecontrol").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="zonecontrol"):
+        asyncio.run(MetadataAgent(SPEC, Events()).listen(tmp_path / "root"))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
