@@ -1,0 +1,310 @@
+"""Restart, and sudden death at any moment."""
+
+import os
+import random
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import requests
+
+from localdc.api.records import RecordsCompute
+from localdc.api.store import Store, StoreError
+
+from .harness import BASE64
+from .signer import Signer
+
+KILLS = 12
+SEED = int(os.environ.get("LOCALDC_TEST_SEED", "20131104"))
+
+
+def test_restart_keeps_everything_and_boots_what_ran(start, tmp_path):
+    path = tmp_path / "dc.db"
+    dc = start(path)
+    running, stopped, deleted = (dc.create(n, **{"tag.n": n}) for n in "abc")
+    dc.act(stopped, "stop")
+    dc.delete(f"/my/machines/{deleted}")
+    dc.settle()
+    before = [dc.machine(uuid) for uuid in (running, stopped)]
+    dc.stop()
+    assert dc.compute.running == set()
+
+    dc = start(path)
+    dc.settle()
+    progress = dc.engine.progress
+    assert (progress.total, progress.done, progress.failed) == (1, 1, 0) and progress.settled
+    after = [dc.machine(uuid) for uuid in (running, stopped)]
+    for old, new in zip(before, after, strict=True):
+        old.pop("updated"), new.pop("updated")
+        assert old == new
+    assert dc.compute.running == {running}
+    assert dc.get(f"/my/machines/{deleted}").status_code == 410
+    assert [e["action"] for e in dc.audit(stopped)] == ["stop", "provision"]
+
+
+def test_api_answers_while_machines_boot(start, tmp_path):
+    class Slow(RecordsCompute):
+        async def boot(self, spec):
+            await super().boot(spec)
+            if not self.provision_seconds:
+                import asyncio
+
+                await asyncio.sleep(0.5)
+
+    path = tmp_path / "dc.db"
+    dc = start(path)
+    uuid = dc.create()
+    dc.stop()
+    dc = start(path, compute=Slow())
+    assert dc.machine(uuid)["state"] == "ready"
+    assert not dc.engine.progress.settled
+    dc.settle()
+    assert dc.machine(uuid)["state"] == "running"
+
+
+def test_machine_that_does_not_boot_again_is_stopped(start, tmp_path):
+    class Broken(RecordsCompute):
+        async def boot(self, spec):
+            raise RuntimeError("no kernel")
+
+    path = tmp_path / "dc.db"
+    dc = start(path)
+    uuid = dc.create()
+    dc.stop()
+    dc = start(path, compute=Broken())
+    dc.settle()
+    assert dc.machine(uuid)["state"] == "stopped"
+    assert dc.engine.progress.failed == 1 and dc.engine.progress.settled
+
+
+@pytest.mark.parametrize("action", ["provision", "stop", "reboot", "destroy", "start"])
+def test_interrupted_jobs_are_done_again(start, tmp_path, action):
+    """The jobs hang for ever in the first life, which ends by cancelling them."""
+
+    class Hanging(RecordsCompute):
+        hang = ()
+
+        async def _maybe(self, name):
+            if name in self.hang:
+                import asyncio
+
+                await asyncio.sleep(3600)
+
+        async def provision(self, spec):
+            await self._maybe("provision")
+            await super().provision(spec)
+
+        async def boot(self, spec):
+            await self._maybe("start")
+            await super().boot(spec)
+
+        async def halt(self, uuid):
+            await self._maybe("stop")
+            await self._maybe("reboot")
+            await super().halt(uuid)
+
+        async def destroy(self, uuid):
+            await self._maybe("destroy")
+            await super().destroy(uuid)
+
+    import localdc.api.engine
+
+    path = tmp_path / "dc.db"
+    dc = start(path, compute=Hanging())
+    if action == "provision":
+        dc.compute.hang = (action,)
+        uuid = dc.create(settle=False)
+    else:
+        uuid = dc.create()
+        if action == "start":
+            dc.act(uuid, "stop")
+        dc.compute.hang = (action,)
+        if action == "destroy":
+            dc.delete(f"/my/machines/{uuid}")
+        else:
+            dc.post(f"/my/machines/{uuid}", json={"action": action})
+    grace, localdc.api.engine.GRACE = localdc.api.engine.GRACE, 0.2
+    time.sleep(0.1)
+    dc.stop()
+    localdc.api.engine.GRACE = grace
+
+    dc = start(path)
+    dc.settle()
+    expected = {"stop": "stopped", "destroy": "deleted"}.get(action, "running")
+    assert dc.machine(uuid)["state"] == expected
+    assert (dc.audit(uuid)[0]["action"], dc.audit(uuid)[0]["success"]) == (action, "yes")
+    assert (uuid in dc.compute.running) == (expected == "running")
+
+
+def test_unreadable_state(tmp_path):
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(b"this is no database, whatever its name says" * 100)
+    with pytest.raises(StoreError, match="move the file away"):
+        Store(damaged)
+    future = tmp_path / "future.db"
+    db = sqlite3.connect(future)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreError, match="version 99"):
+        Store(future)
+
+
+class Victim:
+    """The data center process, killed and started again on the same state."""
+
+    def __init__(self, directory, key):
+        self.store = directory / "dc.db"
+        self.key_file = directory / "key.pub"
+        self.key_file.write_text(key.line)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.signer = Signer(key)
+        self.log = directory / "log"
+
+    def start(self, provision_seconds):
+        command = [
+            sys.executable,
+            str(Path(__file__).with_name("daemon.py")),
+            str(self.port),
+            str(self.store),
+            str(self.key_file),
+            str(provision_seconds),
+        ]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return requests.get(f"{self.url}/--ping", timeout=5).raise_for_status()
+            except requests.ConnectionError:
+                assert self.process.poll() is None, self.log.read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Client(threading.Thread):
+    """Creates machines, tags and deletes some, and remembers what was acknowledged."""
+
+    def __init__(self, victim, names, dice):
+        super().__init__()
+        self.victim, self.names, self.dice = victim, names, dice
+        self.created, self.tagged, self.deleted, self.asked = {}, {}, set(), set()
+
+    def run(self):
+        session = requests.Session()
+        session.auth = self.victim.signer
+        base = f"{self.victim.url}/my/machines"
+        try:
+            for name in self.names:
+                body = {"name": name, "image": BASE64, "package": "sample-512M"}
+                answer = session.post(base, json=body, timeout=30)
+                assert answer.status_code == 201, answer.text
+                uuid = answer.json()["id"]
+                self.created[name] = uuid
+                choice = self.dice.random()
+                if choice < 0.4:
+                    tag = str(self.dice.random())
+                    answer = session.post(f"{base}/{uuid}/tags", json={"t": tag}, timeout=30)
+                    assert answer.status_code == 200, answer.text
+                    self.tagged[uuid] = tag
+                elif choice < 0.6:
+                    self.asked.add(uuid)
+                    answer = session.delete(f"{base}/{uuid}", timeout=30)
+                    if answer.status_code == 204:
+                        self.deleted.add(uuid)
+                    else:
+                        assert answer.json()["code"] == "UnallocatedVM"
+                        self.asked.discard(uuid)
+        except requests.ConnectionError:
+            return  # the data center died
+
+
+def settled(session, url):
+    deadline = time.monotonic() + 60
+    while True:
+        machines = session.get(f"{url}/my/machines?tombstone=1", timeout=30).json()
+        if all(m["state"] in ("running", "deleted") for m in machines):
+            return {m["id"]: m for m in machines}
+        assert time.monotonic() < deadline, Counter(m["state"] for m in machines)
+        time.sleep(0.1)
+
+
+def test_kill_9_loses_and_doubles_nothing(tmp_path, key):
+    """200 machines by 16 clients at once; the daemon is killed again and again meanwhile."""
+    print(f"seed {SEED}")
+    dice = random.Random(SEED)
+    victim = Victim(tmp_path, key)
+    todo = [f"m{n:03d}" for n in range(200)]
+    created, tagged, deleted, asked = {}, {}, set(), set()
+    kills = 0
+    while todo:
+        victim.start(0.02)
+        clients = [Client(victim, todo[n::16], random.Random(dice.random())) for n in range(16)]
+        for client in clients:
+            client.start()
+        if kills < KILLS:
+            time.sleep(dice.uniform(0.02, 0.25))
+            victim.kill()
+            kills += 1
+        for client in clients:
+            client.join()
+            created.update(client.created)
+            tagged.update(client.tagged)
+            deleted |= client.deleted
+            asked |= client.asked
+        if victim.process.poll() is not None:
+            victim.start(0.02)
+            if dice.random() < 0.5:  # dies again, in the midst of repairing itself
+                time.sleep(dice.uniform(0, 0.05))
+                victim.kill()
+                kills += 1
+                victim.start(0.02)
+        session = requests.Session()
+        session.auth = victim.signer
+        machines = settled(session, victim.url)
+        # What was created without the answer arriving is adopted by its name.
+        known = Counter(m["name"] for m in machines.values() if m["state"] != "deleted")
+        assert not known or max(known.values()) == 1
+        for machine in machines.values():
+            if machine["name"] not in created:
+                created[machine["name"]] = machine["id"]
+        victim.kill()
+        todo = [name for name in todo if name not in created]
+
+    victim.start(0)
+    machines = settled(session, victim.url)
+    assert len(created) == 200 and len(machines) == 200
+    for name, uuid in created.items():
+        assert machines[uuid]["name"] == name
+        if uuid in deleted:
+            assert machines[uuid]["state"] == "deleted"
+        elif uuid not in asked:
+            assert machines[uuid]["state"] == "running"
+    for uuid, tag in tagged.items():
+        assert machines[uuid]["tags"] == {"t": tag}
+    alive = [m for m in machines.values() if m["state"] == "running"]
+    addresses = [ip for m in alive for ip in m["ips"]]
+    macs = [nic["mac"] for m in alive for nic in m["nics"]]
+    assert len(addresses) == len(set(addresses)) == 2 * len(alive)
+    assert len(macs) == len(set(macs))
+    victim.kill()
+    db = sqlite3.connect(victim.store)
+    held = db.execute("SELECT count(*) FROM addresses").fetchone()[0]
+    assert held == 2 * len(alive)
+    assert (
+        db.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')").fetchone()[0]
+        == 0
+    )
+    print(f"{len(alive)} running, {len(machines) - len(alive)} deleted, {kills} kills")
