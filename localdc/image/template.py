@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from localdc.smartos.smf import seed
+
 FILES = Path(__file__).parent / "files"
 
 _DIRECTORIES = {
@@ -73,8 +75,6 @@ def build(
     /usr/lib/localdc/etc; `repository` is the URL of the package repository;
     `manifests` are imported into the service repository.
     """
-    from localdc.smartos.smf.seed import seed
-
     shutil.copytree(FILES, target)
     for name, mode in _DIRECTORIES.items():
         directory = target / name
