@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     result.add_argument("--cluster", default="ipython", help="name of the cluster (ipython)")
-    result.add_argument("--file", type=Path, help="connection file, instead of --cluster")
+    result.add_argument("--file", type=Path, help="connection file ($IPP_CLIENT_FILE)")
     return result
 
 
@@ -23,7 +24,7 @@ def open_client(arguments: argparse.Namespace) -> ipp.Client:
     """Connect to the cluster that the parsed command line names; exit with advice if it fails."""
     root = Path(__file__).resolve().parent.parent
     default = root / ".cluster" / arguments.cluster / "ipcontroller-client.json"
-    file = arguments.file or default
+    file = arguments.file or Path(os.environ.get("IPP_CLIENT_FILE", default))
     advice = f"ansible-playbook playbooks/connect.yml -e cluster={arguments.cluster}"
     if not file.exists():
         sys.exit(f"There is no connection file {file}. Write it with: {advice}")

@@ -1,0 +1,47 @@
+# make up      a cluster with $(engines) engines, on the data center that is configured, or the embedded one
+# make down    nothing left of it, and the embedded data center stopped
+# make test    everything that can be tested, on the embedded data center
+# make lint unit integration molecule    parts of it
+# make bench   launch times beside those of a local ipcluster
+
+engines ?= 4
+cluster ?= ipython
+
+# Tests have a data center of their own, but the package store is worth sharing.
+test_dc := LOCALDC_DIR=$(CURDIR)/.localdc/test LOCALDC_PKGSRC=$${LOCALDC_PKGSRC:-$(CURDIR)/.localdc/pkgsrc}
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+.PHONY: help setup up down test lint unit integration molecule bench
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+setup:
+	@tools/prepare
+
+up: setup
+	@ansible-playbook site.yml -e engines=$(engines) -e cluster=$(cluster)
+
+down: setup
+	@ansible-playbook teardown.yml -e cluster=$(cluster)
+	@python -m localdc stop
+
+test: lint unit integration molecule
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	ansible-lint --offline -q
+
+unit: setup
+	pytest -q tests/unit
+
+integration: setup
+	$(test_dc) pytest -q tests/integration
+
+molecule: setup
+	$(test_dc) molecule test
+
+bench: setup
+	$(test_dc) python benchmarks/launch.py
