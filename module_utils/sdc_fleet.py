@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ansible.module_utils.sdc_base import DataCenter, details, errors
 from ansible.module_utils.sdc_plan import REQUEST_TAG, Machine
-from ansible.module_utils.sdc_ssh import SshProbe
+from ansible.module_utils.sdc_ssh import HOPELESS, SshProbe
 
 T = TypeVar("T")
 
@@ -185,10 +185,10 @@ class Fleet:
                 self.act(targets)
                 self._check_ssh(targets, probe, pool)
                 pending = [target for target in targets if not target.done]
-                if not pending or any(target.failure for target in targets):
-                    break
-                if time.monotonic() - began >= timeout:
-                    self._late(pending, timeout)
+                late = time.monotonic() - began >= timeout
+                if late:
+                    self._late(pending, timeout, probe)
+                if late or not pending or any(target.failure for target in targets):
                     break
                 self._pause(pending, pause * random.uniform(0.8, 1.2))
                 pause = min(pause * 1.35, 2.0 if len(pending) < 200 else 6.0)
@@ -202,8 +202,8 @@ class Fleet:
 
     @staticmethod
     def _pause(pending: Sequence[Target], seconds: float) -> None:
-        running = [target.ssh for target in pending if target.ssh]
-        if len(running) == len(pending):
+        running = [target.ssh for target in pending if target.ssh and not target.ssh.done()]
+        if running and len(running) == len(pending):
             wait(running, timeout=max(seconds, 0.05), return_when=FIRST_COMPLETED)
         else:
             time.sleep(seconds)
@@ -249,15 +249,20 @@ class Fleet:
                 continue
             if target.ssh is None and target.done and target.machine.get("primaryIp"):
                 target.ssh = pool.submit(probe.wait, target.machine)
-            target.done = bool(target.ssh and target.ssh.done())
-            if target.done and target.ssh and (problem := target.ssh.result()):
+            problem = target.ssh.result() if target.ssh and target.ssh.done() else None
+            target.done = problem == ""
+            if problem and any(sign in problem for sign in HOPELESS):
                 target.fail("ssh", problem)
 
     @staticmethod
-    def _late(pending: Iterable[Target], timeout: float) -> None:
+    def _late(pending: Iterable[Target], timeout: float, probe: SshProbe | None) -> None:
         for target in pending:
-            state = f"{target.state}, but does not answer to ssh" if target.ssh else target.state
-            target.fail("wait", f"still {state} after {timeout:g} s")
+            state = f"still {target.state} after {timeout:g} s"
+            if target.ssh and probe:
+                problem = probe.problems.get(target.id) or "no answer"
+                target.fail("ssh", f"{state}, but ssh does not get in: {problem}")
+            else:
+                target.fail("wait", state)
 
     def _explain(self, targets: Iterable[Target], limit: int = 5) -> None:
         """Add the data center's own words, if it has any, to the first failures."""

@@ -26,6 +26,7 @@ class SshProbe:
         self.arguments = arguments
         self.deadline = deadline
         self.stop = threading.Event()
+        self.problems: dict[str, str] = {}
 
     @staticmethod
     def available() -> bool:
@@ -48,10 +49,14 @@ class SshProbe:
         return [*command, "-l", self.user, "--", str(machine["primaryIp"]), "true"]
 
     def wait(self, machine: Mapping[str, Any]) -> str:
-        """Try until it works (empty string), the deadline, or a reason that will not go away."""
+        """Try until it works (empty string), the deadline, or a reason that will not go away.
+
+        `problems` holds the last reason of each machine meanwhile.
+        """
         pause = 0.2
         while True:
             problem = self._attempt(machine)
+            self.problems[str(machine["id"])] = problem
             if not problem or self.stop.is_set() or any(sign in problem for sign in HOPELESS):
                 return problem
             if time.monotonic() + pause >= self.deadline:

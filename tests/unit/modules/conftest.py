@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+from modules_support import Cloud, run_module, without_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch, tmp_path):
+    for name in set(os.environ) - set(without_settings()):
+        monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+
+
+@pytest.fixture
+def start_cloud(tmp_path):
+    clouds = []
+
+    def start(**settings):
+        directory = tmp_path / f"cloud{len(clouds)}"
+        directory.mkdir()
+        clouds.append(Cloud(directory, **settings))
+        return clouds[-1]
+
+    yield start
+    for cloud in clouds:
+        if cloud.thread.is_alive():
+            cloud.stop()
+
+
+@pytest.fixture
+def cloud(start_cloud):
+    return start_cloud()
+
+
+@pytest.fixture
+def sdc_machine(cloud):
+    def run(check=False, expect="ok", **arguments):
+        return run_module(
+            "sdc_machine", check=check, expect=expect, **{**cloud.access, **arguments}
+        )
+
+    return run

@@ -1,0 +1,177 @@
+"""Modules run as Ansible runs them, and an embedded data center for them to talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+import requests
+import uvicorn
+from ansible.module_utils.testing import patch_module_args
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from localdc.api.app import create_app, server_config
+from localdc.api.records import RecordsCompute
+from localdc.api.settings import AccountKey, DataCenterSettings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+if str(ROOT / "module_utils") not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+
+
+class Result(dict[str, Any]):
+    """What a module answered."""
+
+    @property
+    def msg(self) -> str:
+        return str(self.get("msg", ""))
+
+
+def load(name: str) -> Any:
+    """A module of library/ as a Python module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "library" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_module(
+    module_name: str, /, *, check: bool = False, expect: str = "ok", **arguments: Any
+) -> Result:
+    """Run a module in this process with JSON arguments; return its JSON answer.
+
+    expect: `ok` or `fail`, what the module must end with; `any` leaves that open.
+    """
+    arguments |= {"_ansible_check_mode": check, "_ansible_diff": True}
+    output = io.StringIO()
+    with patch_module_args(arguments), contextlib.redirect_stdout(output):
+        try:
+            load(module_name).main()
+        except SystemExit:
+            pass
+        else:
+            raise AssertionError("the module did not exit")
+    result = Result(json.loads(output.getvalue()))
+    result["_text"] = output.getvalue()
+    failed = bool(result.get("failed"))
+    assert expect == "any" or failed == (expect == "fail"), output.getvalue()
+    if failed:
+        assert result.msg and "\n" not in result.msg, result.msg
+        assert "Traceback" not in result.msg
+    return result
+
+
+class Cloud:
+    """An embedded data center without zones, in a thread of its own."""
+
+    def __init__(self, directory: Path, *, seconds: float = 0.0, **settings: Any) -> None:
+        self.key_file = directory / "key"
+        private = ed25519.Ed25519PrivateKey.generate()
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+        line = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        self.key_file.write_bytes(pem)
+        self.key_file.chmod(0o600)
+        (directory / "key.pub").write_text(line + "\n")
+        digest = hashlib.md5(base64.b64decode(line.split()[1])).hexdigest()
+        self.key_id = ":".join(digest[i : i + 2] for i in range(0, 32, 2))
+        settings.setdefault("throttle", None)
+        settings.setdefault("admin_token", "let-me-in")
+        self.settings = DataCenterSettings(
+            account="acme", keys=(AccountKey("k", line),), **settings
+        )
+        self.requests: list[tuple[str, str]] = []
+        self.compute = RecordsCompute(provision_seconds=seconds)
+        self.app = create_app(self.settings, directory / "state.db", self.compute)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.server = uvicorn.Server(server_config(self._counting(self.app)))
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        deadline = time.monotonic() + 10
+        while not self.server.started:
+            assert self.thread.is_alive() and time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def _counting(self, app: Any) -> Any:
+        async def counted(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                self.requests.append((scope["method"], scope["path"]))
+            await app(scope, receive, send)
+
+        return counted
+
+    def _run(self) -> None:
+        asyncio.run(self.server.serve(sockets=[self.socket]))
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+    @property
+    def access(self) -> dict[str, Any]:
+        """Arguments that lead a module here."""
+        return {
+            "url": self.url,
+            "account": "acme",
+            "key_id": self.key_id,
+            "key_file": str(self.key_file),
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as environment variables."""
+        return {f"SDC_{name.upper()}": value for name, value in self.access.items()}
+
+    def fault(self, **order: Any) -> None:
+        self.app.state.center.faults.order(order)
+
+    def lose(self, pattern: str) -> None:
+        """Let machines vanish without trace."""
+        answer = requests.post(
+            f"{self.url}/--admin/faults",
+            json={"kind": "lost_machine", "machine": pattern},
+            headers={"Authorization": "Bearer let-me-in"},
+            timeout=20,
+        )
+        assert answer.json()["machines"], answer.text
+
+    def client(self) -> Any:
+        from smartdc.config import resolve
+
+        return resolve(**self.access, env={}).connect(rate=None)
+
+    def machines(self, **filters: Any) -> dict[str, dict[str, Any]]:
+        """The account's machines by name."""
+        with self.client() as client:
+            return {m["name"]: m for m in client.list_machines(**filters)}
+
+    def count(self, method: str, path: str = "") -> int:
+        """Requests of one kind so far."""
+        return sum(verb == method and path in where for verb, where in self.requests)
+
+
+def without_settings() -> dict[str, str]:
+    """The environment without anything that names a data center."""
+    prefixes = ("SDC_", "TRITON_", "LOCALDC_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}

@@ -1,0 +1,195 @@
+"""sdc_machine when things go wrong: nothing is lost, nothing is doubled, and the message helps."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import threading
+
+import pytest
+from modules_support import run_module
+from test_sdc_machine_cluster import OFFER, SELECTOR, cluster, names
+
+
+def test_failed_provisioning_ends_at_once_with_the_reason(cloud, sdc_machine):
+    cloud.fault(kind="provision_failure", machine="ipython-engine-002", reason="no server has room")
+    failed = sdc_machine(expect="fail", **cluster(3), wait_timeout=60)
+    assert "ipython-engine-002" in failed.msg and "no server has room" in failed.msg
+    assert len(failed["created"]) == 4 and failed["changed"]
+    (failure,) = failed["failures"]
+    assert failure["state"] == "failed" and failure["id"] in failed["created"]
+    adopted = sdc_machine(**cluster(3))
+    assert len(adopted["created"]) == 1
+    assert names(adopted)[1:] == [f"ipython-engine-00{n}" for n in (1, 2, 3)]
+    assert set(adopted["kept"]) < set(failed["created"])
+
+
+def test_partial_failure_reports_ids_and_is_adopted(cloud, sdc_machine):
+    cloud.fault(kind="unavailable", method="POST", path="*/machines", count=2)
+    failed = sdc_machine(expect="fail", **cluster(3))
+    assert len(failed["created"]) == 2 and len(failed["failures"]) == 2
+    assert failed["status"] == 503
+    again = sdc_machine(**cluster(3))
+    assert sorted(again["kept"]) == sorted(failed["created"]) and len(again["created"]) == 2
+
+
+def test_lost_answer_is_looked_up_and_never_doubled(cloud, sdc_machine):
+    cloud.fault(kind="cut_after", method="POST", path="*/machines", count=2)
+    result = sdc_machine(**cluster(2))
+    assert len(result["created"]) == 3
+    assert len(cloud.machines()) == 3
+    assert cloud.count("POST", "/machines") == 3
+
+
+def test_request_cut_before_it_took_effect_is_repeated(cloud, sdc_machine):
+    cloud.fault(kind="cut_before", method="POST", path="*/machines", count=1)
+    result = sdc_machine(**cluster(1))
+    assert len(result["created"]) == 2 and len(cloud.machines()) == 2
+
+
+def test_throttling_is_ridden_out(cloud, sdc_machine):
+    cloud.fault(kind="throttle", method="POST", path="*/machines", count=3, retry_after=0.1)
+    assert len(sdc_machine(**cluster(3))["created"]) == 4
+
+
+def test_late_machines_are_named_with_their_state(start_cloud):
+    cloud = start_cloud(seconds=3)
+    late = run_module("sdc_machine", expect="fail", **cloud.access, **cluster(2), wait_timeout=1)
+    for name in ("ipython-controller", "ipython-engine-001", "ipython-engine-002"):
+        assert name in late.msg
+    assert "still provisioning after 1 s" in late.msg
+    assert len(late["created"]) == 3 and len(late["failures"]) == 3
+
+
+def test_a_machine_that_vanishes_while_it_is_awaited(start_cloud, monkeypatch):
+    from ansible.module_utils import sdc_fleet
+
+    monkeypatch.setattr(sdc_fleet, "READABLE_AFTER", 0.2)
+    cloud = start_cloud(seconds=3)
+    run_module("sdc_machine", **cloud.access, **cluster(1), wait="false")
+    timer = threading.Timer(0.3, cloud.lose, ["ipython-engine-001"])
+    timer.start()
+    failed = run_module("sdc_machine", expect="fail", **cloud.access, **cluster(1))
+    timer.join()
+    assert "ipython-engine-001" in failed.msg and "deleted" in failed.msg
+
+
+def test_deletion_protection_is_reported(cloud, sdc_machine):
+    made = sdc_machine(**cluster(1))
+    ident = next(m["id"] for m in made["machines"] if m["name"] == "ipython-controller")
+    with cloud.client() as client:
+        client.act(ident, "enable_deletion_protection")
+    failed = sdc_machine(expect="fail", state="absent", selector=SELECTOR)
+    assert "deletion_protection" in failed.msg and failed["code"] == "CannotDestroyMachineError"
+    assert failed["machine_id"] == ident
+
+
+def test_name_taken_by_a_foreign_machine(cloud, sdc_machine):
+    sdc_machine(name="ipython-engine-001", **OFFER)
+    failed = sdc_machine(expect="fail", **cluster(1))
+    assert "ipython-engine-001" in failed.msg and failed["status"] == 409
+
+
+def test_no_key(cloud, tmp_path):
+    access = {**cloud.access, "key_file": str(tmp_path / "none")}
+    failed = run_module("sdc_machine", expect="fail", **access, **cluster(1))
+    assert "none" in failed.msg
+
+
+def test_wrong_key(cloud, start_cloud):
+    other = start_cloud()
+    access = {**cloud.access, "key_id": other.key_id, "key_file": str(other.key_file)}
+    failed = run_module("sdc_machine", expect="fail", **access, **cluster(1))
+    assert failed["status"] == 401 and failed["code"] == "InvalidCredentials"
+    assert "SDC_KEY_ID" in failed.msg
+
+
+def test_unreachable(cloud):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    access = {**cloud.access, "url": f"http://127.0.0.1:{port}"}
+    failed = run_module("sdc_machine", expect="fail", **access, **cluster(1))
+    assert "cannot connect" in failed.msg and "SDC_URL" in failed.msg
+
+
+def test_nothing_configured(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    failed = run_module("sdc_machine", expect="fail", **cluster(1))
+    assert "localdc start" in failed.msg
+
+
+def test_settings_from_the_environment(cloud, monkeypatch):
+    for name, value in cloud.environment.items():
+        monkeypatch.setenv(name, value)
+    assert run_module("sdc_machine", **cluster(1))["data_center"]["source"] == "environment"
+
+
+def test_secrets_are_in_no_output(cloud, sdc_machine):
+    secrets = {
+        "metadata": {"ipython.key": "s3cret-one", "stage": "test"},
+        "secret_metadata": {"odd": "s3cret-two"},
+    }
+    made = sdc_machine(**cluster(1), **secrets)
+    metadata = cloud.machines()["ipython-engine-001"]["metadata"]
+    assert (metadata["ipython.key"], metadata["odd"]) == ("s3cret-one", "s3cret-two")
+    assert made["diff"]["after"]["ipython-engine-001"]["metadata"]["ipython.key"] == "(hidden)"
+    secrets["metadata"]["ipython.key"] = "s3cret-three"
+    predicted = sdc_machine(check=True, **cluster(1), **secrets)
+    changed = sdc_machine(**cluster(1), **secrets)
+    assert len(changed["updated"]) == 2
+    assert not sdc_machine(**cluster(1), **secrets)["changed"]
+    for result in (made, predicted, changed):
+        assert "s3cret" not in result["_text"]
+
+
+def test_user_script_is_metadata_and_compared(cloud, sdc_machine):
+    sdc_machine(**cluster(1), user_script="#!/bin/sh\ntrue\n")
+    script = cloud.machines()["ipython-controller"]["metadata"]["user-script"]
+    assert script == "#!/bin/sh\ntrue\n"
+    assert not sdc_machine(**cluster(1), user_script="#!/bin/sh\ntrue\n")["changed"]
+    assert len(sdc_machine(**cluster(1), user_script="#!/bin/sh\nfalse\n")["updated"]) == 2
+
+
+@pytest.fixture
+def fake_ssh(tmp_path, monkeypatch):
+    """An ssh command that writes down its arguments and works from the second attempt on."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    script = tools / "ssh"
+    script.write_text(
+        f"#!/bin/sh\nprintf '%s\\n' \"$*\" >> {tools}/calls\n"
+        "for last; do host=$prev; prev=$last; done\n"
+        f'if [ -e {tools}/broken ]; then echo "kex_exchange: $host refused" >&2; exit 255; fi\n'
+        f'if [ ! -e "{tools}/seen.$host" ]; then : > "{tools}/seen.$host"; '
+        "echo 'Connection refused' >&2; exit 255; fi\n"
+    )
+    script.chmod(script.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return tools
+
+
+def test_wait_for_ssh(cloud, sdc_machine, fake_ssh):
+    options = {"ssh_config": "/etc/hosts", "ssh_args": ["-oUserKnownHostsFile={name}"]}
+    made = sdc_machine(**cluster(3), wait="ssh", **options)
+    calls = (fake_ssh / "calls").read_text().splitlines()
+    assert len(calls) == 8
+    for machine in made["machines"]:
+        mine = [call for call in calls if f"HostKeyAlias={machine['id']}" in call]
+        assert len(mine) == 2
+        assert "-F /etc/hosts " in mine[0]
+        assert f"-oUserKnownHostsFile={machine['name']}" in mine[0]
+        assert mine[0].endswith(f"-- {machine['primary_ip']} true")
+
+
+def test_ssh_that_never_works_names_the_machine_and_the_reason(cloud, sdc_machine, fake_ssh):
+    (fake_ssh / "broken").touch()
+    failed = sdc_machine(expect="fail", **cluster(1), wait="ssh", wait_timeout=1)
+    assert "ipython-engine-001" in failed.msg and "ssh" in failed.msg
+    assert len(failed["created"]) == 2
+
+
+def test_no_ssh_command(cloud, sdc_machine, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    failed = sdc_machine(expect="fail", **cluster(1), wait="ssh")
+    assert "openssh-client" in failed.msg
