@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-import calendar
-import ipaddress
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import Gone, UsageError
 from .raw import Record, segment, wire
+from .values import dt_time, priv, pub, timestamp
 from .waiting import DEFAULT_TIMEOUT, wait_one
 
 if TYPE_CHECKING:
     from .datacenter import DataCenter
 
-__all__ = ["Machine", "Snapshot"]
-
-# 2013's definition: carrier-grade NAT and loopback count as public
-_PRIVATE = [
-    ipaddress.ip_network(net)
-    for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
-]
-
-
-def _address(text: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(str(text))
-    except ValueError:
-        return None
-
-
-def priv(x: str) -> bool:
-    """Whether an address is of a private network (RFC 1918; IPv6 unique local, link local)."""
-    address = _address(x)
-    return address is not None and any(address in net for net in _PRIVATE)
-
-
-def pub(x: str) -> bool:
-    """Whether it is an address (CloudAPI may write ``dhcp``) and not private."""
-    return _address(x) is not None and not priv(x)
-
-
-def dt_time(x: str | None) -> datetime | None:
-    """CloudAPI's time (ISO 8601) as a naive ``datetime`` in UTC; None for None or nonsense."""
-    try:
-        moment = datetime.fromisoformat(x or "")
-    except (TypeError, ValueError):
-        return None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-
-
-def timestamp(x: str) -> int:
-    """CloudAPI's time as seconds since 1970."""
-    moment = dt_time(x)
-    if moment is None:
-        raise UsageError(f"{x!r} is not a time", hint="write 2013-03-01T22:00:09Z")
-    return calendar.timegm(moment.timetuple())
+__all__ = ["Machine", "Snapshot", "dt_time", "identifier", "priv", "pub", "timestamp"]
 
 
 def read_script(filename: str | Path) -> str:
@@ -158,11 +115,30 @@ class Machine:
 
     @property
     def public_ips(self) -> list[str]:
-        return [ip for ip in self.ips if pub(ip)]
+        """The addresses that are not of a private range.
+
+        When there is none, as in a data center that has no public range at all, those on the
+        networks that it calls public.
+        """
+        ips = self.ips
+        public = [ip for ip in ips if pub(ip)]
+        if public:
+            return public
+        outside = self._outside()
+        return [ip for ip in ips if ip in outside]
 
     @property
     def private_ips(self) -> list[str]:
-        return [ip for ip in self.ips if priv(ip)]
+        """The addresses of a private range that are not among ``public_ips``."""
+        ips = self.ips
+        outside = set() if any(map(pub, ips)) else self._outside()
+        return [ip for ip in ips if priv(ip) and ip not in outside]
+
+    def _outside(self) -> set[str]:
+        if not self.nics:
+            return set()
+        public = self.datacenter.public_networks()
+        return {str(nic.get("ip")) for nic in self.nics if nic.get("network") in public}
 
     def refresh(self, credentials: bool = False) -> Machine:
         """Read all attributes anew.

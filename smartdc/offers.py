@@ -16,6 +16,8 @@ from .resources import CatalogueCalls, NetworkCalls
 class Offers(CatalogueCalls, NetworkCalls):
     """Everything is accepted by id, name, or the dict that another call returned."""
 
+    _public_networks: frozenset[str] | None = None
+
     def datasets(
         self, search: str | None = None, fields: Iterable[str] = ("description", "urn")
     ) -> list[Record]:
@@ -64,6 +66,13 @@ class Offers(CatalogueCalls, NetworkCalls):
         """Networks; ``search`` is a regular expression over ``fields``."""
         found = self.list_networks()
         return list(search_dicts(found, search, fields)) if search else found
+
+    def public_networks(self) -> frozenset[str]:
+        """Ids of the networks that the data center calls public; asked for once."""
+        if self._public_networks is None:
+            found = self.list_networks()
+            self._public_networks = frozenset(str(n.get("id")) for n in found if n.get("public"))
+        return self._public_networks
 
     def network(self, wanted: str | Mapping[str, Any]) -> Record:
         """A network by id or name."""

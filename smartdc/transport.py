@@ -109,12 +109,14 @@ class Transport:
         :raises ProtocolError: the answer is not one of a CloudAPI
         """
         may_repeat = method in _IDEMPOTENT if repeatable is None else repeatable
-        give_up = time.monotonic() + self.patience
+        give_up: float | None = None
         lost = False
         attempt = 0
         while True:
             attempt += 1
             self.bucket.take()
+            # the wait for the first token is no sign of trouble
+            give_up = give_up or time.monotonic() + self.patience
             try:
                 response = self._once(method, path, params, json, headers)
             except Unreachable as error:
@@ -132,6 +134,10 @@ class Transport:
                 response, _error_body(response), method=method, path=path
             )
             failure.retry_after = _retry_after(response)
+            if failure.status == 401 and self.auth is None:
+                failure.hint = (
+                    "give a key: key_id and, if need be, secret (SDC_KEY_ID, SDC_KEY_FILE)"
+                )
             if self._next_key(failure, response):
                 continue
             if not self._again(failure, attempt, may_repeat):

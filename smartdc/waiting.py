@@ -72,22 +72,18 @@ def wait_many(
     """Wait until all machines are in a state, with one list call per poll.
 
     :param state: ``running``, ``stopped`` or ``deleted`` (gone from the list)
-    :param filters: for :meth:`MachineCalls.list_machines`, must cover all the ids;
-        e.g. ``{"tags": {...}}`` keeps the lists short in a large account
+    :param filters: for :meth:`MachineCalls.list_machines`; they must let all of these
+        machines pass.  ``{"tags": {...}}`` keeps the lists short in a large account
     :param on_change: called with (id, new state)
-    :returns: id -> last description (empty for deleted ones)
+    :returns: id -> last description (id and state only, for deleted ones)
     :raises MachineFailed: some failed or were deleted; ``machines`` says which
     :raises WaitTimeout: ``late`` names the machines and their last states
     """
     began = time.monotonic()
     states: dict[str, str] = dict.fromkeys(machine_ids, "unknown")
     done: dict[str, Record] = {}
-    while True:
-        listed = (
-            {m["id"]: m for m in dc.list_machines(**{"tombstone": True, **(filters or {})})}
-            if len(done) < len(states)
-            else {}
-        )
+    while states:
+        listed = {m["id"]: m for m in dc.list_machines(**(filters or {}))}
         for machine_id in [i for i in states if i not in done]:
             record = listed.get(machine_id) or _missing(dc, machine_id, state)
             now = str(record.get("state") or "unknown")
@@ -96,25 +92,28 @@ def wait_many(
             states[machine_id] = now
             if now == state:
                 done[machine_id] = record
-        bad = {i: s for i, s in states.items() if s != state and s in ("failed", "deleted")}
-        if bad:
+        bad = {i: s for i, s in states.items() if s in ("failed", "deleted")}
+        if bad and state not in ("failed", "deleted"):
             text = ", ".join(f"{i} is {s}" for i, s in sorted(bad.items()))
             raise MachineFailed(f"while waiting until {state}: {text}", bad)
         late = {i: s for i, s in states.items() if i not in done}
         if not late:
-            return done
+            break
         left = float("inf") if timeout is None else timeout - (time.monotonic() - began)
         if left <= 0:
             text = ", ".join(f"{i} is {s}" for i, s in sorted(late.items()))
             raise WaitTimeout(f"not {state} after {timeout:g} s: {text}", late)
         time.sleep(min(interval, left))
+    return done
 
 
 def _missing(dc: MachineCalls, machine_id: str, wanted: str) -> Record:
-    """The description of a machine that the list does not show: late, or deleted."""
+    """The description of a machine that the list does not show: late, failed or deleted."""
+    if wanted == "deleted":
+        return {"id": machine_id, "state": "deleted"}
     try:
         return dc.get_machine(machine_id)
     except Gone:
         return {"id": machine_id, "state": "deleted"}
     except NotFound:
-        return {"id": machine_id, "state": "deleted" if wanted == "deleted" else "unknown"}
+        return {"id": machine_id, "state": "unknown"}
