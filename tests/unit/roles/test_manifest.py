@@ -1,0 +1,111 @@
+"""The service manifest: valid, and saying what the design says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def real_dtd() -> Path | None:
+    """illumos' DTD, which is not part of this project: from $SMF_DTD, SmartOS, or beside it."""
+    candidates = [
+        Path(os.environ.get("SMF_DTD", "/usr/share/lib/xml/dtd/service_bundle.dtd.1")),
+        *ROOT.parent.glob("*/corpus/service_bundle.dtd.1"),
+    ]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def test_valid_against_the_real_dtd(manifest: str) -> None:
+    path = real_dtd()
+    if path is None:
+        pytest.skip("service_bundle.dtd.1 of illumos is not here; name it in SMF_DTD")
+    dtd = etree.DTD(str(path))
+    assert dtd.validate(etree.fromstring(manifest.encode())), dtd.error_log
+
+
+def test_real_dtd_refuses_a_wrong_order(manifest: str) -> None:
+    path = real_dtd()
+    if path is None:
+        pytest.skip("service_bundle.dtd.1 of illumos is not here; name it in SMF_DTD")
+    bundle = etree.fromstring(manifest.encode())
+    service = bundle.find("service")
+    service.append(service.find("dependency"))
+    assert not etree.DTD(str(path)).validate(bundle)
+
+
+def test_doctype_is_the_one_that_svccfg_knows(manifest: str) -> None:
+    system = etree.fromstring(manifest.encode()).getroottree().docinfo.system_url
+    assert system == "/usr/share/lib/xml/dtd/service_bundle.dtd.1"
+
+
+@pytest.fixture
+def service(manifest: str) -> etree._Element:
+    return etree.fromstring(manifest.encode()).find("service")
+
+
+def test_depends_on_network_filesystem_and_metadata(service: etree._Element) -> None:
+    wanted = {
+        dependency.get("name"): dependency.find("service_fmri").get("value")
+        for dependency in service.findall("dependency")
+    }
+    assert wanted == {
+        "network": "svc:/milestone/network:default",
+        "filesystem": "svc:/system/filesystem/local:default",
+        "mdata": "svc:/smartdc/mdata:fetch",
+    }
+
+
+def test_runs_as_a_user_of_its_own_with_an_environment(service: etree._Element) -> None:
+    context = service.find("method_context")
+    assert context.find("method_credential").get("user") == "ipython"
+    environment = {e.get("name"): e.get("value") for e in context.iter("envvar")}
+    assert {"PATH", "HOME", "IPYTHONDIR"} <= environment.keys()
+    assert environment["PATH"].startswith("/opt/local/bin:")
+
+
+def test_every_instance_is_shipped_disabled_and_protects_its_config(
+    service: etree._Element,
+) -> None:
+    for instance in service.findall("instance"):
+        assert instance.get("enabled") == "false"
+        config = instance.find("property_group[@name='config']")
+        properties = {p.get("name"): p.get("value") for p in config}
+        assert properties["read_authorization"] == "solaris.smf.read.ipyparallel"
+        assert {"args", "profile", "timeout"} <= properties.keys()
+        assert properties.get("exec_key", "") == ""
+
+
+def test_engines_are_of_the_wait_model(service: etree._Element) -> None:
+    engines = [i for i in service.findall("instance") if i.get("name").startswith("engine")]
+    assert engines
+    for engine in engines:
+        startd = engine.find("property_group[@name='startd']")
+        assert {p.get("name"): p.get("value") for p in startd} == {"duration": "child"}
+
+
+def heartbeat(service: etree._Element) -> tuple[float, int, int]:
+    """Period in seconds, misses that the controller and misses that an engine tolerates."""
+    arguments = " ".join(p.get("value") for p in service.iter("propval") if p.get("name") == "args")
+    values = dict(word.split("=") for word in arguments.split() if "=" in word)
+    return (
+        int(values["--ping"]) / 1000,
+        int(values["--HeartMonitor.max_heartmonitor_misses"]),
+        int(values["--IPEngine.max_heartbeat_misses"]),
+    )
+
+
+def test_an_outage_of_a_minute_is_survived_and_a_longer_one_leaves_no_zombie(
+    service: etree._Element,
+) -> None:
+    period, controller_misses, engine_misses = heartbeat(service)
+    # the engine counts in steps of period + 0.5 s (ipyparallel.engine.app, hb_check_period)
+    engine_patience = engine_misses * (period + 0.5)
+    assert engine_patience >= 60
+    # An engine that the controller has dropped hears the heartbeat again and stays for ever,
+    # so it has to give up, and be started anew, before the controller does.
+    assert controller_misses * period > engine_patience + 5

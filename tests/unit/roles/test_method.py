@@ -1,0 +1,177 @@
+"""The method script, with a repository and a Python that only record."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KEY = "0b7f8a52-5ac5b3a0e5c54b0f9a1b"
+SHELLS = [shell for shell in ("dash", "bash", "ksh93") if shutil.which(shell)]
+
+# Prints one property group as svcprop does, or the one property that is asked for.
+SVCPROP = """#!/bin/sh
+case $2 in
+config) cat "$FAKE/config" ;;
+restarter/start_pid) cat "$FAKE/start_pid" ;;
+esac
+"""
+PYTHON = """#!/bin/sh
+printf '%s\\n' "$@" >"$FAKE/arguments"
+env >"$FAKE/environment"
+"""
+# Runs the script's own probe, and records what would be the controller.
+PROBING_PYTHON = """#!/bin/sh
+case $1 in -I) exec PYTHON "$@" ;; *) "$FAKE/recorder" "$@" ;; esac
+"""
+
+
+def escaped(value: str) -> str:
+    """A value as svcprop(1) prints it."""
+    special = ";&()|^<>\n \t\\\"'`"
+    return "".join("\\" + c if c in special else c for c in value) or '""'
+
+
+class Zone:
+    """Where the script runs."""
+
+    def __init__(self, root: Path, method: Path, shell: str) -> None:
+        self.root, self.method, self.shell = root, method, shell
+        self.ipython_dir = root / "ipython"
+        for name, text in {"svcprop": SVCPROP, "python": PYTHON, "ifconfig": "#!/bin/sh\n"}.items():
+            (root / name).write_text(text)
+            (root / name).chmod(0o755)
+
+    def configure(self, **config: str) -> None:
+        lines = [f"config/{name} astring {escaped(value)}\n" for name, value in config.items()]
+        (self.root / "config").write_text("".join(lines))
+
+    def run(self, *arguments: str, instance: str = "engine") -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": f"{self.root}:{os.environ['PATH']}",
+            "FAKE": str(self.root),
+            "IPYTHONDIR": str(self.ipython_dir),
+            "IPYPARALLEL_PYTHON": str(self.root / "python"),
+            "SMF_FMRI": f"svc:/pkgsrc/ipyparallel:{instance}",
+        }
+        return subprocess.run(
+            [self.shell, str(self.method), *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+
+    def arguments(self) -> list[str]:
+        return (self.root / "arguments").read_text().splitlines()
+
+
+@pytest.fixture(params=SHELLS)
+def zone(request: pytest.FixtureRequest, tmp_path: Path, method: Path) -> Zone:
+    return Zone(tmp_path, method, request.param)
+
+
+def test_an_engine_gets_all_it_needs_from_url_and_key(zone: Zone) -> None:
+    zone.configure(
+        url="tcp://10.99.0.5:20000", exec_key=KEY, profile="engine", timeout="60", args="--a=1 --b"
+    )
+    done = zone.run("engine")
+    assert done.returncode == 0, done.stderr
+    file = zone.ipython_dir / "profile_engine" / "security" / "engine.json"
+    assert zone.arguments() == [
+        "-m",
+        "ipyparallel.engine",
+        "--profile=engine",
+        f"--IPEngine.url_file={file}",
+        "--timeout=60",
+        "--a=1",
+        "--b",
+    ]
+    info = json.loads(file.read_text())
+    assert info["interface"] == "tcp://10.99.0.5"
+    assert info["key"] == KEY
+    names = ["registration", "control", "mux", "task", "iopub", "hb_ping", "hb_pong"]
+    assert [info[name] for name in names] == list(range(20000, 20007))
+    assert info["broadcast"] == [20007, 20008]
+
+
+def test_the_key_is_in_no_argument_and_no_environment(zone: Zone) -> None:
+    zone.configure(url="tcp://10.99.0.5:20000", exec_key=KEY, profile="engine", timeout="60")
+    done = zone.run("engine")
+    recorded = [(zone.root / name).read_text() for name in ("arguments", "environment")]
+    assert all(KEY not in text for text in (*recorded, done.stdout, done.stderr))
+    files = [path for path in zone.ipython_dir.rglob("*") if path.is_file()]
+    assert [path.stat().st_mode & 0o777 for path in files] == [0o600]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"url": "tcp://", "exec_key": KEY}, "config/url is 'tcp://'; set it to"),
+        ({"url": "", "exec_key": KEY}, "config/url is ''; set it to"),
+        ({"url": "tcp://10.0.0.1", "exec_key": KEY}, "config/url is 'tcp://10.0.0.1'; set it to"),
+        ({"url": "tcp://10.0.0.1:20000", "exec_key": ""}, "config/exec_key is empty"),
+    ],
+)
+def test_what_is_not_configured_leads_to_maintenance_at_once(
+    zone: Zone, config: dict[str, str], message: str
+) -> None:
+    zone.configure(**config)
+    done = zone.run("engine")
+    assert done.returncode == 96
+    assert message in done.stderr
+
+
+def test_values_are_read_as_svcprop_escapes_them(zone: Zone) -> None:
+    args = "--Session.note=a;b&(c)|\"d\"'e' --x=1\\2"
+    zone.configure(url="tcp://h:1", exec_key=KEY, profile="p", timeout="5", args=args)
+    zone.run("engine")
+    assert zone.arguments()[5:] == args.split(" ")
+
+
+def test_arguments_are_no_patterns(zone: Zone) -> None:
+    zone.configure(url="tcp://h:1", exec_key=KEY, profile="p", timeout="5", args="/*")
+    zone.run("engine")
+    assert zone.arguments()[5:] == ["/*"]
+
+
+def test_stop_signals_the_engine_alone(zone: Zone) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        (zone.root / "start_pid").write_text(f"{process.pid}\n")
+        assert zone.run("stop").returncode == 0
+        assert process.wait(10) == -signal.SIGTERM
+
+
+def test_an_engine_that_has_gone_is_stopped(zone: Zone) -> None:
+    (zone.root / "start_pid").write_text("")
+    assert zone.run("stop").returncode == 0
+
+
+def test_a_controller_that_ends_at_once_is_a_failure(zone: Zone) -> None:
+    zone.configure(ip="127.0.0.1", port="1", profile="default", timeout="5")
+    shutil.copy(zone.root / "python", zone.root / "recorder")
+    (zone.root / "python").write_text(PROBING_PYTHON.replace("PYTHON", sys.executable))
+    done = zone.run("controller", instance="controller")
+    assert done.returncode == 1
+    assert "ended before it was listening on 127.0.0.1:1" in done.stderr
+    arguments = zone.arguments()
+    assert "--ports=1-18" in arguments
+    assert "--IPController.client_ip=127.0.0.1" in arguments
+    assert "--restore" in arguments
+
+
+def test_a_machine_without_address_cannot_be_controller(zone: Zone) -> None:
+    zone.configure(ip="", port="20000", profile="default")
+    done = zone.run("controller", instance="controller")
+    assert done.returncode == 96
+    assert "set config/ip" in done.stderr
+
+
+def test_usage(zone: Zone) -> None:
+    assert zone.run("restart").returncode == 95
