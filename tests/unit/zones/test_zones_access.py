@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from localdc import access, cli
+from localdc import access, cli, doctor
 from localdc.errors import LocalDCError
 from localdc.paths import StateDir, read_json, resolve, write_atomically
+from localdc.starting import start
+from localdc.zones import isolate
 
 
 @pytest.fixture
@@ -137,3 +139,37 @@ def test_purge_spares_directories_of_others(
     assert cli.main(["purge"]) == 1
     assert (tmp_path / "thesis.tex").exists()
     assert "is not the state directory" in capsys.readouterr().err
+
+
+def test_missing_program_is_named_with_its_package(
+    paths: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def which(name: str, path: str | None = None) -> str | None:
+        return None if name == "sshd" else f"/usr/bin/{name}"
+
+    monkeypatch.setattr(access.shutil, "which", which)
+    with pytest.raises(LocalDCError, match="sshd is not installed.*openssh-server"):
+        start(paths, lambda text: None)
+    (check,) = [check for check in doctor._programs() if not check.ok]
+    assert (check.name, check.remedy) == ("sshd", "As root: apt-get install openssh-server")
+
+
+def test_full_disk_is_told_before_anything_is_done(
+    paths: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda _: type("Usage", (), {"free": 100 * 1024 * 1024})
+    )
+    with pytest.raises(LocalDCError, match="100 MiB of free disk space"):
+        start(paths, lambda text: None)
+
+
+def test_user_without_subordinate_ids_is_told_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "subuid").write_text("somebody:100000:65536\nshort:1:5\n")
+    monkeypatch.setattr(isolate, "user_name", lambda: "short")
+    with pytest.raises(isolate.IsolationError, match="usermod --add-subuids .* short"):
+        isolate._subordinate_range(str(tmp_path / "subuid"))
+    monkeypatch.setattr(isolate, "user_name", lambda: "somebody")
+    assert isolate._subordinate_range(str(tmp_path / "subuid")) == (100000, 65536)
