@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,8 +55,6 @@ def running(center: Center) -> Iterator[Center]:
 
 def reachable_python(user: str) -> str | None:
     """An interpreter that `user` may execute and that finds the packages of this one."""
-    import subprocess
-
     for python in (sys.executable, "/usr/bin/python3"):
         probe = ["runuser", "-u", user, "--", python, "-c", "import localdc.zones.network"]
         env = {**os.environ, "PYTHONPATH": python_path()}

@@ -148,7 +148,7 @@ def test_missing_program_is_named_with_its_package(
         return None if name == "sshd" else f"/usr/bin/{name}"
 
     monkeypatch.setattr(access.shutil, "which", which)
-    with pytest.raises(LocalDCError, match="sshd is not installed.*openssh-server"):
+    with pytest.raises(LocalDCError, match=r"sshd is not installed.*openssh-server"):
         start(paths, lambda text: None)
     (check,) = [check for check in doctor._programs() if not check.ok]
     assert (check.name, check.remedy) == ("sshd", "As root: apt-get install openssh-server")
@@ -169,7 +169,7 @@ def test_user_without_subordinate_ids_is_told_the_command(
 ) -> None:
     (tmp_path / "subuid").write_text("somebody:100000:65536\nshort:1:5\n")
     monkeypatch.setattr(isolate, "user_name", lambda: "short")
-    with pytest.raises(isolate.IsolationError, match="usermod --add-subuids .* short"):
+    with pytest.raises(isolate.IsolationError, match=r"usermod --add-subuids .* short"):
         isolate._subordinate_range(str(tmp_path / "subuid"))
     monkeypatch.setattr(isolate, "user_name", lambda: "somebody")
     assert isolate._subordinate_range(str(tmp_path / "subuid")) == (100000, 65536)
