@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-RECIPE = 1
+RECIPE = 2
 """Raised when packages come out differently from the same input."""
 
 _SYSTEM_LIBRARIES = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/lib32/", "/usr/lib32/")
@@ -115,6 +115,8 @@ def copy(interpreter: Interpreter, tree: Path) -> list[str]:
     for path in _private_libraries(interpreter):
         target = tree / interpreter.platlibdir / path.name
         shutil.copy(path, target)
+    # the library is one link in a zone, but packages go below it: see smartos/pkgsrc/linker.py
+    (library / "site-packages").symlink_to(f"/opt/local/{library.relative_to(tree)}-site")
     if "dist-packages" in (interpreter.stdlib / "site.py").read_text():
         directory = library / "dist-packages"
         directory.mkdir()

@@ -4,6 +4,10 @@ A directory that belongs to one package alone is one link; a directory that
 several packages share is a real one with links in it.  What is linked where
 follows from the set of installed packages and nothing else, so a transaction
 that was cut short is finished by doing it again.
+
+The standard library of Python would be two hundred links, because packages
+add `site-packages` to it.  So the library is one link, and `site-packages` in
+it is itself a link that leads back to a real directory in /opt/local.
 """
 
 # ruff: noqa: PTH103, PTH105, PTH106, PTH108
@@ -26,7 +30,6 @@ _SHARED = frozenset(
         *("share/jupyter", "share/jupyter/kernels"),
     }
 )
-_SHARED_IN_PYTHON = ("", "/site-packages", "/site-packages/__pycache__", "/dist-packages")
 _NEVER_REMOVED = frozenset({"bin", "etc", "lib", "sbin", "share"})
 
 
@@ -65,18 +68,20 @@ def plan(trees: list[str]) -> Plan:
 
 
 def _is_shared(path: str) -> bool:
-    if path in _SHARED or not path:
-        return True
-    directory, _, rest = path.partition("/")
-    python, _, rest = rest.partition("/")
-    if not directory.startswith("lib") or not python.startswith("python"):
-        return False
-    return (f"/{rest}" if rest else "") in _SHARED_IN_PYTHON
+    return path in _SHARED or not path or _is_python(path.removesuffix("/__pycache__"))
+
+
+def _is_python(path: str) -> bool:
+    """Is it lib/python3.11, or the real directory behind its site-packages?"""
+    directory, _, name = path.partition("/")
+    return directory in ("lib", "lib64") and name.startswith("python") and "/" not in name
 
 
 def _merge(path: str, sources: list[str], result: Plan, copied: dict[str, str]) -> None:
     if len(sources) == 1 and not _is_shared(path):
         result.links[path] = sources[0]
+        return
+    if _is_python(path) and _merge_python(path, sources, result, copied):
         return
     if path:
         result.directories.append(path)
@@ -98,6 +103,23 @@ def _merge(path: str, sources: list[str], result: Plan, copied: dict[str, str]) 
             result.copies[below] = copied[below]
         else:
             result.links[below] = found[0][0]
+
+
+def _merge_python(path: str, sources: list[str], result: Plan, copied: dict[str, str]) -> bool:
+    for owner in sources:
+        link = f"{owner}/site-packages"
+        if not os.path.islink(link):
+            continue
+        result.links[path] = owner
+        below = []
+        for source in sources:
+            if source != owner:
+                if os.listdir(source) != ["site-packages"]:
+                    raise ConflictError(f"{source} has files for {PREFIX}/{path}")
+                below.append(f"{source}/site-packages")
+        _merge(os.readlink(link).removeprefix(f"{PREFIX}/"), below, result, copied)
+        return True
+    return False
 
 
 def check(old: Plan, new: Plan, prefix: str = PREFIX) -> None:
