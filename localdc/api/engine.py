@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from localdc.api.compute import Compute
 from localdc.api.faults import FaultBook
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 # How long jobs that have begun may take to end when the data center stops.
 GRACE = 15.0
+# How long a deleted machine answers 410; after that it was never there (404).
+HISTORY = timedelta(days=30)
 
 
 class Engine:
@@ -134,6 +137,7 @@ class Engine:
         """Make every record say what will now become of its machine."""
         store, progress = self._store, self._bench.progress
         with store.transaction():
+            store.machines.forget_gone(before=now_iso(HISTORY))
             store.jobs.requeue()
             for machine in store.machines.alive():
                 if machine.state in ("running", "ready"):

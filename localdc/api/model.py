@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Scalar = str | bool | int | float
@@ -14,9 +14,9 @@ Scalar = str | bool | int | float
 GONE = ("deleted", "failed")
 
 
-def now_iso() -> str:
-    """The present as CloudAPI writes it: `2016-01-04T12:55:50.539Z`."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def now_iso(ago: timedelta = timedelta()) -> str:
+    """The present, or a time ago, as CloudAPI writes it: `2016-01-04T12:55:50.539Z`."""
+    return (datetime.now(UTC) - ago).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(slots=True)

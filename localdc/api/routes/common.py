@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+from uuid import uuid5
 
 from localdc.api.errors import invalid_field, not_found, validation_failed
 from localdc.api.http import Answer, Call
 from localdc.api.model import Machine, now_iso
+from localdc.api.settings import NAMESPACE
 from localdc.api.validate import is_uuid
 
 
@@ -39,16 +40,18 @@ def gone(call: Call, machine: Machine) -> Answer | None:
     return Answer.json(view(call, machine), 410)
 
 
-def update(
-    call: Call, machine: Machine, action: str, params: Mapping[str, Any] | None = None
-) -> None:
-    """Save a changed record and queue the job that carries it out, in one step."""
+def update(call: Call, machine: Machine, action: str) -> dict[str, str]:
+    """Save a changed record and queue the job that carries it out, in one step.
+
+    Returns the headers of the answer: `x-job-uuid`.
+    """
     machine.updated = now_iso()
     store = call.center.store
     with store.transaction():
         store.machines.save(machine)
-        store.jobs.add(machine.uuid, action, params, caller=call.caller)
+        number = store.jobs.add(machine.uuid, action, caller=call.caller)
     call.center.engine.submit(machine.uuid)
+    return {"x-job-uuid": str(uuid5(NAMESPACE, f"job {number}"))}
 
 
 def queue(call: Call, machine: Machine, action: str) -> None:

@@ -66,7 +66,8 @@ def _tell_machines(call: Call) -> list[str]:
     store = call.center.store
     machines = store.machines.find(Query(call.account.uuid, limit=-1))
     for machine in machines:
-        if not store.jobs.pending(machine.uuid, "refresh"):
+        # One that runs already may have read the keys before this change.
+        if not store.jobs.queued(machine.uuid, "refresh"):
             store.jobs.add(machine.uuid, "refresh", internal=True)
     return [machine.uuid for machine in machines]
 

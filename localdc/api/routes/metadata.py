@@ -33,8 +33,8 @@ def add(call: Call) -> Answer:
         return answer
     given = {k: v for k, v in call.params.items() if k not in _DROPPED and not k.endswith("_pw")}
     machine.metadata = {**machine.metadata, **check_metadata(given)}
-    common.update(call, machine, "set_metadata")
-    return Answer.json(machine.visible_metadata())
+    job = common.update(call, machine, "set_metadata")
+    return Answer.json(machine.visible_metadata(), 200, **job)
 
 
 def delete_all(call: Call) -> Answer:
@@ -43,8 +43,7 @@ def delete_all(call: Call) -> Answer:
     if answer is not None:
         return answer
     machine.metadata = {k: v for k, v in machine.metadata.items() if k in _KEPT}
-    common.update(call, machine, "remove_metadata")
-    return Answer(204)
+    return Answer(204, headers=common.update(call, machine, "remove_metadata"))
 
 
 def get(call: Call) -> Answer:
@@ -72,8 +71,7 @@ def delete(call: Call) -> Answer:
     if key not in machine.visible_metadata():
         raise not_found(f'metadatum "{key}" not found')
     machine.metadata = {k: v for k, v in machine.metadata.items() if k != key}
-    common.update(call, machine, "remove_metadata")
-    return Answer(204)
+    return Answer(204, headers=common.update(call, machine, "remove_metadata"))
 
 
 ROUTES = (

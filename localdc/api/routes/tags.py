@@ -30,8 +30,8 @@ def add(call: Call) -> Answer:
     if answer is not None:
         return answer
     machine.tags = {**machine.tags, **_given(call, "adding")}
-    common.update(call, machine, "set_tags")
-    return Answer.json(machine.tags)
+    job = common.update(call, machine, "set_tags")
+    return Answer.json(machine.tags, 200, **job)
 
 
 def replace(call: Call) -> Answer:
@@ -40,8 +40,8 @@ def replace(call: Call) -> Answer:
     if answer is not None:
         return answer
     machine.tags = _given(call, "replacing")
-    common.update(call, machine, "replace_tags")
-    return Answer.json(machine.tags)
+    job = common.update(call, machine, "replace_tags")
+    return Answer.json(machine.tags, 200, **job)
 
 
 def delete_all(call: Call) -> Answer:
@@ -50,8 +50,7 @@ def delete_all(call: Call) -> Answer:
     if answer is not None:
         return answer
     machine.tags = {}
-    common.update(call, machine, "remove_tags")
-    return Answer(204)
+    return Answer(204, headers=common.update(call, machine, "remove_tags"))
 
 
 def get(call: Call) -> Answer:
@@ -73,8 +72,7 @@ def delete(call: Call) -> Answer:
     if tag not in machine.tags:
         raise not_found(f'tag "{tag}" not found')
     machine.tags = {k: v for k, v in machine.tags.items() if k != tag}
-    common.update(call, machine, "remove_tags")
-    return Answer(204)
+    return Answer(204, headers=common.update(call, machine, "remove_tags"))
 
 
 ROUTES = (

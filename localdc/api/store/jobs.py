@@ -24,12 +24,14 @@ class Jobs:
         *,
         caller: Mapping[str, Any] | None = None,
         internal: bool = False,
-    ) -> None:
-        self._db.execute(
+    ) -> int:
+        """Queue a job; returns its number."""
+        cursor = self._db.execute(
             "INSERT INTO jobs (machine, action, params, caller, internal, state)"
             " VALUES (?, ?, ?, ?, ?, 'queued')",
             (machine, action, json.dumps(params or {}), json.dumps(caller or {}), int(internal)),
         )
+        return int(cursor.lastrowid or 0)
 
     def next(self, machine: str) -> Job | None:
         """The job to do next: the data center's own go first, then oldest first."""
@@ -69,10 +71,17 @@ class Jobs:
         )
 
     def pending(self, machine: str, action: str) -> bool:
+        """True when such a job is queued or running."""
+        return self._exists(machine, action, "queued") or self._exists(machine, action, "running")
+
+    def queued(self, machine: str, action: str) -> bool:
+        """True when such a job has yet to begin."""
+        return self._exists(machine, action, "queued")
+
+    def _exists(self, machine: str, action: str, state: str) -> bool:
         row = self._db.execute(
-            "SELECT 1 FROM jobs WHERE machine = ? AND state IN ('queued', 'running')"
-            " AND action = ? LIMIT 1",
-            (machine, action),
+            "SELECT 1 FROM jobs WHERE machine = ? AND state = ? AND action = ? LIMIT 1",
+            (machine, state, action),
         ).fetchone()
         return row is not None
 

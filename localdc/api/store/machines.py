@@ -107,6 +107,17 @@ class Machines:
             self._db.execute(f"DELETE FROM {table} WHERE machine = ?", (uuid,))
         self._db.execute("DELETE FROM machines WHERE uuid = ?", (uuid,))
 
+    def forget_gone(self, before: str) -> int:
+        """Forget machines that were deleted, or failed, before an ISO time."""
+        rows = self._db.execute(
+            "SELECT uuid FROM machines WHERE state IN ('deleted', 'failed')"
+            " AND json_extract(record, '$.updated') < ?",
+            (before,),
+        ).fetchall()
+        for (uuid,) in rows:
+            self.forget(uuid)
+        return len(rows)
+
     def docs(self, query: Query) -> list[str]:
         """The machines as clients see them: JSON texts, oldest first."""
         where, values = query.where()

@@ -139,6 +139,7 @@ def test_tags(dc):
     path = f"/my/machines/{uuid}/tags"
     assert dc.get(path).json() == {"a": "1"}
     assert dc.post(path, json={"b": True, "c": 3}).json() == {"a": "1", "b": True, "c": 3}
+    assert len(dc.post(path, json={"c": 3}).headers["x-job-uuid"]) == 36
     dc.settle()
     assert dc.compute.zones[uuid].tags == {"a": "1", "b": True, "c": 3}
     assert dc.get(f"{path}/a").json() == "1" and dc.get(f"{path}/c").json() == ""
@@ -153,6 +154,7 @@ def test_tags(dc):
         "remove_tags",
         "replace_tags",
         "remove_tags",
+        "set_tags",
         "set_tags",
         "provision",
     ]

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def test_restart_keeps_everything_and_boots_what_ran(start, tmp_path):
     assert dc.compute.running == {running}
     assert dc.get(f"/my/machines/{deleted}").status_code == 410
     assert [e["action"] for e in dc.audit(stopped)] == ["stop", "provision"]
+
+
+def test_deleted_machines_are_forgotten_in_the_end(start, tmp_path, monkeypatch):
+    path = tmp_path / "dc.db"
+    dc = start(path)
+    kept, gone = dc.create("kept"), dc.create("gone")
+    dc.delete(f"/my/machines/{gone}")
+    dc.settle()
+    dc.stop()
+    monkeypatch.setattr("localdc.api.engine.HISTORY", timedelta(0))
+    dc = start(path)
+    assert dc.get(f"/my/machines/{gone}").status_code == 404
+    assert dc.get(f"/my/machines/{kept}").status_code == 200
 
 
 def test_api_answers_while_machines_boot(start, tmp_path):
