@@ -1,0 +1,261 @@
+"""What clients may ask svc.startd: the requests behind svcs, svcadm, svcprop and svccfg."""
+
+# ruff: noqa: PTH110 (pathlib costs start-up time)
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import fmri as fmris
+from .authority import Authority
+from .editing import Editing
+from .graph import SATISFIED, Dependency, file_of
+from .instance import Instance
+from .model import (
+    Groups,
+    Property,
+    PropertyGroup,
+    SmfError,
+    boolean_of,
+    encode,
+    value_of,
+)
+from .repository import SNAPSHOTS, Repository
+from .restarter import Restarter
+from .server import Later, Peer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Wire = dict[str, Any]
+
+OVERRIDE = "general_ovr"
+_MAINTAINED = ("maintenance", "degraded")
+
+
+class Api:
+    """Handlers of requests, by the value of ``op``."""
+
+    def __init__(
+        self, repository: Repository, restarter: Restarter, authority: Authority,
+        shutdown: Callable[[bool], None],
+    ) -> None:  # fmt: skip
+        self.repository = repository
+        self.restarter = restarter
+        self.authority = authority
+        self._shutdown = shutdown
+        editing = Editing(repository, restarter, authority)
+        self.handlers = {
+            "fmris": self.names, "list": self.rows, "get": self.get, "detail": self.detail,
+            "action": self.action, "watch": self.watch, "shutdown": self.shutdown,
+            **editing.handlers,
+        }  # fmt: skip
+
+    # --- reading
+
+    def names(self, _peer: Peer, _request: Wire) -> object:
+        """FMRIs of all instances and all services."""
+        return {
+            "instances": self.repository.instances(), "services": self.repository.services(),
+        }  # fmt: skip
+
+    def rows(self, _peer: Peer, request: Wire) -> object:
+        """State of every instance; ``pids`` and ``names`` cost more and are given on request."""
+        only = request.get("only")
+        names = self.repository.instances() if only is None else only
+        return [self._row(fmri, request) for fmri in names if fmri in self.repository.entities]
+
+    def _row(self, fmri: str, request: Wire) -> Wire:
+        groups = self.repository.entities[fmri].groups
+        instance = self.restarter.instances.get(fmri)
+        row: Wire = {
+            "fmri": fmri,
+            "enabled": boolean_of(groups, "general", "enabled"),
+            "override": boolean_of(groups, OVERRIDE, "enabled"),
+        }
+        if instance is not None:
+            row.update(state=instance.state, next=instance.next_state, since=instance.since)
+            row["auxiliary"] = instance.auxiliary
+            if instance.contract is not None:
+                row["contract"] = instance.contract.id
+            if request.get("pids"):
+                row["pids"] = self._pids(instance)
+        if request.get("names"):
+            row["name"] = self._common_name(fmri)
+        if request.get("depends"):
+            found = instance.dependencies if instance else []
+            row["depends"] = [[d.grouping, d.kind, d.entities] for d in found]
+            restarter = value_of(self.repository.current(fmri), "general", "restarter")
+            row["restarter"] = restarter or fmris.RESTARTER
+        return row
+
+    def _pids(self, instance: Instance) -> list[int]:
+        if instance.contract is None:
+            return []
+        return self.restarter.contracts.members(instance.contract)
+
+    def _common_name(self, fmri: str) -> str:
+        name = self.repository.effective(fmri).get("tm_common_name")
+        if name is None or not name.props:
+            return ""
+        prop = name.props.get("C") or next(iter(name.props.values()))
+        return prop.values[0] if prop.values else ""
+
+    def get(self, peer: Peer, request: Wire) -> object:
+        """Property groups of an entity: ``view`` is running, current, direct or a snapshot."""
+        fmri, view = request["fmri"], request.get("view", "running")
+        entity = self.repository.get(fmri)
+        groups = self._view(fmri, view)
+        wanted = request.get("group")
+        if wanted is not None:
+            groups = {wanted: groups[wanted]} if wanted in groups else {}
+        denied = [
+            name for name, group in groups.items()
+            if not self.authority.may_read(peer.uid, self._guard(fmri, name, group))
+        ]  # fmt: skip
+        for name in denied:
+            hidden = {key: Property(prop.type) for key, prop in groups[name].props.items()}
+            groups = {**groups, name: PropertyGroup(groups[name].type, hidden)}
+        return {"groups": encode(groups), "denied": denied, "generation": entity.generation}
+
+    def _guard(self, fmri: str, name: str, group: PropertyGroup) -> PropertyGroup:
+        """The group with the authorizations of now, and those that it had when it was taken."""
+        current = self.repository.current(fmri).get(name)
+        if current is None or "read_authorization" in group.props:
+            return group
+        return PropertyGroup(group.type, {**current.props, **group.props})
+
+    def _view(self, fmri: str, view: str) -> Groups:
+        if view == "direct":
+            return self.repository.get(fmri).groups
+        if view == "current":
+            return self.repository.current(fmri)
+        if view == "running":
+            return self.repository.effective(fmri)
+        if view == "names":
+            return {name: PropertyGroup("snapshot") for name in self.repository.snapshots(fmri)}
+        if view not in SNAPSHOTS:
+            raise SmfError(f'Invalid snapshot name "{view}".')
+        snapshot = self.repository.snapshot(fmri, view)
+        if snapshot is None:
+            raise SmfError(f"No such snapshot: {view}", "not-found")
+        return snapshot.composed
+
+    def detail(self, _peer: Peer, request: Wire) -> object:
+        """Everything that ``svcs -l`` and ``svcs -x`` say about an instance."""
+        fmri = request["fmri"]
+        self.repository.get(fmri)
+        row = self._row(fmri, {"names": True, "pids": True, "depends": True})
+        groups = self.repository.effective(fmri)
+        row["logfile"] = value_of(groups, "restarter", "logfile")
+        row["waitstatus"] = value_of(groups, "restarter", "start_method_waitstatus")
+        row["comment"] = value_of(groups, OVERRIDE, "comment") or value_of(
+            groups, "general", "comment"
+        )
+        instance = self.restarter.instances.get(fmri)
+        if instance is not None:
+            row["dependencies"] = [self._explained(d) for d in instance.dependencies]
+            row["satisfied"] = self.restarter.graph.satisfied(instance)
+            row["method"] = instance.run.kind if instance.run else ""
+            row["dependents"] = sorted(
+                {user.fmri for user, _group in self.restarter.graph.dependents(fmri)}
+            )
+        return row
+
+    def _explained(self, dependency: Dependency) -> Wire:
+        states = [[text, self._dependency_state(text)] for text in dependency.entities]
+        return {
+            "grouping": dependency.grouping, "restart_on": dependency.restart_on,
+            "kind": dependency.kind, "entities": states,
+            "satisfied": self.restarter.graph.group(dependency) == SATISFIED,
+        }  # fmt: skip
+
+    def _dependency_state(self, text: str) -> str:
+        if text.startswith("file:"):
+            import os
+
+            return "online" if os.path.exists(file_of(text)) else "absent"
+        if not text.startswith("svc:"):
+            return "invalid"
+        targets = self.restarter.graph.targets(text)
+        if not targets:
+            return "absent"
+        return targets[0].state if len(targets) == 1 else "multiple"
+
+    def watch(self, _peer: Peer, request: Wire) -> object:
+        """Answers when the entity has changed since ``generation``, or is gone."""
+        fmri, since = request["fmri"], request["generation"]
+        self.repository.get(fmri)
+
+        def ready() -> object:
+            entity = self.repository.get(fmri)
+            return {"generation": entity.generation} if entity.generation > since else None
+
+        return ready() or Later(ready)
+
+    # --- acting
+
+    def action(self, peer: Peer, request: Wire) -> object:
+        """A verb of svcadm(8) on one instance."""
+        fmri, verb = request["fmri"], request["verb"]
+        entity = self.repository.get(fmri)
+        self.authority.must_act(peer.uid, self.repository.current(fmri))
+        if verb in ("enable", "disable"):
+            self._switch(fmri, verb == "enable", request)
+        elif verb == "refresh":
+            self.restarter.refresh(fmri)
+        else:
+            instance = self.restarter.instances.get(fmri)
+            if instance is None:
+                raise SmfError(
+                    f'{fmri} is misconfigured (lacks "restarter" property group).', "not-managed"
+                )
+            self._act(instance, verb, request)
+        self.repository.commit()
+        return {"generation": entity.generation}
+
+    def _act(self, instance: Instance, verb: str, request: Wire) -> None:
+        if verb == "restart":
+            self.restarter.restart(instance)
+        elif verb == "clear":
+            if instance.state not in _MAINTAINED:
+                raise SmfError(
+                    f'Instance "{instance.fmri}" is not in a maintenance or degraded state.',
+                    "state",
+                )
+            self.restarter.clear(instance)
+        elif verb in _MAINTAINED:
+            if verb == "degraded" and not instance.up:
+                raise SmfError(f'Instance "{instance.fmri}" is not online.', "state")
+            self.restarter.mark(instance, verb, bool(request.get("immediate")))
+        else:
+            raise SmfError(f"unknown action {verb}", "protocol")
+
+    def _switch(self, fmri: str, enable: bool, request: Wire) -> None:
+        entity = self.repository.get(fmri)
+        value = Property("boolean", ["true" if enable else "false"])
+        if request.get("temporary"):
+            self.repository.set(entity, OVERRIDE, "enabled", value, "framework", volatile=True)
+        else:
+            self.repository.drop(entity, OVERRIDE)
+            self.repository.set(entity, "general", "enabled", value, "framework")
+        target = OVERRIDE if request.get("temporary") else "general"
+        comment = request.get("comment")
+        group = entity.groups[target]
+        if comment:
+            self.repository.put(
+                entity, target, group.having("comment", Property("astring", [comment]))
+            )
+        elif "comment" in group.props:
+            self.repository.put(entity, target, group.lacking("comment"))
+        if fmri not in self.restarter.instances:
+            self.restarter.add(fmri)
+        else:
+            self.restarter.enabled_changed(fmri, admin=True)
+
+    def shutdown(self, peer: Peer, request: Wire) -> object:
+        """Halt or reboot the zone; root only."""
+        if peer.uid != 0:
+            raise SmfError("permission denied", "permission")
+        self._shutdown(request.get("how") == "reboot")
+        return {}

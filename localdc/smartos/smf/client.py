@@ -1,0 +1,73 @@
+"""Entry point of the SMF commands: the name by which it is called says which one it is."""
+
+# ruff: noqa: PTH119 (pathlib costs start-up time)
+from __future__ import annotations
+
+import os
+import sys
+
+from .door import connect
+from .model import SmfError
+
+EXIT_FATAL = 1
+EXIT_USAGE = 2
+
+
+class Usage(Exception):
+    """The command line is wrong; exit status 2, the text goes to stderr."""
+
+
+def main(argv0: str | None = None) -> None:
+    """Run the command `argv0` (default: the name of the script) and exit with its status."""
+    program = os.path.basename(argv0 or sys.argv[0])
+    try:
+        status = run(program, sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader has gone, as in `svcs | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = EXIT_FATAL
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+def run(program: str, argv: list[str]) -> int:
+    """Run the command called `program`; returns its exit status."""
+    try:
+        return _run(program, argv)
+    except Usage as usage:
+        sys.stdout.flush()
+        sys.stderr.write(f"{usage}\n")
+        return EXIT_USAGE
+    except SmfError as error:
+        sys.stdout.flush()
+        for line in str(error).splitlines():
+            sys.stderr.write(f"{program}: {line}\n")
+        return EXIT_FATAL
+
+
+def _run(program: str, argv: list[str]) -> int:
+    # one module each: a command pays only for its own
+    if program == "svcs":
+        from .cmd_svcs import main as svcs
+
+        return svcs(connect, argv)
+    if program == "svcadm":
+        from .cmd_svcadm import main as svcadm
+
+        return svcadm(connect, argv)
+    if program == "svcprop":
+        from .cmd_svcprop import main as svcprop
+
+        return svcprop(connect, argv)
+    if program == "svccfg":
+        from .cmd_svccfg import main as svccfg
+
+        return svccfg(connect, argv)
+    from .cmd_halt import PROGRAMS
+    from .cmd_halt import main as halt
+
+    if program in PROGRAMS:
+        return halt(connect, program, argv)
+    raise SmfError(f"not a command of SMF; known: svcs svcadm svcprop svccfg {' '.join(PROGRAMS)}")

@@ -1,0 +1,364 @@
+"""Runs methods for the restarter: fork, time limits, results, retries, and the deaths of processes.
+
+The counterpart of method_run() and method_thread() in method.c; what waits there, happens here
+when SIGCHLD or a timer says so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from .instance import FAILURE_RATE, FAULT_THRESHOLD, Instance
+from .methods import (
+    EXIT_CONFIG,
+    EXIT_DEGRADE,
+    EXIT_FATAL,
+    EXIT_NODAEMON,
+    FATAL_EXITS,
+    Launcher,
+    Method,
+    Run,
+    load,
+    start_path,
+)
+from .model import SmfError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .restarter import Restarter
+
+# why a method failed otherwise than by its exit code
+_RETRY, _BROKEN, _TOO_QUICK, _TIMED_OUT = "retry", "broken", "too-quick", "timed-out"
+
+
+class Executor:
+    """Methods of all instances, and the processes that they have left running."""
+
+    def __init__(self, restarter: Restarter) -> None:
+        self.restarter = restarter
+        self.contracts = restarter.contracts
+        self._runs: dict[int, Instance] = {}
+        self._waits: dict[int, Instance] = {}
+
+    # --- running a method
+
+    def begin(self, instance: Instance, kind: str, event: str, aux: str | None) -> None:
+        """Run method `kind` for an instance whose next state is set."""
+        instance.run = Run(kind, event, aux)
+        self._attempt(instance, instance.run)
+
+    def _attempt(self, instance: Instance, run: Run) -> None:
+        run.timed_out, run.draining, run.error = False, False, None
+        groups = self.restarter.repository.effective(instance.fmri)
+        try:
+            run.method = load(instance, run.kind, groups)
+        except SmfError as error:
+            self._say(instance, str(error))
+            self._done(instance, run, 0, _BROKEN)
+            return
+        stopping = run.kind == "stop" and not instance.transient
+        if run.method is None:
+            self._say(
+                instance,
+                f"No '{run.kind}' method defined.  Treating as :true."
+                if run.kind == "refresh"
+                else f"Method property group '{run.kind}' is not present.",
+            )
+            self._done(instance, run, 0)
+        elif stopping and instance.contract is None:
+            self._done(instance, run, 0)
+        elif run.method.kind == "null":
+            self._say(instance, f"Executing {run.kind} method (null).")
+            if run.kind == "start":
+                instance.start_status = 0
+            self._after_success(instance, run)
+        elif run.method.kind == "kill":
+            self._kill(instance, run, run.method)
+        else:
+            self._fork(instance, run, run.method)
+
+    def _kill(self, instance: Instance, run: Run, method: Method) -> None:
+        if instance.contract is None:
+            self._say(instance, 'Invalid use of ":kill" as stop method for transient service.')
+            self._done(instance, run, 0, _BROKEN)
+            return
+        self._say(instance, f"Executing {run.kind} method (:kill).")
+        self.contracts.kill(instance.contract, method.signal)
+        run.started = time.monotonic()
+        self._after_success(instance, run)
+
+    def _fork(self, instance: Instance, run: Run, method: Method) -> None:
+        restarter = self.restarter
+        if run.kind == "start" and not self._may_start(instance, run, method):
+            return
+        self._say(instance, f'Executing {run.kind} method ("{method.command}").')
+        log = restarter.logs.open(instance.fmri)
+        launcher = Launcher(instance, method, restarter.environment, log)
+        try:
+            run.contract, run.pid = self.contracts.spawn(launcher)
+        except OSError as error:
+            restarter.logs.startd(
+                f"{instance.fmri}: Couldn't fork to execute method {method.command}: {error}"
+            )
+            self._done(instance, run, 0, _BROKEN)
+            return
+        finally:
+            os.close(log)
+        run.started = time.monotonic()
+        if run.kind == "start":
+            self._started(instance, run)
+        self._runs[run.pid] = instance
+        if run.kind == "start" and instance.waits:
+            self._runs.pop(run.pid)
+            self._waits[run.pid] = instance
+            instance.wait_pid, instance.start_status = run.pid, 0
+            self._done(instance, run, 0)
+        elif method.timeout:
+            self._limit(instance, run, method.timeout)
+
+    def _may_start(self, instance: Instance, run: Run, method: Method) -> bool:
+        path = start_path(method.command)
+        if instance.waits and path is not None and not os.access(path, os.F_OK):
+            self._say(instance, f"Missing start method ({path}), changing state to maintenance.")
+            self._done(instance, run, 0, _BROKEN)
+            return False
+        instance.record_start()
+        if not instance.waits and instance.too_quick(FAILURE_RATE):
+            self._say(instance, "Restarting too quickly, changing state to maintenance.")
+            self._done(instance, run, 0, _TOO_QUICK)
+            return False
+        return True
+
+    def _started(self, instance: Instance, run: Run) -> None:
+        self.restarter.abandon(instance)
+        instance.start_pid, instance.start_time = run.pid, time.time()
+        instance.start_status = None
+        instance.nodaemon = False
+        if instance.style != "transient":
+            instance.contract, run.contract = run.contract, None
+        self.restarter.publish(instance)
+
+    # --- time limits
+
+    def _limit(self, instance: Instance, run: Run, seconds: float) -> None:
+        run.timer = self.restarter.loop.after(seconds, lambda: self._expired(instance, run))
+
+    def _expired(self, instance: Instance, run: Run) -> None:
+        run.timed_out = True
+        # while the method runs it is killed, and afterwards what it should have ended
+        contract = instance.contract if run.draining else run.contract or instance.contract
+        if contract is None:
+            return
+        self._say(instance, f"Method or service exit timed out.  Killing contract {contract.id}.")
+        self.restarter.logs.startd(
+            f"{instance.fmri}: Method or service exit timed out.  Killing contract {contract.id}."
+        )
+        self.contracts.kill(contract, signal.SIGKILL)
+        if run.draining and self.contracts.empty(contract):
+            self._drained(instance, run)
+
+    # --- processes that died
+
+    def reap(self) -> None:
+        """Collect every dead child, then look at the contracts that they may have emptied."""
+        dead: list[tuple[int, int]] = []
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            dead.append((pid, status))
+        for pid, status in dead:
+            if pid in self._runs:
+                self._method_exited(self._runs.pop(pid), status)
+            elif pid in self._waits:
+                self._child_exited(self._waits.pop(pid), pid, status)
+            else:
+                self._leader_died(pid, status)
+        if dead:
+            for instance in list(self.restarter.instances.values()):
+                self.look(instance)
+
+    def look(self, instance: Instance) -> None:
+        """Has the contract of the instance become empty?"""
+        contract, run = instance.contract, instance.run
+        if contract is None or not self.contracts.empty(contract):
+            return
+        if run is not None and run.draining:
+            self._drained(instance, run)
+        elif run is None and instance.up and not instance.waits and not instance.transient:
+            self.restarter.stop(instance, "exit")
+
+    def _leader_died(self, pid: int, status: int) -> None:
+        """A process that a service left behind died: of a fault, or by somebody's signal?"""
+        for instance in self.restarter.instances.values():
+            contract = instance.contract
+            if contract is None or pid not in contract.leaders:
+                continue
+            contract.leaders.discard(pid)
+            cause = _fault(status)
+            if cause is None or cause in instance.ignore or instance.waits:
+                return
+            if instance.up and instance.run is None and not self.contracts.empty(contract):
+                self.restarter.stop(instance, cause)
+            return
+
+    def _child_exited(self, instance: Instance, pid: int, status: int) -> None:
+        """The process that *is* a wait service exited."""
+        if instance.wait_pid != pid:
+            return
+        instance.wait_pid = 0
+        if instance.contract is not None and os.WIFSIGNALED(status):
+            # the contract of a wait service is fatal to its process group (CT_PR_PGRPONLY)
+            self.contracts.kill(instance.contract, signal.SIGKILL, group=pid)
+        run = instance.run
+        if run is not None and run.kind == "stop":
+            return
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
+        if code:
+            self.restarter.logs.startd(f"instance {instance.fmri} exited with status {code}")
+        cause = "config" if code == EXIT_CONFIG else "failure" if code else "exit"
+        self.restarter.request(instance, lambda: self.restarter.stop(instance, cause))
+
+    def _method_exited(self, instance: Instance, status: int) -> None:
+        run = instance.run
+        if run is None:
+            return
+        if run.timer is not None:
+            run.timer.cancel()
+        if run.kind == "start":
+            instance.start_status = status
+        if run.timed_out and not instance.timeout_retry:
+            self._done(instance, run, 0, _TIMED_OUT)
+        elif os.WIFSIGNALED(status):
+            name = signal_name(os.WTERMSIG(status))
+            self._say(instance, f'Method "{run.kind}" failed due to signal {name}.')
+            self._done(instance, run, 0, _RETRY)
+        else:
+            code = os.WEXITSTATUS(status)
+            self._say(instance, f'Method "{run.kind}" exited with status {code}.')
+            if code:
+                self._done(instance, run, code)
+            else:
+                self._after_success(instance, run)
+
+    def _after_success(self, instance: Instance, run: Run) -> None:
+        """A stop method is not done before the contract is empty, within the same limit."""
+        contract = instance.contract
+        free = instance.transient or contract is None or self.contracts.empty(contract)
+        if run.kind != "stop" or free:
+            self._done(instance, run, 0)
+        else:
+            run.draining = True
+            timeout = run.method.timeout if run.method else 0
+            if timeout:
+                spent = time.monotonic() - run.started
+                self._limit(instance, run, max(0.0, timeout - spent))
+
+    def _drained(self, instance: Instance, run: Run) -> None:
+        if run.timer is not None:
+            run.timer.cancel()
+        run.draining = False
+        self._done(instance, run, 0, _BROKEN if run.timed_out else None)
+
+    # --- results
+
+    def _done(self, instance: Instance, run: Run, code: int, error: str | None = None) -> None:
+        """The result of one attempt: success, another attempt, or maintenance."""
+        if run.contract is not None:
+            self.contracts.close(run.contract)
+            run.contract = None
+        if run.kind == "start" and (code or error) and code != EXIT_DEGRADE:
+            self.restarter.abandon(instance)
+        if error is None and code in (0, EXIT_NODAEMON, EXIT_DEGRADE):
+            self._success(instance, run, code)
+            return
+        retry = error in (None, _RETRY) and code not in FATAL_EXITS
+        if retry:
+            instance.faults += 1
+            if instance.faults < FAULT_THRESHOLD:
+                self._attempt(instance, run)
+                return
+        instance.faults = 0
+        self._failure(instance, run, code, error, retry)
+
+    def _success(self, instance: Instance, run: Run, code: int) -> None:
+        restarter = self.restarter
+        state = instance.next_state
+        if run.kind == "start":
+            instance.nodaemon = code == EXIT_NODAEMON
+            if code == EXIT_DEGRADE:
+                state = "degraded"
+            if instance.contract is not None:
+                self.contracts.adopt(instance.contract)
+        elif run.kind == "stop":
+            restarter.abandon(instance)
+            instance.nodaemon = False
+        instance.faults = 0
+        instance.run = None
+        restarter.commit(instance, state, "none", run.event, run.auxiliary)
+        self._serve_queue(instance)
+        self.look(instance)
+
+    def _failure(
+        self, instance: Instance, run: Run, code: int, error: str | None, retried: bool
+    ) -> None:
+        how = {
+            _TOO_QUICK: "failed repeatedly", _TIMED_OUT: "timed out",
+        }.get(error or "", {EXIT_CONFIG: "misconfigured", EXIT_FATAL: "failed fatally"}.get(
+            code, "failed repeatedly" if retried else "failed"))  # fmt: skip
+        self.restarter.failed_log(instance, f"{how}: transitioned to maintenance")
+        if error == _TOO_QUICK:
+            reason = "restarting_too_quickly"
+        else:
+            reason = "fault_threshold_reached" if retried else "method_failed"
+        self.restarter.abandon(instance)
+        instance.run = None
+        self.restarter.commit(instance, "maintenance", "none", "error", reason)
+        self._serve_queue(instance)
+
+    def _serve_queue(self, instance: Instance) -> None:
+        while instance.queue and instance.run is None:
+            instance.queue.pop(0)()
+
+    def cancel(self, instance: Instance) -> None:
+        """Forget the method that runs for an instance which is no more."""
+        run = instance.run
+        if run is None:
+            return
+        if run.timer is not None:
+            run.timer.cancel()
+        self._runs.pop(run.pid, None)
+        if run.contract is not None:
+            self.contracts.close(run.contract)
+        instance.run = None
+
+    def forget_child(self, instance: Instance) -> None:
+        """The process of a wait service is on its own from now on."""
+        self._waits.pop(instance.wait_pid, None)
+        instance.wait_pid = 0
+
+    def _say(self, instance: Instance, message: str) -> None:
+        self.restarter.say(instance, message)
+
+
+def signal_name(number: int) -> str:
+    """The name that sig2str(3C) gives: ``KILL`` for 9."""
+    try:
+        return signal.Signals(number).name.removeprefix("SIG")
+    except ValueError:
+        return str(number)
+
+
+def _fault(status: int) -> str | None:
+    """Why a process of a contract died: ``core``, ``signal`` (from outside), or no fault."""
+    if not os.WIFSIGNALED(status):
+        return None
+    # as on illumos a core counts even where limits forbid the file
+    cores = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE,
+             signal.SIGQUIT, signal.SIGTRAP, signal.SIGSYS)  # fmt: skip
+    return "core" if os.WCOREDUMP(status) or os.WTERMSIG(status) in cores else "signal"

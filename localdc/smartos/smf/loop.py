@@ -1,0 +1,97 @@
+"""The event loop of svc.startd: descriptors, signals and one-shot timers, nothing periodic."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+
+READ = selectors.EVENT_READ
+WRITE = selectors.EVENT_WRITE
+
+
+class Timer:
+    """A call that is due once; `cancel` makes it never happen."""
+
+    __slots__ = ("call", "due")
+
+    def __init__(self, due: float, call: Callable[[], None]) -> None:
+        self.due = due
+        self.call: Callable[[], None] | None = call
+
+    def cancel(self) -> None:
+        """Drop the call; harmless when it has been made already."""
+        self.call = None
+
+    def __lt__(self, other: Timer) -> bool:
+        return self.due < other.due
+
+
+class Loop:
+    """Single-threaded; `settled` is called after every batch of events."""
+
+    def __init__(self) -> None:
+        self.settled: Callable[[], None] = lambda: None
+        self.stopped = False
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[Timer] = []
+        self._signals: dict[int, Callable[[], None]] = {}
+        self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        self.watch(self._wake, READ, self._drain)
+
+    def watch(self, fd: int, events: int, call: Callable[[], None]) -> None:
+        """Call `call` while `fd` is ready; again for the same `fd` to change the events."""
+        try:
+            self._selector.modify(fd, events, call)
+        except KeyError:
+            self._selector.register(fd, events, call)
+
+    def forget(self, fd: int) -> None:
+        """No longer watch `fd`."""
+        self._selector.unregister(fd)
+
+    def on_signal(self, number: int, call: Callable[[], None]) -> None:
+        """Call `call` from the loop after signal `number` has come, once for several."""
+        self._signals[number] = call
+        signal.signal(number, lambda _number, _frame: None)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call `call` once, in `seconds`."""
+        timer = Timer(time.monotonic() + seconds, call)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def run(self) -> None:
+        """Serve until `stopped` is set."""
+        self.settled()
+        while not self.stopped:
+            for key, _events in self._selector.select(self._timeout()):
+                key.data()
+            self._fire()
+            self.settled()
+
+    def _timeout(self) -> float | None:
+        while self._timers and self._timers[0].call is None:
+            heapq.heappop(self._timers)
+        return max(0.0, self._timers[0].due - time.monotonic()) if self._timers else None
+
+    def _fire(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0].due <= now:
+            timer = heapq.heappop(self._timers)
+            if timer.call is not None:
+                call, timer.call = timer.call, None
+                call()
+
+    def _drain(self) -> None:
+        try:
+            numbers = set(os.read(self._wake, 4096))
+        except BlockingIOError:
+            return
+        for number in numbers:
+            if number in self._signals:
+                self._signals[number]()

@@ -1,0 +1,174 @@
+"""The door of the repository: a unix socket on which clients send one JSON line per request."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from json import dumps, loads
+from pathlib import Path
+
+from .loop import READ, WRITE, Loop
+from .model import SmfError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Wire = dict[str, Any]
+    Handler = Callable[["Peer", Wire], Any]
+
+REQUEST_MAX = 16 << 20
+_CHUNK = 1 << 16
+_CREDENTIALS = struct.Struct("3i")
+
+
+class Later:
+    """A handler's result that comes later: `ready` is asked after every batch of events."""
+
+    __slots__ = ("ready",)
+
+    def __init__(self, ready: Callable[[], object]) -> None:
+        # returns None while there is nothing to answer yet
+        self.ready = ready
+
+
+class Peer:
+    """One client, with the user id that the kernel vouches for."""
+
+    __slots__ = ("_input", "_output", "connection", "server", "uid", "waiting")
+
+    def __init__(self, server: Server, connection: socket.socket) -> None:
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        self.uid: int = _CREDENTIALS.unpack(raw)[1]
+        self.server = server
+        self.connection = connection
+        self.waiting: Later | None = None
+        self._input = bytearray()
+        self._output = bytearray()
+
+    def read(self) -> None:
+        """Take in what has come and answer every complete request."""
+        try:
+            data = self.connection.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._input += data
+        if not data or len(self._input) > REQUEST_MAX:
+            self.server.drop(self)
+            return
+        while self.waiting is None and (end := self._input.find(b"\n")) >= 0:
+            line = bytes(self._input[:end])
+            del self._input[: end + 1]
+            self.server.answer(self, line)
+
+    def reply(self, answer: Wire) -> None:
+        """Send one line; what the socket does not take now is sent as it drains."""
+        self._output += dumps(answer, separators=(",", ":")).encode() + b"\n"
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._output:
+                sent = self.connection.send(self._output)
+                del self._output[:sent]
+        except BlockingIOError:
+            self.server.loop.watch(self.connection.fileno(), READ | WRITE, self._ready)
+            return
+        except OSError:
+            self._output.clear()
+        self.server.loop.watch(self.connection.fileno(), READ, self.read)
+
+    def _ready(self) -> None:
+        self._flush()
+        if not self._output:
+            self.read()
+
+
+class Server:
+    """Accepts clients and hands their requests to `handlers` by the name in ``op``."""
+
+    def __init__(self, loop: Loop, path: Path, handlers: dict[str, Handler]) -> None:
+        self.loop = loop
+        self.handlers = handlers
+        self.peers: set[Peer] = set()
+        self.path = path
+        self._socket = _listen(path)
+        loop.watch(self._socket.fileno(), READ, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            connection, _address = self._socket.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        peer = Peer(self, connection)
+        self.peers.add(peer)
+        self.loop.watch(connection.fileno(), READ, peer.read)
+        # the request is usually there already
+        peer.read()
+
+    def answer(self, peer: Peer, line: bytes) -> None:
+        """Handle one request; errors become answers."""
+        try:
+            request = loads(line)
+            handler = self.handlers.get(request.get("op", ""))
+            if handler is None:
+                raise SmfError("unknown request", "protocol")
+            result = handler(peer, request)
+        except SmfError as error:
+            peer.reply({"error": str(error), "code": error.code})
+            return
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            peer.reply({"error": f"malformed request: {error!r}", "code": "protocol"})
+            return
+        if isinstance(result, Later):
+            peer.waiting = result
+        else:
+            peer.reply({"ok": result})
+
+    def settle(self) -> None:
+        """Answer the requests whose result has come."""
+        for peer in [peer for peer in self.peers if peer.waiting is not None]:
+            later = peer.waiting
+            try:
+                result = later.ready() if later else None
+            except SmfError as error:
+                peer.waiting = None
+                peer.reply({"error": str(error), "code": error.code})
+                continue
+            if result is not None:
+                peer.waiting = None
+                peer.reply({"ok": result})
+
+    def drop(self, peer: Peer) -> None:
+        """Forget a client that has gone, and what it waited for."""
+        self.peers.discard(peer)
+        self.loop.forget(peer.connection.fileno())
+        peer.connection.close()
+
+    def close(self) -> None:
+        """Stop listening and remove the door."""
+        self.loop.forget(self._socket.fileno())
+        self._socket.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> socket.socket:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        # socket paths end at 107 bytes; this way only the name counts
+        listening.bind(f"/proc/self/fd/{directory}/{path.name}")
+    finally:
+        os.close(directory)
+    # everybody may ask; what is answered depends on the user id
+    path.chmod(0o666)
+    listening.listen(64)
+    listening.setblocking(False)
+    return listening

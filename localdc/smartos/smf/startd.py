@@ -1,0 +1,167 @@
+"""svc.startd, pid 1 of a zone: repository, restarter and the door for their clients."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from .api import Api
+from .authority import Authority
+from .contracts import Contracts, become_reaper
+from .logs import Logs
+from .loop import Loop
+from .repository import Repository
+from .restarter import Restarter
+from .server import Server
+
+EXIT_HALTED = 0
+EXIT_REBOOT = 6
+SHUTDOWN_LIMIT = 60.0
+# what is left after the services: logins, abandoned processes
+STRAGGLER_LIMIT = 1.0
+DOOR = "etc/svc/volatile/repository_door"
+DATABASE = "etc/svc/repository.db"
+LOG_DIRECTORY = "var/svc/log"
+_INIT = "etc/default/init"
+
+
+class Options:
+    """Where things are; everything below one root, each part can be put elsewhere."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = root
+        self.door = root / DOOR
+        self.database = root / DATABASE
+        self.logs = root / LOG_DIRECTORY
+        self.namespaces = True
+
+
+def parse(argv: list[str]) -> Options:
+    """Options from ``--root --door --repository --log-dir DIR`` and ``--no-namespaces``."""
+    words = dict(zip(argv, [*argv[1:], ""], strict=True))
+    options = Options(Path(words.get("--root", "/")))
+    options.door = Path(words.get("--door", options.door))
+    options.database = Path(words.get("--repository", options.database))
+    options.logs = Path(words.get("--log-dir", options.logs))
+    options.namespaces = "--no-namespaces" not in argv
+    return options
+
+
+class Startd:
+    """The daemon; `run` returns its exit status."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.loop = Loop()
+        options.database.parent.mkdir(parents=True, exist_ok=True)
+        self.repository = Repository(options.database)
+        options.database.chmod(0o600)
+        self.repository.create_restarter()
+        self.contracts = Contracts(options.namespaces)
+        self.logs = Logs(options.logs)
+        self.restarter = Restarter(
+            self.repository, self.contracts, self.loop, self.logs, _environment(options.root)
+        )
+        authority = Authority(options.root / "etc/user_attr")
+        api = Api(self.repository, self.restarter, authority, self.shut_down)
+        self.server = Server(self.loop, options.door, api.handlers)
+        self.status = EXIT_HALTED
+        self._sweeping = False
+
+    def run(self) -> int:
+        """Start everything that is enabled and serve until the zone halts."""
+        become_reaper()
+        self.loop.on_signal(signal.SIGCHLD, self.restarter.executor.reap)
+        self.loop.on_signal(signal.SIGTERM, lambda: self.shut_down(False))
+        # a terminal's interrupt, when run by hand; pid 1 gets it as ctrl-alt-del
+        self.loop.on_signal(signal.SIGINT, lambda: self.shut_down(False))
+        for ignored in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+            self.loop.on_signal(ignored, lambda: None)
+        self.loop.settled = self._settled
+        self.restarter.load()
+        self.loop.run()
+        self.server.close()
+        self.repository.close()
+        return self.status
+
+    def shut_down(self, reboot: bool) -> None:
+        """Stop all services in reverse order of their dependencies, then end."""
+        if self.restarter.closing:
+            return
+        self.status = EXIT_REBOOT if reboot else EXIT_HALTED
+        self.logs.startd("The system is coming down.  Please wait.")
+        self.restarter.closing = True
+        self.restarter.dirty = True
+        self.loop.after(SHUTDOWN_LIMIT, self._give_up)
+
+    def _settled(self) -> None:
+        self.restarter.settle()
+        self.repository.commit()
+        self.server.settle()
+        if self.restarter.closing and self.restarter.quiet:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """End what no service owns; pid 1 sees everything, a test run only its contracts."""
+        if not self._sweeping:
+            self._sweeping = True
+            if os.getpid() == 1:
+                _kill_all(signal.SIGTERM)
+            self.loop.after(STRAGGLER_LIMIT, self._give_up)
+        if _childless():
+            self.loop.stopped = True
+
+    def _give_up(self) -> None:
+        for instance in self.restarter.instances.values():
+            if instance.contract is not None:
+                self.contracts.kill(instance.contract, signal.SIGKILL)
+        if os.getpid() == 1:
+            _kill_all(signal.SIGKILL)
+        self.loop.stopped = True
+
+
+def _kill_all(number: int) -> None:
+    try:
+        os.kill(-1, number)
+    except ProcessLookupError:
+        return
+
+
+def _childless() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
+def _environment(root: Path) -> Mapping[str, str]:
+    """What /etc/default/init gives to all methods: TZ, LANG, LC_* (init(8))."""
+    found = {}
+    try:
+        lines = (root / _INIT).read_text().splitlines()
+    except OSError:
+        return {}
+    for line in lines:
+        name, equals, value = line.strip().partition("=")
+        if equals and (name in ("TZ", "LANG") or name.startswith("LC_")):
+            found[name] = value.strip("\"'")
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the daemon; returns 0 when halted, 6 when a reboot was asked for."""
+    options = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        # the name that ps shows
+        Path("/proc/self/comm").write_text("svc.startd")
+    except OSError as error:
+        sys.stderr.write(f"svc.startd: could not set its name: {error}\n")
+    return Startd(options).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,292 @@
+"""Subcommands of svccfg(8) that edit entities, property groups, properties and values."""
+
+from __future__ import annotations
+
+import sys
+from fnmatch import fnmatchcase
+
+from . import fmri as fmris
+from .door import Door
+from .lexer import Word
+from .model import Groups, SmfError
+from .values import TYPES, listed
+
+_QUOTE_RULE = "Multiple string values or string values with spaces must be quoted with '\"'."
+_QUOTED_TYPES = ("astring", "ustring")
+
+
+class EditCommands:
+    """Mixed into the session, which has the selection and the door."""
+
+    selected: str | None
+    snapshot: str | None
+
+    @property
+    def door(self) -> Door:
+        """Given by the session."""
+        raise NotImplementedError
+
+    def target(self) -> str:
+        """Given by the session."""
+        raise NotImplementedError
+
+    def instance(self) -> str:
+        """Given by the session."""
+        raise NotImplementedError
+
+    def find(self, word: str) -> list[str]:
+        """Given by the session."""
+        raise NotImplementedError
+
+    def say(self, message: str) -> None:
+        """Given by the session."""
+        raise NotImplementedError
+
+    @staticmethod
+    def need(words: list[Word], low: int, high: int, usage: str) -> None:
+        """Given by the session."""
+        raise NotImplementedError
+
+    # --- entities
+
+    def do_add(self, words: list[Word]) -> None:
+        """add NAME: a service, or an instance of the selected service"""
+        self.need(words, 1, 1, "add name")
+        name = str(words[0])
+        if self.selected is None:
+            if not fmris.valid_service(name):
+                raise SmfError(f'Invalid service name "{name}".')
+            self.door.call("create", fmri=fmris.SCHEME + name)
+            return
+        if fmris.split(self.selected)[1] is not None:
+            raise SmfError("Cannot add entities to instances.")
+        if not fmris.valid_name(name):
+            raise SmfError(f'Invalid instance name "{name}".')
+        self.door.call("create", fmri=f"{self.selected}:{name}")
+
+    def do_delete(self, words: list[Word]) -> None:
+        """delete [-f] NAME|FMRI|pattern"""
+        force = bool(words) and words[0] == "-f"
+        words = words[1:] if force else words
+        self.need(words, 1, 1, "delete [-f] {FMRI | pattern}")
+        word = str(words[0])
+        found: list[str] = []
+        if self.selected is not None and fmris.split(self.selected)[1] is None:
+            below = f"{self.selected}:{word.removeprefix(':')}"
+            found = [below] if below in self.door.call("fmris")["instances"] else []
+        found = found or self.find(word)
+        if not found:
+            raise SmfError(f"Pattern '{word}' doesn't match any instances or services")
+        if len(found) > 1 and not fmris.is_glob(word):
+            lines = "".join(f"\n\t{fmri}" for fmri in found)
+            raise SmfError(f"Partial FMRI '{word}' matches multiple instances:{lines}")
+        for fmri in found:
+            self.door.call("delete", fmri=fmri, force=force)
+            if self.selected is not None and self.selected.startswith(fmri):
+                self.selected = None
+
+    def do_refresh(self, words: list[Word]) -> None:
+        """refresh: make the edited configuration the running one"""
+        self.need(words, 0, 0, "refresh")
+        self.door.call("action", fmri=self.instance(), verb="refresh")
+
+    # --- property groups
+
+    def do_addpg(self, words: list[Word]) -> None:
+        """addpg NAME TYPE [FLAGS]"""
+        self.need(words, 2, 3, "addpg name type [flags]")
+        flags = words[2] if len(words) > 2 else ""
+        if set(flags) - set("Pp"):
+            raise SmfError('Invalid property group flag "' + flags + '".')
+        self.door.call(
+            "addpg", fmri=self.target(), group=words[0], type=words[1], volatile="p" in flags
+        )
+
+    def do_delpg(self, words: list[Word]) -> None:
+        """delpg NAME"""
+        self.need(words, 1, 1, "delpg name")
+        self.door.call("delpg", fmri=self.target(), group=words[0])
+
+    def do_listpg(self, words: list[Word]) -> None:
+        """listpg [pattern]"""
+        self.need(words, 0, 1, "listpg [glob_pattern]")
+        pattern = words[0] if words else "*"
+        groups = self._groups()
+        names = [name for name in sorted(groups) if fnmatchcase(name, pattern)]
+        width = max(map(len, names), default=0)
+        for name in names:
+            mark = "\tNONPERSISTENT" if groups[name].volatile else ""
+            sys.stdout.write(f"{name:<{width}}  {groups[name].type}{mark}\n")
+
+    def _groups(self) -> Groups:
+        return self.door.groups(self.target(), self.snapshot or "direct")
+
+    # --- properties
+
+    def do_listprop(self, words: list[Word]) -> None:
+        """listprop [pattern]: property groups and properties of the selected entity only"""
+        self.need(words, 0, 1, "listprop [glob_pattern]")
+        pattern = words[0] if words else "*"
+        groups = self._groups()
+        lines: list[tuple[str, str]] = []
+        for name in sorted(groups):
+            group = groups[name]
+            if fnmatchcase(name, pattern):
+                mark = "\tNONPERSISTENT" if group.volatile else ""
+                lines.append((name, group.type + mark))
+            for key in sorted(group.props):
+                path = f"{name}/{key}"
+                if fnmatchcase(path, pattern):
+                    prop = group.props[key]
+                    values = listed(prop.type, prop.values)
+                    lines.append((path, f"{prop.type:<7} {values}".rstrip()))
+        width = max((len(label) for label, _text in lines), default=0)
+        for label, text in lines:
+            sys.stdout.write(f"{label:<{width}}  {text}\n")
+
+    def do_setprop(self, words: list[Word]) -> None:
+        """setprop GROUP/NAME = [type:] value|(values)"""
+        usage = "setprop pg/name = [type:] value\n       setprop pg/name = [type:] ([value...])"
+        if len(words) < 2 or not (words[1].mark and words[1] == "="):
+            raise SmfError(f"Syntax error.\nUsage: {usage}")
+        group, name = self._path(words[0])
+        rest = words[2:]
+        type: str | None = None
+        if rest and not rest[0].quoted and rest[0].endswith(":") and not rest[0].mark:
+            type, rest = str(rest[0])[:-1], rest[1:]
+            if type not in TYPES:
+                raise SmfError(f'Unknown type "{type}".')
+        values = self._values(rest, type or self._type(group, name), usage)
+        self.door.call(
+            "setprop", fmri=self.target(), group=group, name=name, type=type, values=values
+        )
+
+    def _values(self, words: list[Word], type: str | None, usage: str) -> list[str]:
+        if words and words[0].mark and words[0] == "(":
+            if not (words[-1].mark and words[-1] == ")"):
+                raise SmfError(f"Syntax error.\nUsage: {usage}")
+            words = words[1:-1]
+            unquoted = any(not word.quoted for word in words)
+            if type in _QUOTED_TYPES and unquoted:
+                raise SmfError(_QUOTE_RULE)
+        elif len(words) > 1 and type in _QUOTED_TYPES:
+            raise SmfError(_QUOTE_RULE)
+        elif len(words) != 1:
+            raise SmfError(f"Syntax error.\nUsage: {usage}")
+        if any(word.mark for word in words):
+            raise SmfError(f"Syntax error.\nUsage: {usage}")
+        return [str(word) for word in words]
+
+    def _type(self, group: str, name: str) -> str | None:
+        found = self.door.groups(self.target(), "current", group).get(group)
+        return found.props[name].type if found and name in found.props else None
+
+    @staticmethod
+    def _path(word: str) -> tuple[str, str]:
+        group, slash, name = word.partition("/")
+        if not slash or not group or not name:
+            raise SmfError(f'Property name "{word}" must be of the form property-group/property.')
+        return group, name
+
+    def do_delprop(self, words: list[Word]) -> None:
+        """delprop GROUP[/NAME]"""
+        self.need(words, 1, 1, "delprop pg[/name]")
+        if "/" not in words[0]:
+            self.do_delpg(words)
+            return
+        group, name = self._path(words[0])
+        self.door.call("delprop", fmri=self.target(), group=group, name=name)
+
+    def do_addpropvalue(self, words: list[Word]) -> None:
+        """addpropvalue GROUP/NAME [type:] value"""
+        self.need(words, 2, 3, "addpropvalue pg/name [type:] value")
+        group, name = self._path(words[0])
+        type = str(words[1])[:-1] if len(words) == 3 else None
+        if type is None and self._type(group, name) is None:
+            raise SmfError("Type required for new properties.")
+        self.door.call(
+            "setprop", fmri=self.target(), group=group, name=name, type=type,
+            values=[str(words[-1])], add=True,
+        )  # fmt: skip
+
+    def do_delpropvalue(self, words: list[Word]) -> None:
+        """delpropvalue GROUP/NAME pattern: succeeds even if nothing matches"""
+        self.need(words, 2, 2, "delpropvalue pg/name glob_pattern")
+        group, name = self._path(words[0])
+        found = self._groups().get(group)
+        if found is None or name not in found.props:
+            raise SmfError(f"No such property {group}/{name}.")
+        gone = [v for v in found.props[name].values if fnmatchcase(v, words[1])]
+        if gone:
+            self.door.call("delprop", fmri=self.target(), group=group, name=name, values=gone)
+
+    # --- environment of methods
+
+    def _environment(
+        self, words: list[Word], operands: int, usage: str
+    ) -> tuple[str, list[str], list[str]]:
+        group, rest = "", list(words)
+        while rest and rest[0].startswith("-"):
+            flag = rest.pop(0)
+            if flag == "-m" and rest:
+                group = str(rest.pop(0))
+            elif flag == "-i":
+                self.instance()
+            elif flag != "-s":
+                raise SmfError(f"Syntax error.\nUsage: {usage}")
+        self.need(rest, operands, operands, usage)
+        groups = self._groups()
+        if not group:
+            group = "start" if "start" in groups else "method_context"
+        if group not in groups:
+            inherited = self.door.groups(self.target(), "current").get(group)
+            usual = "framework" if group == "method_context" else "method"
+            type = inherited.type if inherited else usual
+            self.door.call("addpg", fmri=self.target(), group=group, type=type)
+        current = self.door.groups(self.target(), "current").get(group)
+        prop = current.props.get("environment") if current else None
+        return group, [str(word) for word in rest], list(prop.values) if prop else []
+
+    def do_setenv(self, words: list[Word]) -> None:
+        """setenv [-i | -s] [-m method] VARIABLE value"""
+        usage = "setenv [-i | -s] [-m method] NAME value"
+        group, (name, value), old = self._environment(words, 2, usage)
+        if "=" in name:
+            raise SmfError(f'Invalid environment variable "{name}".')
+        kept = [pair for pair in old if not pair.startswith(name + "=")]
+        self.door.call(
+            "setprop", fmri=self.target(), group=group, name="environment", type="astring",
+            values=[*kept, f"{name}={value}"],
+        )  # fmt: skip
+
+    def do_unsetenv(self, words: list[Word]) -> None:
+        """unsetenv [-i | -s] [-m method] VARIABLE"""
+        group, (name,), old = self._environment(words, 1, "unsetenv [-i | -s] [-m method] NAME")
+        kept = [pair for pair in old if not pair.startswith(name + "=")]
+        if kept != old:
+            self.door.call(
+                "setprop", fmri=self.target(), group=group, name="environment", type="astring",
+                values=kept,
+            )  # fmt: skip
+
+    # --- snapshots
+
+    def do_listsnap(self, words: list[Word]) -> None:
+        """listsnap"""
+        self.need(words, 0, 0, "listsnap")
+        for name in self.door.groups(self.instance(), "names"):
+            sys.stdout.write(name + "\n")
+
+    def do_selectsnap(self, words: list[Word]) -> None:
+        """selectsnap [NAME]: listprop and export then show the snapshot"""
+        self.need(words, 0, 1, "selectsnap [snapshot]")
+        if words:
+            self.door.groups(self.instance(), str(words[0]))
+        self.snapshot = str(words[0]) if words else None
+
+    def do_revert(self, words: list[Word]) -> None:
+        """revert [SNAPSHOT]"""
+        self.need(words, 0, 1, "revert [snapshot]")
+        name = str(words[0]) if words else self.snapshot or "running"
+        self.door.call("revert", fmri=self.instance(), snapshot=name)
+        self.snapshot = None

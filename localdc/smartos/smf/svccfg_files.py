@@ -1,0 +1,172 @@
+"""Subcommands of svccfg(8) that read and write files: import, validate, export, apply …"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from . import fmri as fmris
+from .door import Door
+from .lexer import Word
+from .model import SmfError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_STDIN = "/dev/stdin"
+
+
+class FileCommands:
+    """Mixed into the session, which has the selection and the door."""
+
+    selected: str | None
+
+    @property
+    def door(self) -> Door:
+        """Given by the session."""
+        raise NotImplementedError
+
+    def find(self, word: str) -> list[str]:
+        """Given by the session."""
+        raise NotImplementedError
+
+    def complain(self, message: str) -> None:
+        """Given by the session."""
+        raise NotImplementedError
+
+    def say(self, message: str) -> None:
+        """Given by the session."""
+        raise NotImplementedError
+
+    @staticmethod
+    def need(words: list[Word], low: int, high: int, usage: str) -> None:
+        """Given by the session."""
+        raise NotImplementedError
+
+    def _load(self, path: str, validate: bool = True) -> Any:
+        from .manifest import load
+
+        try:
+            return load(path, validate)
+        except OSError as error:
+            raise SmfError(
+                f"Could not open {path}: {error.strerror}\ncouldn't parse document"
+            ) from None
+
+    def do_import(self, words: list[Word]) -> bool:
+        """import [-V] FILE…: manifests and profiles"""
+        files = [str(word) for word in words if word != "-V"]
+        if not files:
+            raise SmfError("Syntax error.\nUsage: import [-V] file ...")
+        good = True
+        for file in self._expand(files):
+            try:
+                self._import(file)
+            except SmfError as error:
+                # with one file this is the message, with several the others still get their turn
+                self.complain(str(error))
+                good = False
+        return good
+
+    @staticmethod
+    def _expand(files: list[str]) -> list[str]:
+        found = []
+        for file in files:
+            path = Path(file)
+            found += sorted(map(str, path.rglob("*.xml"))) if path.is_dir() else [file]
+        return found
+
+    def _import(self, file: str) -> None:
+        bundle = self._load(file)
+        if bundle["type"] == "profile":
+            raise SmfError(f'"{file}" is a profile: use "svccfg apply".')
+        answer = self.door.call("import", bundle=bundle)
+        for message in answer["messages"]:
+            self.complain(message)
+        for fmri in answer["created"]:
+            self.say(f'Taking "initial" snapshot for {fmri}.')
+        for fmri in answer["refreshed"]:
+            self.say(f'Taking "last-import" snapshot for {fmri}.')
+            self.say(f"Refreshed {fmri}.")
+        self.say("Successful import.")
+
+    def do_apply(self, words: list[Word]) -> None:
+        """apply [-n] PROFILE"""
+        dry = bool(words) and words[0] == "-n"
+        words = words[1:] if dry else words
+        self.need(words, 1, 1, "apply [-n] file")
+        bundle = self._load(str(words[0]), validate=False)
+        if bundle["type"] != "profile":
+            raise SmfError(f'"{words[0]}" is a {bundle["type"]}, not a profile.')
+        if not dry:
+            self.door.call("import", bundle=bundle)
+
+    def do_validate(self, words: list[Word]) -> None:
+        """validate FILE|FMRI"""
+        self.need(words, 0, 1, "validate {file | fmri}")
+        if not words:
+            if self.selected is None:
+                raise SmfError("An instance is not selected.")
+            return
+        if Path(words[0]).exists() or "." in words[0]:
+            self._load(str(words[0]))
+            return
+        if not self.find(str(words[0])):
+            raise SmfError(f'File "{words[0]}" does not exist, and no instance has that name.')
+
+    def do_inventory(self, words: list[Word]) -> None:
+        """inventory FILE: the FMRIs in a manifest, instances before their service"""
+        self.need(words, 1, 1, "inventory file")
+        for service in self._load(str(words[0]))["services"]:
+            fmri = fmris.SCHEME + service["name"]
+            for instance in service["instances"]:
+                sys.stdout.write(f"{fmri}:{instance['name']}\n")
+            sys.stdout.write(f"{fmri}\n")
+
+    def do_export(self, words: list[Word]) -> None:
+        """export [-a] SERVICE [> FILE]"""
+        from .export import document
+
+        everything = bool(words) and words[0] == "-a"
+        words = words[1:] if everything else words
+        self.need(words, 1, 3, "export [-a] FMRI [> file]")
+        found = self.find(str(words[0]))
+        services = [fmri for fmri in found if fmris.split(fmri)[1] is None]
+        if len(services) != 1:
+            if found:
+                raise SmfError(f'"{words[0]}" does not specify a service.')
+            raise SmfError(f"Pattern '{words[0]}' doesn't match any instances or services")
+        self._write(document(self.door, services, "manifest", everything), words[1:])
+
+    def do_archive(self, words: list[Word]) -> None:
+        """archive [-a] [> FILE]: all services"""
+        from .export import document
+
+        everything = bool(words) and words[0] == "-a"
+        words = words[1:] if everything else words
+        services = self.door.call("fmris")["services"]
+        self._write(document(self.door, services, "archive", everything), words)
+
+    def do_extract(self, words: list[Word]) -> None:
+        """extract [> FILE]: a profile of what is enabled"""
+        from .export import profile
+
+        self._write(profile(self.door), words)
+
+    @staticmethod
+    def _write(text: str, words: list[Word]) -> None:
+        if not words:
+            sys.stdout.write(text)
+        elif len(words) == 2 and words[0].mark and words[0] == ">":
+            Path(words[1]).write_text(text)
+        else:
+            raise SmfError("Syntax error: only > FILE may follow.")
+
+    def do_restore(self, words: list[Word]) -> None:
+        """restore FILE: import an archive"""
+        self.need(words, 1, 1, "restore file")
+        bundle = self._load(str(words[0]))
+        if bundle["type"] != "archive":
+            raise SmfError(f'"{words[0]}" is not an archive.')
+        self.door.call("import", bundle=bundle)

@@ -1,0 +1,106 @@
+"""Property types: which texts are values of them, and how the tools quote values."""
+
+from __future__ import annotations
+
+import re
+
+from .model import SmfError
+
+TYPES = (
+    "count", "integer", "opaque", "host", "hostname", "net_address", "net_address_v4",
+    "net_address_v6", "time", "astring", "ustring", "boolean", "fmri", "uri",
+)  # fmt: skip
+VALUE_MAX = 4095
+# svcprop(1) and method tokens: what a shell would interpret
+_SHELL = re.compile(r"[;&()|^<>\n \t\\\"'`]")
+_LISTED = re.compile(r"[ \t\n\"()]")
+_HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.?\Z")
+_TIME = re.compile(r"-?\d+(?:\.\d{1,9})?\Z")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
+
+
+def _number(text: str, low: int, high: int) -> str:
+    digits = text.strip().lstrip("+-").lower()
+    # strtoull(3C) with base 0
+    base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") and digits != "0" else 10
+    value = int(text, base)
+    if not low <= value <= high:
+        raise ValueError
+    return str(value)
+
+
+def _address(text: str, families: tuple[str, ...]) -> str:
+    import socket
+
+    address, slash, bits = text.partition("/")
+    for name in families:
+        family = socket.AF_INET if name == "v4" else socket.AF_INET6
+        try:
+            socket.inet_pton(family, address)
+        except OSError:
+            continue
+        if slash and not 0 <= int(bits) <= (32 if name == "v4" else 128):
+            raise ValueError
+        return text
+    raise ValueError
+
+
+def _check(type: str, text: str) -> str:
+    if type == "boolean":
+        return {"true": "true", "1": "true", "false": "false", "0": "false"}[text]
+    if type == "count":
+        return _number(text, 0, 2**64 - 1)
+    if type == "integer":
+        return _number(text, -(2**63), 2**63 - 1)
+    if type == "opaque":
+        return bytes.fromhex(text).hex()
+    if type.startswith("net_address"):
+        versions = {"net_address_v4": ("v4",), "net_address_v6": ("v6",)}
+        return _address(text, versions.get(type, ("v4", "v6")))
+    if type == "host":
+        return text if _HOSTNAME.match(text) else _address(text, ("v4", "v6"))
+    patterns = {"hostname": _HOSTNAME, "time": _TIME, "uri": _URI}
+    if type in patterns and not patterns[type].match(text):
+        raise ValueError
+    return text
+
+
+def normalise(type: str, text: str) -> str:
+    """`text` as a value of `type` in the spelling of svcprop(1).
+
+    Raises SmfError where the type is unknown or the text is not a value of it
+    (scf_value_set_from_string(3SCF)).
+    """
+    if type not in TYPES:
+        raise SmfError(f'Unknown type "{type}".')
+    if len(text.encode("utf-8", "surrogateescape")) > VALUE_MAX:
+        raise SmfError(f"Value is longer than {VALUE_MAX} bytes.")
+    try:
+        return _check(type, text)
+    except (ValueError, KeyError):
+        raise SmfError(f'Invalid "{type}" value "{text}".') from None
+
+
+def shell_quote(text: str) -> str:
+    """A value with backslashes before everything that a shell interprets (method tokens)."""
+    return _SHELL.sub(lambda match: "\\" + match.group(), text)
+
+
+def quote(text: str) -> str:
+    """A value as svcprop(1) prints it."""
+    return shell_quote(text) if text else '""'
+
+
+def listed(type: str, values: tuple[str, ...] | list[str]) -> str:
+    """Values as ``svccfg listprop`` prints them: a blank before each, strings quoted if needed."""
+    strings = type in ("astring", "ustring", "opaque", "fmri", "uri", "host", "hostname")
+    out = ""
+    for value in values:
+        plain = not strings or (value and len(values) == 1 and not _LISTED.search(value))
+        out += " " + (value if plain else double_quote(value))
+    return out
+
+
+def double_quote(text: str) -> str:
+    """Text in double quotes for svccfg's lexer, which knows ``\\"`` and ``\\\\``."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
