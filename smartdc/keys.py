@@ -87,6 +87,9 @@ class KeyId:
                 f"key id {text!r} does not say whose key it is",
                 hint="give the account (login=..., SDC_ACCOUNT) or write /ACCOUNT/keys/KEY",
             )
+        for part in (account, user or "", text):
+            if '"' in part or not (part.isascii() and part.isprintable()):
+                raise ConfigError(f"{part!r} cannot stand in a key id", hint="use its fingerprint")
         md5, sha256 = _fingerprint(text)
         return cls(account, user or None, text, md5, sha256)
 

@@ -28,7 +28,10 @@ def segment(value: object) -> str:
     text = str(value) if isinstance(value, str | int) else ""
     if text in ("", ".", ".."):
         raise UsageError(f"{value!r} is not an identifier", hint="give an id or a name")
-    return quote(text, safe="")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise UsageError(f"{value!r} is not an identifier", hint="it is not valid text") from None
 
 
 def wire(value: object) -> str:

@@ -12,6 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -81,6 +82,11 @@ class Transport:
             found["proxies"] = {}
         if verify is not True:
             found["verify"] = verify
+        bundle = found["verify"]
+        if isinstance(bundle, str) and not Path(bundle).exists():
+            raise errors.ConfigError(
+                f"there is no CA bundle {bundle}", hint="correct verify or REQUESTS_CA_BUNDLE"
+            )
         if verify is False:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return dict(found)
@@ -193,7 +199,7 @@ class Transport:
                 method=method,
                 url=self.base_url + path,
                 headers={**self.headers, **(headers or {})},
-                data=None if json is None else jsonlib.dumps(json).encode(),
+                data=None if json is None else _encode(json),
                 params=params,
                 auth=self.auth,
             )
@@ -303,6 +309,15 @@ def decode(response: requests.Response, expect: type | None = None) -> JSON:
     if expect is list and not all(isinstance(item, dict) for item in data):
         raise ProtocolError("answered a list of something else than objects", **kw)
     return data
+
+
+def _encode(data: object) -> bytes:
+    try:
+        return jsonlib.dumps(data, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise errors.UsageError(
+            f"cannot be sent as JSON: {error}", hint="use text, numbers, booleans, lists and dicts"
+        ) from None
 
 
 def _kind(value: object) -> str:

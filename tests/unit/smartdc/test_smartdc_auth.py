@@ -61,7 +61,15 @@ def test_key_id_of_a_sub_user() -> None:
 
 @pytest.mark.parametrize(
     ("text", "account"),
-    [("laptop", None), ("laptop", "my"), ("/a/b", "x"), ("MD5:zz", "x"), ("", "x")],
+    [
+        ("laptop", None),
+        ("laptop", "my"),
+        ("/a/b", "x"),
+        ("MD5:zz", "x"),
+        ('a"b', "x"),
+        ("k", "中"),
+        ("", "x"),
+    ],
 )
 def test_key_ids_that_are_none(text: str, account: str | None) -> None:
     with pytest.raises(ConfigError):

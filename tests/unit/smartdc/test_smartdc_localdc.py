@@ -234,4 +234,4 @@ def test_throttled_like_the_real_one(tmp_path: Path, home: Path, private_keys: A
     ):
         began = time.monotonic()
         list(pool.map(lambda _: dc.list_packages(), range(80)))
-        assert time.monotonic() - began < 1.6
+        assert 0.9 <= time.monotonic() - began < 8
