@@ -17,6 +17,10 @@ from .repository import Repository
 from .restarter import Restarter
 from .server import Server
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 EXIT_HALTED = 0
 EXIT_REBOOT = 6
 SHUTDOWN_LIMIT = 60.0
@@ -152,16 +156,16 @@ def _environment(root: Path) -> Mapping[str, str]:
     return found
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the daemon; returns 0 when halted, 6 when a reboot was asked for."""
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the daemon; exits with 0 when halted, with 6 when a reboot was asked for."""
     options = parse(sys.argv[1:] if argv is None else argv)
     try:
         # the name that ps shows
         Path("/proc/self/comm").write_text("svc.startd")
     except OSError as error:
         sys.stderr.write(f"svc.startd: could not set its name: {error}\n")
-    return Startd(options).run()
+    sys.exit(Startd(options).run())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
