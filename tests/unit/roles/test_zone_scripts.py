@@ -1,0 +1,184 @@
+"""The shell scripts that prepare a zone, with commands that only answer and record."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .test_method import SHELLS
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+SEARCH = """py311-ipyparallel-9.2.0;;Interactive Parallel Computing with IPython
+py313-ipyparallel-9.2.0;;Interactive Parallel Computing with IPython
+
+=: package is installed and up-to-date
+"""
+COMMANDS = {
+    "svcs": 'cat "$FAKE/state"',
+    "pkgin": """
+echo "pkgin $*" >>"$FAKE/calls"
+case "$*" in
+*search*) cat "$FAKE/search" ;;
+*update*) [ ! -e "$FAKE/offered" ] || mv "$FAKE/offered" "$FAKE/search" ;;
+*install*) shift 2; for name; do echo "$name-1.0 a package" >>"$FAKE/installed"; done ;;
+esac""",
+    "pkg_info": 'cat "$FAKE/installed"',
+}
+
+
+class Zone:
+    """A directory with the commands of a zone."""
+
+    def __init__(self, root: Path, shell: str) -> None:
+        self.root, self.shell = root, shell
+        for name, text in COMMANDS.items():
+            (root / name).write_text(f"#!/bin/sh\n{text}\n")
+            (root / name).chmod(0o755)
+        self.write(state="ON   -\n", search=SEARCH, installed="bash-5.2 a shell\n", calls="")
+        self.link = root / "libexec" / "python3"
+
+    def write(self, **files: str) -> None:
+        for name, text in files.items():
+            (self.root / name).write_text(text)
+
+    def run(self, script: Path, **values: str) -> subprocess.CompletedProcess[str]:
+        text = script.read_text().replace("PATH=/usr/sbin", f"PATH={self.root}:/usr/sbin")
+        return subprocess.run(
+            [self.shell, "-s"],
+            input="".join(f"{k}='{v}'\n" for k, v in values.items()) + text,
+            env={"FAKE": str(self.root), "PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+
+    def bootstrap(self, **values: str) -> subprocess.CompletedProcess[str]:
+        defaults = {
+            "boot_timeout": "1",
+            "python": "",
+            "packages": "pyNN-ipyparallel pyNN-numpy",
+            "link": str(self.link),
+            "check_mode": "",
+        }
+        return self.run(ROLES / "pkgsrc" / "files" / "bootstrap.sh", **(defaults | values))
+
+    def calls(self) -> list[str]:
+        return (self.root / "calls").read_text().splitlines()
+
+
+@pytest.fixture(params=SHELLS)
+def zone(request: pytest.FixtureRequest, tmp_path: Path) -> Zone:
+    return Zone(tmp_path, request.param)
+
+
+def test_everything_in_one_transaction(zone: Zone) -> None:
+    done = zone.bootstrap(python="3.11")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert zone.calls()[-1] == "pkgin -y install python311 py311-ipyparallel py311-numpy"
+    assert zone.link.readlink() == Path("/opt/local/bin/python3.11")
+    assert done.stdout.count("changed: ") == 4
+
+
+def test_nothing_is_asked_of_the_repository_again(zone: Zone) -> None:
+    zone.bootstrap(python="3.11")
+    zone.write(calls="")
+    done = zone.bootstrap(python="3.11")
+    assert (done.returncode, done.stdout, zone.calls()) == (0, "", [])
+
+
+def test_check_mode_installs_nothing(zone: Zone) -> None:
+    done = zone.bootstrap(python="3.11", check_mode="yes")
+    assert done.returncode == 0
+    assert "changed: package py311-numpy installed" in done.stdout
+    assert not any("install" in call for call in zone.calls())
+    assert not zone.link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("preferred", "chosen"), [("3.11", "3.11"), ("3.12", "3.13"), ("", "3.13")]
+)
+def test_the_preferred_python_or_the_newest(zone: Zone, preferred: str, chosen: str) -> None:
+    zone.bootstrap(python=preferred)
+    assert zone.link.readlink() == Path(f"/opt/local/bin/python{chosen}")
+
+
+def test_the_python_of_a_zone_stays(zone: Zone) -> None:
+    zone.bootstrap(python="3.11")
+    zone.bootstrap(python="3.13")
+    assert zone.link.readlink() == Path("/opt/local/bin/python3.11")
+
+
+def test_a_repository_that_was_never_asked(zone: Zone) -> None:
+    zone.write(search="No results found\n", offered=SEARCH)
+    assert zone.bootstrap().returncode == 0
+    assert zone.calls()[1] == "pkgin -y update"
+
+
+def test_a_repository_without_ipyparallel(zone: Zone) -> None:
+    zone.write(search="")
+    done = zone.bootstrap()
+    assert done.returncode == 1
+    assert "failed: The package repository has no py3NN-ipyparallel" in done.stdout
+
+
+def test_names_are_compared_whole(zone: Zone) -> None:
+    zone.write(
+        installed="py311-numpy-financial-1.0 x\npy311-ipyparallel-9.2.0nb1 x\npython311-3.11.7 x\n"
+    )
+    zone.bootstrap(python="3.11")
+    assert zone.calls()[-1] == "pkgin -y install py311-numpy"
+
+
+def test_a_package_that_does_not_exist_is_named(zone: Zone) -> None:
+    (zone.root / "pkgin").write_text(
+        (zone.root / "pkgin").read_text().replace("*install*)", "*install*) exit 1 ;; *other*)")
+    )
+    done = zone.bootstrap(packages="nosuch")
+    assert done.returncode == 1
+    assert "failed: nosuch" in done.stdout
+
+
+def test_a_user_script_that_failed(zone: Zone) -> None:
+    zone.write(state="MNT  -\n")
+    done = zone.bootstrap()
+    assert done.returncode == 1
+    assert "failed: The user-script of this machine failed" in done.stdout
+
+
+@pytest.mark.parametrize("state", ["OFF  ON", "UN   -", "DIS  -"])
+def test_a_user_script_that_does_not_end(zone: Zone, state: str) -> None:
+    zone.write(state=f"{state}\n")
+    done = zone.bootstrap()
+    assert done.returncode == 1
+    assert f"is still in state '{state}' after 1 s" in done.stdout
+
+
+def account(zone: Zone, **values: str) -> subprocess.CompletedProcess[str]:
+    """Run account.sh in check mode: the real thing needs a zone's /etc."""
+    defaults = {
+        "user": "ipython-test",
+        "home": str(zone.root / "home"),
+        "ipython_dir": str(zone.root / "ipython"),
+        "authorization": "solaris.smf.read.ipyparallel",
+        "engines": "1",
+        "manifest": str(zone.root / "manifest.xml"),
+        "check_mode": "yes",
+    }
+    return zone.run(ROLES / "ipython_service" / "files" / "account.sh", **(defaults | values))
+
+
+def test_account_says_what_it_would_make(zone: Zone) -> None:
+    done = account(zone)
+    assert done.returncode == 0
+    assert done.stdout.count("changed: ") == 5
+    assert not (zone.root / "home").exists()
+
+
+def test_the_number_of_engines_of_a_machine_is_kept(zone: Zone) -> None:
+    zone.write(**{"manifest.xml": '<instance name="controller">\n<instance name="engine">\n'})
+    done = account(zone, engines="2")
+    assert done.returncode == 1
+    assert "failed: Keep engines_per_machine=1" in done.stdout
