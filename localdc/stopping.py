@@ -22,6 +22,8 @@ STOP_SECONDS = 100.0
 """svc.startd of a zone may take 60 s, the jobs before it 15 s."""
 KILL_SECONDS = 20.0
 START_SECONDS = 60.0
+REAP_SECONDS = 5.0
+"""For the host's init to collect the daemon, which this process is no parent of."""
 
 Progress = Callable[[str], None]
 
@@ -61,8 +63,11 @@ def stop(paths: StateDir, say: Progress) -> bool:
     finally:
         os.close(handle)
     access.remove_traces(paths)
-    left = list(leftovers(paths, process["pid_namespace"]))
-    if left:
+    deadline = time.monotonic() + REAP_SECONDS
+    while left := list(leftovers(paths, process["pid_namespace"])):
+        if time.monotonic() < deadline:
+            time.sleep(0.01)
+            continue
         raise LocalDCError("Left behind by the data center: " + "; ".join(left))
     return True
 

@@ -71,7 +71,7 @@ class Center:
         own = {
             "LOCALDC_DIR": str(self.state),
             "LOCALDC_PKGSRC": str(self.store),
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
         }
         return {**os.environ, **own, **self.variables}
 
