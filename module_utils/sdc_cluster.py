@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, SdcModule, details, errors, lookup, shown
+from ansible.module_utils.sdc_base import Refused, details, errors, shown
 from ansible.module_utils.sdc_fleet import Fleet, Target
-from ansible.module_utils.sdc_offers import Offers
 from ansible.module_utils.sdc_plan import (
     REQUEST_TAG,
     Group,
@@ -19,8 +17,6 @@ from ansible.module_utils.sdc_plan import (
     Machine,
     PlanError,
     Update,
-    check_disjoint,
-    check_group,
     has_tags,
     members,
     plan_group,
@@ -28,21 +24,20 @@ from ansible.module_utils.sdc_plan import (
 )
 from ansible.module_utils.sdc_report import brief, describe, predicted, summary, updated
 from ansible.module_utils.sdc_ssh import SshProbe
-
-INHERITED = ("package", "image", "networks", "firewall_enabled", "user_script")
+from ansible.module_utils.sdc_wish import Wish
 
 Creation = tuple[Group, dict[str, Any]]
 Updates = Sequence[tuple[Group, Update]]
 
 
-class Machines(SdcModule):
+class Machines(Wish):
     """One run of sdc_machine."""
 
     def work(self) -> None:
         """Find out what differs and change it."""
         for name in ("created", "deleted", "kept", "started", "updated", "machines", "failures"):
             self.result[name] = []
-        self._hide_secrets()
+        self.hide_secrets()
         if self.params["wait"] == "ssh" and not SshProbe.available():
             raise Refused("wait: ssh needs the ssh command; install openssh-client")
         try:
@@ -58,73 +53,6 @@ class Machines(SdcModule):
         """Carries out the decisions."""
         return Fleet(self.api, self.params["parallel"], self.selector)
 
-    @cached_property
-    def selector(self) -> dict[str, Any]:
-        """Tags of all machines of the task."""
-        selector: dict[str, Any] = self.params["selector"] or {}
-        empty = [key for key, value in selector.items() if value in ("", None)]
-        if empty:
-            raise Refused(f"selector tag {empty[0]!r} has no value")
-        return selector
-
-    # --- what the task says ----------------------------------------------------------------
-
-    @cached_property
-    def groups(self) -> list[Group]:
-        """The machines that the task wants, in groups."""
-        wishes: Sequence[Mapping[str, Any]] = self.params["groups"] or []
-        if not wishes:
-            if not self.params["name"]:
-                raise Refused("say which machines: give name, id, or groups")
-            wishes = [{"name": self.params["name"], "exact_count": self._single_count()}]
-        if self._counting and not self.selector:
-            raise Refused(
-                "counting needs a selector that is not empty, such as {cluster: NAME}; without it "
-                "every machine of the account would count"
-            )
-        groups = [self._group(wish) for wish in wishes]
-        for group in groups:
-            check_group(group)
-        check_disjoint(groups)
-        return groups
-
-    def _single_count(self) -> int:
-        count: int | None = self.params["exact_count"]
-        return 1 if count is None else count
-
-    def _group(self, wish: Mapping[str, Any]) -> Group:
-        def merged(option: str) -> dict[str, Any]:
-            return {**(self.params[option] or {}), **(wish.get(option) or {})}
-
-        taken: dict[str, Any] = {}
-        for option in INHERITED:
-            own = wish.get(option)
-            taken[option] = self.params[option] if own is None else own
-        secret = merged("secret_metadata")
-        metadata = {**merged("metadata"), **secret}
-        if taken["package"] and lookup.is_uuid(taken["package"]):
-            # machines carry the name of their package
-            taken["package"] = self._offers.package(taken["package"])["name"]
-        script = taken.pop("user_script")
-        if script is not None:
-            metadata["user-script"] = script
-        return Group(
-            name=wish["name"],
-            count=wish["exact_count"],
-            selector={**self.selector, **(wish.get("selector") or {})},
-            own=wish.get("selector") or {},
-            tags=merged("tags"),
-            metadata={key: _metadatum(value) for key, value in metadata.items()},
-            secret_keys=frozenset(secret),
-            **taken,
-        )
-
-    def _hide_secrets(self) -> None:
-        wishes = [self.params, *(self.params["groups"] or [])]
-        for wish in wishes:
-            group = Group("", 0, metadata=wish.get("metadata") or {})
-            self.hide(v for k, v in group.metadata.items() if group.is_secret(k))
-
     # --- present ---------------------------------------------------------------------------
 
     def _ensure(self) -> None:
@@ -136,7 +64,7 @@ class Machines(SdcModule):
         updates = [(group, update) for group, update in updates if update]
         self._check_packages(updates)
         creations = self._creations(plans)
-        start = self._counting or self.params["state"] == "started"
+        start = self.counting or self.params["state"] == "started"
         sleeping = [m for _, m in keep if start and m.get("state") == "stopped"]
         describe(self.differences, creations, surplus, updates, sleeping)
         self.result["kept"] = [machine["id"] for _, machine in keep]
@@ -176,22 +104,17 @@ class Machines(SdcModule):
         self.result["updated"] = [update.machine["id"] for _, update in updates]
         self.result["started"] = [machine["id"] for machine in sleeping]
 
-    @property
-    def _counting(self) -> bool:
-        """Whether the task is about a number of machines and not about one by name."""
-        return bool(self.params["groups"]) or self.params["exact_count"] is not None
-
     def _check_packages(self, updates: Updates) -> None:
         """Let an unknown package fail before anything is changed."""
         for _, update in updates:
             if update.package:
-                self._offers.package(update.package)
+                self.offers.package(update.package)
 
     def _plans(self) -> list[GroupPlan]:
         if self.params["id"]:
             return [self._plan_of_id()]
         groups = self.groups
-        if self._counting:
+        if self.counting:
             machines = self.api.list_machines(tags=self.selector)
             options = self.params["scale_in"], self.params["protect"]
             return [plan_group(group, members(group, machines), *options) for group in groups]
@@ -216,7 +139,7 @@ class Machines(SdcModule):
             raise Refused(
                 f"there is no machine {self.params['id']}; leave id out to create one by name"
             )
-        group = self._group({"name": machine["name"], "exact_count": 1})
+        group = self.group({"name": machine["name"], "exact_count": 1})
         return GroupPlan(group, [machine], [], [])
 
     def _machine_of_id(self) -> Machine | None:
@@ -249,19 +172,15 @@ class Machines(SdcModule):
             raise Refused(f"{name!r} has to be created, which needs package and image")
         payload: dict[str, Any] = {
             "name": name,
-            "package": self._offers.package(group.package)["id"],
-            "image": self._offers.image(group.image)["id"],
+            "package": self.offers.package(group.package)["id"],
+            "image": self.offers.image(group.image)["id"],
             "metadata": dict(group.metadata),
         }
         if group.networks is not None:
-            payload["networks"] = [self._offers.network(name)["id"] for name in group.networks]
+            payload["networks"] = [self.offers.network(name)["id"] for name in group.networks]
         if group.firewall_enabled is not None:
             payload["firewall_enabled"] = group.firewall_enabled
         return payload
-
-    @cached_property
-    def _offers(self) -> Offers:
-        return Offers(self.api)
 
     def _create(self, creations: Sequence[Creation]) -> list[Machine]:
         made: list[Machine] = []
@@ -294,7 +213,7 @@ class Machines(SdcModule):
         if update.metadata:
             self.api.set_metadata(ident, update.metadata)
         if update.package:
-            self.api.act(ident, "resize", package=self._offers.package(update.package)["id"])
+            self.api.act(ident, "resize", package=self.offers.package(update.package)["id"])
         if update.firewall_enabled is not None:
             verb = "enable" if update.firewall_enabled else "disable"
             self.api.act(ident, f"{verb}_firewall")
@@ -406,8 +325,3 @@ class Machines(SdcModule):
                 **details(exc),
             }
         )
-
-
-def _metadatum(value: Any) -> str:
-    """Metadata values are strings; what is not one is written as JSON."""
-    return value if isinstance(value, str) else json.dumps(value)
