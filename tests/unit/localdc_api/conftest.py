@@ -29,3 +29,11 @@ def start(tmp_path, key):
 @pytest.fixture
 def dc(start):
     return start()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory, key):
+    """A data center for tests that leave nothing behind in it."""
+    dc = Running(tmp_path_factory.mktemp("shared") / "state.db", key)
+    yield dc
+    dc.stop()

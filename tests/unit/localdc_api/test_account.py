@@ -37,17 +37,17 @@ def test_config(dc):
     assert dc.put("/my/config", json={}).json()["code"] == "MissingParameter"
 
 
-def test_datacenters_services_limits(dc):
-    assert dc.get("/my/datacenters").json() == {"localdc": dc.url}
-    answer = dc.get("/my/datacenters/localdc", allow_redirects=False)
-    assert (answer.status_code, answer.headers["Location"]) == (302, dc.url)
-    assert error(dc.get("/my/datacenters/mars")) == (
+def test_datacenters_services_limits(shared):
+    assert shared.get("/my/datacenters").json() == {"localdc": shared.url}
+    answer = shared.get("/my/datacenters/localdc", allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (302, shared.url)
+    assert error(shared.get("/my/datacenters/mars")) == (
         404,
         "ResourceNotFound",
         "mars is not an available datacenter",
     )
-    assert dc.get("/my/services").json() == {"cloudapi": dc.url}
-    assert dc.get("/my/limits").json() == []
+    assert shared.get("/my/services").json() == {"cloudapi": shared.url}
+    assert shared.get("/my/limits").json() == []
 
 
 def test_keys(dc, key):
@@ -72,9 +72,9 @@ def test_key_without_name_is_called_by_its_fingerprint(dc):
     assert dc.post("/my/keys", json={"key": other.line}).json()["name"] == other.md5
 
 
-def test_bad_keys(dc, key):
-    post = lambda **body: error(dc.post("/my/keys", json=body))[:2]  # noqa: E731
-    assert error(dc.post("/my/keys", json={})) == (
+def test_bad_keys(shared, key):
+    post = lambda **body: error(shared.post("/my/keys", json=body))[:2]  # noqa: E731
+    assert error(shared.post("/my/keys", json={})) == (
         409,
         "MissingParameter",
         "key is a required argument",
@@ -82,9 +82,9 @@ def test_bad_keys(dc, key):
     assert post(key="one-word") == (409, "InvalidArgument")
     assert post(key="ssh-rsa AAAA") == (409, "InvalidArgument")
     assert post(key=5) == (409, "InvalidArgument")
-    again = dc.post("/my/keys", json={"name": "again", "key": key.line})
+    again = shared.post("/my/keys", json={"name": "again", "key": key.line})
     assert error(again)[2] == "key already exists or is invalid"
-    same_name = dc.post("/my/keys", json={"name": "first", "key": Key("p256").line})
+    same_name = shared.post("/my/keys", json={"name": "first", "key": Key("p256").line})
     assert error(same_name)[2] == "key already exists or is invalid"
 
 
@@ -100,42 +100,42 @@ def test_keys_open_machines_at_once(dc):
     assert [entry["action"] for entry in dc.audit(uuid)] == ["provision"]
 
 
-def test_images(dc):
-    names = [image["name"] for image in dc.get("/my/images").json()]
+def test_images(shared):
+    names = [image["name"] for image in shared.get("/my/images").json()]
     assert names == ["base-64-lts", "minimal-64-lts"]
-    image = dc.get(f"/my/images/{BASE64}").json()
+    image = shared.get(f"/my/images/{BASE64}").json()
     assert (image["version"], image["os"], image["state"]) == ("24.4.1", "smartos", "active")
-    assert dc.get("/my/images", params={"name": "base*"}).json() == [image]
-    assert dc.get("/my/images", params={"state": "disabled"}).json() == []
-    assert len(dc.get("/my/images", params={"state": "all", "public": "true"}).json()) == 2
-    assert error(dc.get("/my/images/base-64-lts"))[:2] == (404, "ResourceNotFound")
+    assert shared.get("/my/images", params={"name": "base*"}).json() == [image]
+    assert shared.get("/my/images", params={"state": "disabled"}).json() == []
+    assert len(shared.get("/my/images", params={"state": "all", "public": "true"}).json()) == 2
+    assert error(shared.get("/my/images/base-64-lts"))[:2] == (404, "ResourceNotFound")
 
 
-def test_datasets_of_2013(dc):
-    assert dc.get("/my/datasets").json()[0]["urn"] == "sdc:sdc:base64:24.4.1"
+def test_datasets_of_2013(shared):
+    assert shared.get("/my/datasets").json()[0]["urn"] == "sdc:sdc:base64:24.4.1"
     for urn in ("sdc:sdc:base64:", "sdc:sdc:base64", "sdc:sdc:base64:24.4.1", BASE64):
-        assert dc.get(f"/my/datasets/{urn}").json()["id"] == BASE64
-    assert dc.get("/my/datasets/sdc:sdc:plan9:").status_code == 404
+        assert shared.get(f"/my/datasets/{urn}").json()["id"] == BASE64
+    assert shared.get("/my/datasets/sdc:sdc:plan9:").status_code == 404
 
 
-def test_packages(dc):
-    package = dc.get("/my/packages/sample-512M").json()
+def test_packages(shared):
+    package = shared.get("/my/packages/sample-512M").json()
     assert (package["memory"], package["default"]) == (512, True)
-    assert dc.get(f"/my/packages/{package['id']}").json() == package
-    assert dc.get("/my/packages/Extra%20Small%20512%20MB").json()["memory"] == 512
-    names = [p["name"] for p in dc.get("/my/packages", params={"name": "g4*"}).json()]
+    assert shared.get(f"/my/packages/{package['id']}").json() == package
+    assert shared.get("/my/packages/Extra%20Small%20512%20MB").json()["memory"] == 512
+    names = [p["name"] for p in shared.get("/my/packages", params={"name": "g4*"}).json()]
     assert names == ["g4-highcpu-512M", "g4-highcpu-1G"]
-    assert len(dc.get("/my/packages", params={"memory": 512}).json()) == 3
-    assert error(dc.get("/my/packages/none"))[2] == "none not found"
+    assert len(shared.get("/my/packages", params={"memory": 512}).json()) == 3
+    assert error(shared.get("/my/packages/none"))[2] == "none not found"
 
 
-def test_networks(dc):
-    external, internal = dc.get("/my/networks").json()
+def test_networks(shared):
+    external, internal = shared.get("/my/networks").json()
     assert (external["name"], external["public"]) == ("external", True)
     assert (internal["name"], internal["public"]) == ("internal", False)
-    assert dc.get(f"/my/networks/{external['id']}").json() == external
-    assert dc.get("/my/networks", params={"fabric": "true"}).json() == []
-    assert dc.get(f"/my/networks/{BASE64}").status_code == 404
+    assert shared.get(f"/my/networks/{external['id']}").json() == external
+    assert shared.get("/my/networks", params={"fabric": "true"}).json() == []
+    assert shared.get(f"/my/networks/{BASE64}").status_code == 404
 
 
 def test_network_ips(dc):
@@ -170,12 +170,12 @@ def test_network_ips(dc):
         (0, "10.88.0.9", {"reserved": True}, 409),
     ],
 )
-def test_bad_changes_of_ips(dc, network, ip, body, status):
+def test_bad_changes_of_ips(shared, network, ip, body, status):
     path = f"/my/networks/{networks()[network].id}/ips/{ip}"
-    assert dc.put(path, json=body).status_code == status
+    assert shared.put(path, json=body).status_code == status
 
 
 @pytest.mark.parametrize("params", [{"limit": 0}, {"limit": "x"}, {"limit": 1001}, {"offset": -1}])
-def test_bad_pages(dc, params):
+def test_bad_pages(shared, params):
     for path in ("/my/machines", f"/my/networks/{networks()[0].id}/ips"):
-        assert error(dc.get(path, params=params))[:2] == (409, "ValidationFailed")
+        assert error(shared.get(path, params=params))[:2] == (409, "ValidationFailed")

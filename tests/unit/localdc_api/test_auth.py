@@ -46,7 +46,7 @@ def test_modern_signatures(many, keys, kind, algorithm, signed):
     assert get(many, signer).status_code == 200
 
 
-def test_algorithm_in_any_case(dc, key):
+def test_algorithm_in_any_case(shared, key):
     class Loud(Signer):
         def __call__(self, request):
             request = super().__call__(request)
@@ -54,43 +54,43 @@ def test_algorithm_in_any_case(dc, key):
             request.headers["Authorization"] = header.replace("rsa-sha256", "RSA-SHA256")
             return request
 
-    assert get(dc, Loud(key)).status_code == 200
+    assert get(shared, Loud(key)).status_code == 200
 
 
 @pytest.mark.parametrize("algorithm", ["rsa-sha1", "rsa-sha256", "rsa-sha512"])
-def test_old_signatures(dc, key, algorithm):
-    assert get(dc, Signer(key, algorithm=algorithm, signed=None)).status_code == 200
+def test_old_signatures(shared, key, algorithm):
+    assert get(shared, Signer(key, algorithm=algorithm, signed=None)).status_code == 200
 
 
-def test_headers_left_out_means_date(dc, key):
+def test_headers_left_out_means_date(shared, key):
     date = formatdate(usegmt=True)
     signature = key.sign("rsa-sha256", f"date: {date}")
     header = (
         f'Signature keyId="/acme/keys/{key.md5}",algorithm="rsa-sha256",signature="{signature}"'
     )
     answer = requests.get(
-        f"{dc.url}/my", headers={"Date": date, "Authorization": header}, timeout=5
+        f"{shared.url}/my", headers={"Date": date, "Authorization": header}, timeout=5
     )
     assert answer.json()["login"] == "acme"
 
 
-def test_key_ids(dc, key):
-    uuid = dc.get("/my").json()["id"]
+def test_key_ids(shared, key):
+    uuid = shared.get("/my").json()["id"]
     for key_id in ("first", key.md5, f"MD5:{key.md5}", key.sha256):
-        assert get(dc, Signer(key, key_id=f"/acme/keys/{key_id}")).status_code == 200
-    assert get(dc, Signer(key, key_id=f"/{uuid}/keys/first")).status_code == 200
+        assert get(shared, Signer(key, key_id=f"/acme/keys/{key_id}")).status_code == 200
+    assert get(shared, Signer(key, key_id=f"/{uuid}/keys/first")).status_code == 200
 
 
-def test_go_writes_utc(dc, key):
+def test_go_writes_utc(shared, key):
     date = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime())
-    assert get(dc, Signer(key, date=date)).status_code == 200
+    assert get(shared, Signer(key, date=date)).status_code == 200
 
 
 @pytest.mark.parametrize(
     "key_id", ["/nobody/keys/first", "/acme/keys/other", "/my/keys/first", "/acme/users/u/keys/k"]
 )
-def test_unknown_signer(dc, key, key_id):
-    assert error(get(dc, Signer(key, key_id=key_id))) == (
+def test_unknown_signer(shared, key, key_id):
+    assert error(get(shared, Signer(key, key_id=key_id))) == (
         401,
         "InvalidCredentials",
         "Invalid authorization credentials supplied",
@@ -98,43 +98,43 @@ def test_unknown_signer(dc, key, key_id):
 
 
 @pytest.mark.parametrize("key_id", ["first", "/acme/first", "/acme/keys/", "//keys/x"])
-def test_bad_shape_of_key_id(dc, key, key_id):
-    answer = get(dc, Signer(key, key_id=key_id))
+def test_bad_shape_of_key_id(shared, key, key_id):
+    answer = get(shared, Signer(key, key_id=key_id))
     message = f"Invalid KeyId {key_id} in authorization header"
     assert error(answer) == (401, "InvalidCredentials", message)
 
 
-def test_wrong_key_and_forged_signature(dc, key):
+def test_wrong_key_and_forged_signature(shared, key):
     other = Key("ed25519")
     signer = Signer(other, key_id="/acme/keys/first", algorithm="ed25519-sha512")
-    assert get(dc, signer).status_code == 401
+    assert get(shared, signer).status_code == 401
     stranger = Signer(Key("rsa"), key_id="/acme/keys/first")
-    assert get(dc, stranger).status_code == 401
+    assert get(shared, stranger).status_code == 401
 
 
-def test_signature_covers_the_path(dc, key):
+def test_signature_covers_the_path(shared, key):
     prepared = requests.Request(
-        "GET", f"{dc.url}/my/keys", auth=Signer(key, signed="(request-target) date")
+        "GET", f"{shared.url}/my/keys", auth=Signer(key, signed="(request-target) date")
     ).prepare()
-    prepared.url = f"{dc.url}/my/machines"
+    prepared.url = f"{shared.url}/my/machines"
     assert requests.Session().send(prepared).status_code == 401
 
 
-def test_no_signature(dc):
+def test_no_signature(shared):
     message = "You must make authenticated requests to use CloudAPI"
     for headers in ({}, {"Authorization": "Basic YTpi"}):
-        answer = requests.get(f"{dc.url}/my", headers=headers, timeout=5)
+        answer = requests.get(f"{shared.url}/my", headers=headers, timeout=5)
         assert error(answer) == (401, "InvalidCredentials", message)
 
 
 @pytest.mark.parametrize("offset", [-1200, 1200])
-def test_clock_skew(dc, key, offset):
+def test_clock_skew(shared, key, offset):
     date = formatdate(time.time() + offset, usegmt=True)
-    status, code, message = error(get(dc, Signer(key, date=date)))
+    status, code, message = error(get(shared, Signer(key, date=date)))
     assert (status, code) == (400, "InvalidHeader")
     assert message.startswith("Authorization header invalid: clock skew of 1")
     assert message.endswith("s was greater than 300s")
-    stale = requests.get(f"{dc.url}/my", headers={"Date": date}, timeout=5)
+    stale = requests.get(f"{shared.url}/my", headers={"Date": date}, timeout=5)
     assert error(stale)[:2] == (400, "RequestExpired")
 
 
@@ -156,27 +156,29 @@ def test_clock_skew(dc, key, offset):
         'signature="eA=="',
     ],
 )
-def test_unreadable_header(dc, header):
+def test_unreadable_header(shared, header):
     headers = {"Authorization": header, "Date": formatdate(usegmt=True)}
-    answer = requests.get(f"{dc.url}/my", headers=headers, timeout=5)
+    answer = requests.get(f"{shared.url}/my", headers=headers, timeout=5)
     assert error(answer)[:2] == (400, "InvalidHeader")
     assert "Request-Id" not in answer.headers
 
 
-def test_date_must_be_there_and_readable(dc, key):
-    assert error(get(dc, Signer(key, date="yesterday")))[:2] == (400, "InvalidHeader")
-    header = Signer(key)(requests.Request("GET", f"{dc.url}/my").prepare()).headers["Authorization"]
-    answer = requests.get(f"{dc.url}/my", headers={"Authorization": header}, timeout=5)
+def test_date_must_be_there_and_readable(shared, key):
+    assert error(get(shared, Signer(key, date="yesterday")))[:2] == (400, "InvalidHeader")
+    header = Signer(key)(requests.Request("GET", f"{shared.url}/my").prepare()).headers[
+        "Authorization"
+    ]
+    answer = requests.get(f"{shared.url}/my", headers={"Authorization": header}, timeout=5)
     assert error(answer)[:2] == (400, "InvalidHeader")
 
 
-def test_other_accounts_are_closed(dc):
-    assert error(dc.get("/somebody/machines")) == (
+def test_other_accounts_are_closed(shared):
+    assert error(shared.get("/somebody/machines")) == (
         403,
         "NotAuthorized",
         "You do not have permission to access somebody",
     )
-    assert dc.get("/acme/machines").status_code == 200
+    assert shared.get("/acme/machines").status_code == 200
 
 
 def test_throttle(start):

@@ -52,8 +52,8 @@ def test_order_list_withdraw(dc):
         {"kind": "lost_machine"},
     ],
 )
-def test_bad_orders(dc, body):
-    assert error(admin(dc, "POST", json=body))[:2] == (409, "InvalidArgument")
+def test_bad_orders(shared, body):
+    assert error(admin(shared, "POST", json=body))[:2] == (409, "InvalidArgument")
 
 
 def test_unavailable_and_throttled(dc):

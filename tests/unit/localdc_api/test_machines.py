@@ -149,12 +149,12 @@ def test_names(dc):
         ({"metadata.credentials": "{"}, 409, "InvalidArgument", ""),
     ],
 )
-def test_bad_parameters(dc, body, status, code, message):
+def test_bad_parameters(shared, body, status, code, message):
     body = {"name": "web", "image": BASE64, "package": "sample-512M", **body}
-    got = error(dc.post("/my/machines", json=body))
+    got = error(shared.post("/my/machines", json=body))
     assert got[:2] == (status, code)
     assert message in got[2]
-    assert dc.get("/my/machines").json() == []
+    assert shared.get("/my/machines").json() == []
 
 
 def test_dataset_and_package_of_the_2013_session(dc):
@@ -166,7 +166,7 @@ def test_dataset_and_package_of_the_2013_session(dc):
     assert answer.json()["package"] == "Extra Small 512 MB"
 
 
-def test_no_key_no_machine(dc, monkeypatch):
+def test_no_key_no_machine(shared, monkeypatch):
     real, calls = Accounts.keys, []
 
     def keys_until_authenticated(self, account):
@@ -174,7 +174,7 @@ def test_no_key_no_machine(dc, monkeypatch):
         return real(self, account) if len(calls) == 1 else []
 
     monkeypatch.setattr(Accounts, "keys", keys_until_authenticated)
-    answer = dc.post("/my/machines", json={"image": BASE64, "package": "sample-512M"})
+    answer = shared.post("/my/machines", json={"image": BASE64, "package": "sample-512M"})
     assert error(answer) == (
         409,
         "KeyRequired",
@@ -277,20 +277,20 @@ def test_list_filters(dc):
         {"docker": "maybe"},
     ],
 )
-def test_bad_filters(dc, params):
-    got = error(dc.get("/my/machines", params=params))
+def test_bad_filters(shared, params):
+    got = error(shared.get("/my/machines", params=params))
     assert got[:2] == (409, "InvalidArgument")
     assert next(iter(params.values())) in got[2]
 
 
-def test_machine_ids(dc):
-    answer = dc.get("/my/machines/web")
+def test_machine_ids(shared):
+    answer = shared.get("/my/machines/web")
     assert error(answer) == (409, "ValidationFailed", "Invalid Parameters")
     assert answer.json()["errors"] == [
         {"field": "uuid", "code": "Invalid", "message": "Invalid UUID"}
     ]
-    assert error(dc.get(f"/my/machines/{BASE64}")) == (404, "ResourceNotFound", "VM not found")
-    assert dc.delete(f"/my/machines/{BASE64}").status_code == 404
+    assert error(shared.get(f"/my/machines/{BASE64}")) == (404, "ResourceNotFound", "VM not found")
+    assert shared.delete(f"/my/machines/{BASE64}").status_code == 404
 
 
 def test_delete_while_provisioning(start):

@@ -11,15 +11,15 @@ import requests
 from .harness import BASE64, error
 
 
-def test_ping_needs_no_signature(dc):
-    answer = requests.get(f"{dc.url}/--ping", timeout=5)
+def test_ping_needs_no_signature(shared):
+    answer = requests.get(f"{shared.url}/--ping", timeout=5)
     assert answer.json()["ping"] == "pong"
     assert answer.json()["cloudapi"]["versions"][0] == "9.0.0"
     assert answer.headers["Triton-Datacenter-Name"] == "localdc"
 
 
-def test_headers_of_an_answer(dc):
-    answer = dc.get("/my/packages")
+def test_headers_of_an_answer(shared):
+    answer = shared.get("/my/packages")
     headers = answer.headers
     assert headers["Content-Type"] == "application/json"
     assert headers["Server"] == "cloudapi/9.20.0"
@@ -34,17 +34,17 @@ def test_headers_of_an_answer(dc):
     assert headers["Content-MD5"] == digest
 
 
-def test_errors_after_the_body_have_all_headers_and_early_ones_do_not(dc):
-    late = dc.get("/my/packages/none")
+def test_errors_after_the_body_have_all_headers_and_early_ones_do_not(shared):
+    late = shared.get("/my/packages/none")
     assert late.status_code == 404
     assert "Request-Id" in late.headers and "Content-MD5" in late.headers
-    early = dc.get("/my/nowhere/at/all")
+    early = shared.get("/my/nowhere/at/all")
     assert error(early) == (404, "ResourceNotFound", "/my/nowhere/at/all does not exist")
     assert "Server" not in early.headers and "Request-Id" not in early.headers
 
 
-def test_unknown_route_comes_before_authentication(dc):
-    assert requests.get(f"{dc.url}/my/nowhere/at/all", timeout=5).status_code == 404
+def test_unknown_route_comes_before_authentication(shared):
+    assert requests.get(f"{shared.url}/my/nowhere/at/all", timeout=5).status_code == 404
 
 
 def test_trailing_slash_is_forgiven(dc):
@@ -52,11 +52,11 @@ def test_trailing_slash_is_forgiven(dc):
     assert dc.get("/my/machines/").json() == []
 
 
-def test_method_not_allowed(dc):
-    answer = dc.call("PATCH", "/my/keys")
+def test_method_not_allowed(shared):
+    answer = shared.call("PATCH", "/my/keys")
     assert error(answer)[:2] == (405, "MethodNotAllowedError")
     assert answer.headers["Allow"] == "GET, HEAD, POST"
-    assert dc.call("OPTIONS", "/my/keys").status_code == 405
+    assert shared.call("OPTIONS", "/my/keys").status_code == 405
 
 
 def test_head_is_get_without_a_body(dc):
@@ -81,8 +81,8 @@ def test_head_is_get_without_a_body(dc):
         ("~8||~7", "zone-dataset"),
     ],
 )
-def test_version_ranges(dc, wanted, kind):
-    answer = dc.get(f"/my/images/{BASE64}", headers={"Accept-Version": wanted})
+def test_version_ranges(shared, wanted, kind):
+    answer = shared.get(f"/my/images/{BASE64}", headers={"Accept-Version": wanted})
     assert answer.json()["type"] == kind
     assert answer.headers["Api-Version"] == "9.0.0"
 
@@ -97,8 +97,8 @@ def test_old_versions_see_less(dc):
 
 
 @pytest.mark.parametrize("wanted", ["~6.5", "10", "<7", "nonsense", "8.junk"])
-def test_unsupported_version(dc, wanted):
-    answer = dc.get("/my/machines", headers={"Accept-Version": wanted})
+def test_unsupported_version(shared, wanted):
+    answer = shared.get("/my/machines", headers={"Accept-Version": wanted})
     message = f"{wanted} is not supported by GET /my/machines"
     assert error(answer) == (400, "InvalidVersion", message)
 
@@ -137,28 +137,28 @@ def test_empty_json_body_is_fine(dc):
 @pytest.mark.parametrize(
     "body", [b"{", b"[1]", b'{"a": NaN}', b'{"a": "\\ud800"}', b"\xff\xfe", b"[" * 50000]
 )
-def test_bad_json(dc, body):
-    answer = dc.post("/my/keys", data=body, headers={"Content-Type": "application/json"})
+def test_bad_json(shared, body):
+    answer = shared.post("/my/keys", data=body, headers={"Content-Type": "application/json"})
     assert error(answer)[:2] == (400, "InvalidContent")
     assert answer.json()["message"].startswith("Invalid JSON: ")
 
 
-def test_body_limits_and_types(dc):
-    answer = dc.post("/my/keys", json={"key": "x" * 100_000})
+def test_body_limits_and_types(shared):
+    answer = shared.post("/my/keys", json={"key": "x" * 100_000})
     assert error(answer)[:2] == (413, "PayloadTooLargeError")
-    odd = dc.post("/my/keys", data=b"<a/>", headers={"Content-Type": "application/xml"})
+    odd = shared.post("/my/keys", data=b"<a/>", headers={"Content-Type": "application/xml"})
     assert error(odd)[:2] == (415, "UnsupportedMediaType")
-    bad = dc.post("/my/keys", json={"key": "x"}, headers={"Content-MD5": "bm90IGl0"})
+    bad = shared.post("/my/keys", json={"key": "x"}, headers={"Content-MD5": "bm90IGl0"})
     assert error(bad)[:2] == (400, "BadDigest")
 
 
-def test_body_of_a_get_is_ignored(dc):
-    answer = dc.get("/my/packages", data=b"{", headers={"Content-Type": "application/json"})
+def test_body_of_a_get_is_ignored(shared):
+    answer = shared.get("/my/packages", data=b"{", headers={"Content-Type": "application/json"})
     assert answer.status_code == 200
 
 
-def test_connection_is_kept_for_the_next_request(dc):
-    with socket.create_connection(("127.0.0.1", dc.port)) as conn:
+def test_connection_is_kept_for_the_next_request(shared):
+    with socket.create_connection(("127.0.0.1", shared.port)) as conn:
         stream = conn.makefile("rb")
         for _ in range(2):
             conn.sendall(b"GET /--ping HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -170,14 +170,14 @@ def test_connection_is_kept_for_the_next_request(dc):
             stream.read(length)
 
 
-def test_every_call_without_a_signature_is_refused(dc):
+def test_every_call_without_a_signature_is_refused(shared):
     from localdc.api.routes import ROUTES
 
     for route in ROUTES:
         if route.access != "account":
             continue
         path = re.sub(r":[a-z]+", "x", route.pattern.replace(":account", "my"))
-        answer = requests.request(route.method, dc.url + path, timeout=5)
+        answer = requests.request(route.method, shared.url + path, timeout=5)
         assert error(answer)[:2] == (401, "InvalidCredentials"), (route.method, path)
 
 
@@ -195,14 +195,14 @@ def test_every_call_without_a_signature_is_refused(dc):
         ("POST", "/my/images"),
     ],
 )
-def test_what_is_not_served_says_so(dc, method, path):
-    assert error(dc.call(method, path))[:2] == (501, "NotImplementedError")
+def test_what_is_not_served_says_so(shared, method, path):
+    assert error(shared.call(method, path))[:2] == (501, "NotImplementedError")
 
 
-def test_answers_of_a_data_center_without_users_and_migrations(dc):
-    assert dc.get("/my/users").json() == []
-    assert dc.get("/my/roles").json() == []
-    assert error(dc.get("/my/migrations")) == (
+def test_answers_of_a_data_center_without_users_and_migrations(shared):
+    assert shared.get("/my/users").json() == []
+    assert shared.get("/my/roles").json() == []
+    assert error(shared.get("/my/migrations")) == (
         412,
         "PreconditionFailed",
         "User migration on this VM not allowed",

@@ -215,34 +215,40 @@ class Client(threading.Thread):
         super().__init__()
         self.victim, self.names, self.dice = victim, names, dice
         self.created, self.tagged, self.deleted, self.asked = {}, {}, set(), set()
+        self.error = None
 
     def run(self):
+        try:
+            self.work()
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+            return  # the data center died
+        except Exception as error:
+            self.error = error
+
+    def work(self):
         session = requests.Session()
         session.auth = self.victim.signer
         base = f"{self.victim.url}/my/machines"
-        try:
-            for name in self.names:
-                body = {"name": name, "image": BASE64, "package": "sample-512M"}
-                answer = session.post(base, json=body, timeout=30)
-                assert answer.status_code == 201, answer.text
-                uuid = answer.json()["id"]
-                self.created[name] = uuid
-                choice = self.dice.random()
-                if choice < 0.4:
-                    tag = str(self.dice.random())
-                    answer = session.post(f"{base}/{uuid}/tags", json={"t": tag}, timeout=30)
-                    assert answer.status_code == 200, answer.text
-                    self.tagged[uuid] = tag
-                elif choice < 0.6:
-                    self.asked.add(uuid)
-                    answer = session.delete(f"{base}/{uuid}", timeout=30)
-                    if answer.status_code == 204:
-                        self.deleted.add(uuid)
-                    else:
-                        assert answer.json()["code"] == "UnallocatedVM"
-                        self.asked.discard(uuid)
-        except requests.ConnectionError:
-            return  # the data center died
+        for name in self.names:
+            body = {"name": name, "image": BASE64, "package": "sample-512M"}
+            answer = session.post(base, json=body, timeout=30)
+            assert answer.status_code == 201, answer.text
+            uuid = answer.json()["id"]
+            self.created[name] = uuid
+            choice = self.dice.random()
+            if choice < 0.4:
+                tag = str(self.dice.random())
+                answer = session.post(f"{base}/{uuid}/tags", json={"t": tag}, timeout=30)
+                assert answer.status_code == 200, answer.text
+                self.tagged[uuid] = tag
+            elif choice < 0.6:
+                self.asked.add(uuid)
+                answer = session.delete(f"{base}/{uuid}", timeout=30)
+                if answer.status_code == 204:
+                    self.deleted.add(uuid)
+                else:
+                    assert answer.json()["code"] == "UnallocatedVM"
+                    self.asked.discard(uuid)
 
 
 def settled(session, url):
@@ -274,6 +280,8 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path, key):
             kills += 1
         for client in clients:
             client.join()
+            if client.error:
+                raise client.error
             created.update(client.created)
             tagged.update(client.tagged)
             deleted |= client.deleted
