@@ -8,9 +8,11 @@ from localdc.api import versions
 from localdc.api.errors import ApiError
 from localdc.api.versions import Version
 
-_JSON_TYPES = ("application/json", "application/*", "*/*", "application/javascript")
-_TEXT_TYPES = ("text/plain", "text/*")
-_OTHER_TYPES = ("application/octet-stream", "text/javascript")
+_GROUPS = {
+    "json": ("application/json", "application/*", "*/*", "application/javascript"),
+    "text": ("text/plain", "text/*"),
+    "other": ("application/octet-stream", "text/javascript"),
+}
 
 
 def version_of(headers: Mapping[str, str], method: str, path: str) -> Version:
@@ -31,7 +33,7 @@ def prefers_text(accept: str | None) -> bool:
     """True when text/plain is wanted rather than JSON; raises 406."""
     if not accept:
         return False
-    weights = {"json": 0.0, "text": 0.0, "other": 0.0}
+    weights = dict.fromkeys(_GROUPS, 0.0)
     for entry in accept.split(","):
         kind, *options = (part.strip().lower() for part in entry.split(";"))
         weight = 1.0
@@ -41,15 +43,7 @@ def prefers_text(accept: str | None) -> bool:
                     weight = float(option[2:])
                 except ValueError:
                     weight = 0.0
-        group = (
-            "json"
-            if kind in _JSON_TYPES
-            else "text"
-            if kind in _TEXT_TYPES
-            else "other"
-            if kind in _OTHER_TYPES
-            else None
-        )
+        group = next((name for name, kinds in _GROUPS.items() if kind in kinds), None)
         if group:
             weights[group] = max(weights[group], weight)
     if not any(weights.values()):
