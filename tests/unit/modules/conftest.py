@@ -44,3 +44,13 @@ def sdc_machine(cloud):
         )
 
     return run
+
+
+@pytest.fixture
+def zone(tmp_path, monkeypatch):
+    from smf_zone import Zone
+
+    zone = Zone(tmp_path / "zone")
+    monkeypatch.setenv("PATH", f"{zone.bin}:{os.environ['PATH']}")
+    yield zone
+    zone.stop()
