@@ -95,70 +95,38 @@ def images() -> tuple[Image, ...]:
     )
 
 
+# id, name, memory and disk in MiB, vcpus, group, description
+_SIZES = (
+    ("5f4f1e64-7c3f-4f8b-a3c5-6a1d2b0f5121", "sample-512M", 512, 10240, 1, "Sample",
+     "512 MiB for one engine or a small controller"),
+    ("0d5a4d0e-91c8-4b4d-8a93-3e7d3f3c1024", "sample-1G", 1024, 25600, 1, "Sample", "1 GiB"),
+    ("a7c2c7c1-0e6f-4d7c-9a44-1a5b3a0d2048", "sample-2G", 2048, 51200, 2, "Sample", "2 GiB"),
+    ("3b1f0c53-55de-4a57-8d58-9f7d6e0a4096", "sample-4G", 4096, 102400, 4, "Sample",
+     "4 GiB for a controller of many engines"),
+    ("9e0d8b7a-2c15-4e0d-b7a3-c4d5e6f70512", "g4-highcpu-512M", 512, 10240, 1, "High CPU",
+     "Compute optimised, 512 MiB"),
+    ("9e0d8b7a-2c15-4e0d-b7a3-c4d5e6f71024", "g4-highcpu-1G", 1024, 25600, 1, "High CPU",
+     "Compute optimised, 1 GiB"),
+    ("73c9b4c2-1c06-4a4b-90b1-2013c0de0512", "Extra Small 512 MB", 512, 15360, 1, "Standard",
+     "The size of the 2013 how-to"),
+)  # fmt: skip
+
+
 def packages() -> tuple[Package, ...]:
-    return (
+    """The first one is the default."""
+    return tuple(
         Package(
-            id="5f4f1e64-7c3f-4f8b-a3c5-6a1d2b0f5121",
-            name="sample-512M",
-            memory=512,
-            disk=10240,
-            swap=1024,
-            default=True,
-            description="512 MiB for one engine or a small controller",
-        ),
-        Package(
-            id="0d5a4d0e-91c8-4b4d-8a93-3e7d3f3c1024",
-            name="sample-1G",
-            memory=1024,
-            disk=25600,
-            swap=2048,
-            description="1 GiB",
-        ),
-        Package(
-            id="a7c2c7c1-0e6f-4d7c-9a44-1a5b3a0d2048",
-            name="sample-2G",
-            memory=2048,
-            disk=51200,
-            swap=4096,
-            vcpus=2,
-            description="2 GiB",
-        ),
-        Package(
-            id="3b1f0c53-55de-4a57-8d58-9f7d6e0a4096",
-            name="sample-4G",
-            memory=4096,
-            disk=102400,
-            swap=8192,
-            vcpus=4,
-            description="4 GiB for a controller of many engines",
-        ),
-        Package(
-            id="9e0d8b7a-2c15-4e0d-b7a3-c4d5e6f70512",
-            name="g4-highcpu-512M",
-            memory=512,
-            disk=10240,
-            swap=1024,
-            group="High CPU",
-            description="Compute optimised, 512 MiB",
-        ),
-        Package(
-            id="9e0d8b7a-2c15-4e0d-b7a3-c4d5e6f71024",
-            name="g4-highcpu-1G",
-            memory=1024,
-            disk=25600,
-            swap=2048,
-            group="High CPU",
-            description="Compute optimised, 1 GiB",
-        ),
-        Package(
-            id="73c9b4c2-1c06-4a4b-90b1-2013c0de0512",
-            name="Extra Small 512 MB",
-            memory=512,
-            disk=15360,
-            swap=1024,
-            group="Standard",
-            description="The size of the 2013 how-to",
-        ),
+            id=identifier,
+            name=name,
+            memory=memory,
+            disk=disk,
+            swap=2 * memory,
+            vcpus=vcpus,
+            group=group,
+            description=description,
+            default=index == 0,
+        )
+        for index, (identifier, name, memory, disk, vcpus, group, description) in enumerate(_SIZES)
     )
 
 

@@ -1,5 +1,6 @@
 """Restart, and sudden death at any moment."""
 
+import asyncio
 import os
 import random
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
+import localdc.api.engine
 from localdc.api.records import RecordsCompute
 from localdc.api.store import Store, StoreError
 
@@ -67,8 +69,6 @@ def test_api_answers_while_machines_boot(start, tmp_path):
         async def boot(self, spec):
             await super().boot(spec)
             if not self.provision_seconds:
-                import asyncio
-
                 await asyncio.sleep(0.5)
 
     path = tmp_path / "dc.db"
@@ -97,37 +97,36 @@ def test_machine_that_does_not_boot_again_is_stopped(start, tmp_path):
     assert dc.engine.progress.failed == 1 and dc.engine.progress.settled
 
 
+class Hanging(RecordsCompute):
+    """Calls for what `hang` names never end."""
+
+    hang = ()
+
+    async def _maybe(self, name):
+        if name in self.hang:
+            await asyncio.sleep(3600)
+
+    async def provision(self, spec):
+        await self._maybe("provision")
+        await super().provision(spec)
+
+    async def boot(self, spec):
+        await self._maybe("start")
+        await super().boot(spec)
+
+    async def halt(self, uuid):
+        await self._maybe("stop")
+        await self._maybe("reboot")
+        await super().halt(uuid)
+
+    async def destroy(self, uuid):
+        await self._maybe("destroy")
+        await super().destroy(uuid)
+
+
 @pytest.mark.parametrize("action", ["provision", "stop", "reboot", "destroy", "start"])
 def test_interrupted_jobs_are_done_again(start, tmp_path, action):
     """The jobs hang for ever in the first life, which ends by cancelling them."""
-
-    class Hanging(RecordsCompute):
-        hang = ()
-
-        async def _maybe(self, name):
-            if name in self.hang:
-                import asyncio
-
-                await asyncio.sleep(3600)
-
-        async def provision(self, spec):
-            await self._maybe("provision")
-            await super().provision(spec)
-
-        async def boot(self, spec):
-            await self._maybe("start")
-            await super().boot(spec)
-
-        async def halt(self, uuid):
-            await self._maybe("stop")
-            await self._maybe("reboot")
-            await super().halt(uuid)
-
-        async def destroy(self, uuid):
-            await self._maybe("destroy")
-            await super().destroy(uuid)
-
-    import localdc.api.engine
 
     path = tmp_path / "dc.db"
     dc = start(path, compute=Hanging())
@@ -317,16 +316,22 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path, key):
     for uuid, tag in tagged.items():
         assert machines[uuid]["tags"] == {"t": tag}
     alive = [m for m in machines.values() if m["state"] == "running"]
+    check_addresses(alive)
+    victim.kill()
+    check_store(victim.store, alive)
+    print(f"{len(alive)} running, {len(machines) - len(alive)} deleted, {kills} kills")
+
+
+def check_addresses(alive):
     addresses = [ip for m in alive for ip in m["ips"]]
     macs = [nic["mac"] for m in alive for nic in m["nics"]]
     assert len(addresses) == len(set(addresses)) == 2 * len(alive)
     assert len(macs) == len(set(macs))
-    victim.kill()
-    db = sqlite3.connect(victim.store)
+
+
+def check_store(path, alive):
+    db = sqlite3.connect(path)
     held = db.execute("SELECT count(*) FROM addresses").fetchone()[0]
     assert held == 2 * len(alive)
-    assert (
-        db.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')").fetchone()[0]
-        == 0
-    )
-    print(f"{len(alive)} running, {len(machines) - len(alive)} deleted, {kills} kills")
+    jobs = db.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")
+    assert jobs.fetchone() == (0,)
