@@ -108,6 +108,9 @@ class ControlServer:
             connection = await _open(address, port, CONNECT_SECONDS)
         except TimeoutError:
             raise LocalDCError(f"no answer from {address} in {CONNECT_SECONDS:.0f} s") from None
+        except OSError as error:
+            # asyncio's text names the call, not the reason
+            raise LocalDCError(f"{address}: {os.strerror(error.errno or 0)}") from None
         with connection:
             connection.setblocking(True)
             socket.send_fds(client, [_line({"ok": True})], [connection.fileno()])

@@ -105,7 +105,7 @@ class Center:
         api = self.api()
         made = [api.create_machine(name, PACKAGE, image=IMAGE, **more) for name in names]
         for machine in made:
-            machine.poll_until("running", timeout=120)
+            machine.poll_until("running", interval=0.3, timeout=120)
             machine.refresh()
         return made
 
@@ -113,7 +113,7 @@ class Center:
         for machine in machines:
             machine.delete()
         for machine in machines:
-            machine.poll_until("deleted", timeout=120)
+            machine.poll_until("deleted", interval=0.3, timeout=120)
 
     def ssh(self, address: str, command: str, *, check: bool = True, wait: float = 30.0) -> str:
         """Run a command in a machine by real ssh; waits for a booting sshd."""

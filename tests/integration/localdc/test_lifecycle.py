@@ -68,7 +68,7 @@ def test_two_starts_at_once_make_one_data_center(
 def test_stop_leaves_nothing_and_start_brings_it_back(fresh: Center) -> None:
     machine, idle = fresh.create("worker", "idle")
     idle.stop()
-    idle.poll_until("stopped", timeout=60)
+    idle.poll_until("stopped", interval=0.3, timeout=60)
     address = machine.public_ips[0]
     fresh.ssh(address, "echo kept > /root/note; touch /tmp/file")
     key = fresh.ssh(address, "cat /var/ssh/ssh_host_ed25519_key.pub /etc/ssh/*ed25519*.pub; true")
@@ -116,7 +116,7 @@ def test_kill_in_the_middle_of_provisioning(fresh: Center) -> None:
     machines = {m.name: m for m in fresh.api().machines()}
     assert sorted(machines) == names
     for machine in machines.values():
-        machine.poll_until("running", timeout=120)
+        machine.poll_until("running", interval=0.3, timeout=120)
     assert fresh.ssh(machines["m5"].public_ips[0], "zonename").strip() == machines["m5"].id
 
 
@@ -131,7 +131,7 @@ def test_stop_in_the_middle_of_provisioning(fresh: Center) -> None:
     assert traces(fresh, namespaces) == []
     fresh.run("start")
     for machine in fresh.api().machines():
-        machine.poll_until("running", timeout=120)
+        machine.poll_until("running", interval=0.3, timeout=120)
     assert len(fresh.api().machines()) == 4
 
 

@@ -73,7 +73,7 @@ def test_root_persists_over_reboot_from_inside(center: Center) -> None:
     try:
         where = address(machine)
         before = center.ssh(where, "echo kept > /root/note; readlink /proc/1/ns/pid")
-        center.ssh(where, "reboot", check=False)
+        center.ssh(where, "reboot", check=False, wait=0)
         eventually(lambda: _pid_namespace(center, where) not in ("", before))
         assert center.ssh(where, "cat /root/note") == "kept\n"
         machine.refresh()
@@ -89,10 +89,10 @@ def _pid_namespace(center: Center, where: str) -> str:
 def test_halt_from_inside_stops_the_machine(center: Center) -> None:
     (machine,) = center.create("halter")
     try:
-        center.ssh(address(machine), "halt", check=False)
-        machine.poll_until("stopped", timeout=60)
+        center.ssh(address(machine), "halt", check=False, wait=0)
+        machine.poll_until("stopped", interval=0.3, timeout=60)
         machine.start()
-        machine.poll_until("running", timeout=60)
+        machine.poll_until("running", interval=0.3, timeout=60)
         assert center.ssh(address(machine), "echo up") == "up\n"
     finally:
         center.delete(machine)
@@ -132,7 +132,7 @@ def test_stop_is_orderly(center: Center) -> None:
     try:
         began = time.monotonic()
         machine.stop()
-        machine.poll_until("stopped", timeout=60)
+        machine.poll_until("stopped", interval=0.3, timeout=60)
         assert time.monotonic() - began < 20
         log = center.state / "zones" / machine.id / "root/var/svc/log/network-ssh:default.log"
         assert "Stopping" in log.read_text() or "stop" in log.read_text()
