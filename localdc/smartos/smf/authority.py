@@ -1,9 +1,9 @@
 """Who may do what to a service (smf_security(7)): user id 0, or authorizations of user_attr(5)."""
 
+# ruff: noqa: PTH123 (pathlib costs start-up time)
 from __future__ import annotations
 
 import pwd
-from pathlib import Path
 
 from .model import Groups, PropertyGroup, SmfError
 
@@ -15,14 +15,15 @@ READ = "solaris.smf.read"
 class Authority:
     """Answers for user ids; reads ``/etc/user_attr`` when a user other than root asks."""
 
-    def __init__(self, user_attr: Path) -> None:
+    def __init__(self, user_attr: str) -> None:
         self.user_attr = user_attr
 
     def granted(self, uid: int) -> tuple[str, ...]:
         """The authorizations of a user, wildcards such as ``solaris.smf.*`` included."""
         try:
             name = pwd.getpwuid(uid).pw_name
-            lines = self.user_attr.read_text().splitlines()
+            with open(self.user_attr, encoding="utf-8") as file:
+                lines = file.read().splitlines()
         except (KeyError, OSError):
             return ()
         found: list[str] = []

@@ -1,10 +1,10 @@
 """svccfg(8): import, export and edit the configuration of services."""
 
+# ruff: noqa: PTH123 (pathlib costs start-up time)
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from . import fmri as fmris
 from .client import Usage
@@ -50,7 +50,8 @@ def main(connect: Callable[[], Door], argv: list[str]) -> int:
     if file == "-":
         return command.script(sys.stdin.read(), "<stdin>")
     try:
-        text = Path(file).read_text()
+        with open(file, encoding="utf-8") as script:
+            text = script.read()
     except OSError as error:
         raise SmfError(f"Could not open file {file}: {error.strerror}") from None
     return command.script(text, file)

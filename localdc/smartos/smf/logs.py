@@ -1,10 +1,10 @@
 """Log files of service instances and of svc.startd itself (/var/svc/log)."""
 
+# ruff: noqa: PTH103 (pathlib costs start-up time)
 from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 from . import fmri as fmris
 
@@ -14,9 +14,9 @@ STARTD = "svc.startd.log"
 class Logs:
     """Writes the bracketed lines of svc.startd; every line opens and closes its file."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = str(directory)
-        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        os.makedirs(directory, mode=0o755, exist_ok=True)
 
     def path(self, fmri: str) -> str:
         """Where the log of an instance is."""

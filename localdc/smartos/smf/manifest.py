@@ -9,9 +9,10 @@ The result of `load` is plain data that goes to ``svc.startd`` in one message::
          "instances": [{"name", "enabled", "groups", "dependents"}]}]}
 """
 
+# ruff: noqa: PTH123 (pathlib costs start-up time)
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from . import dtd
 from .fmri import valid_name, valid_service
@@ -31,12 +32,13 @@ _CONTEXT = ("working_directory", "project", "resource_pool", "security_flags")
 _CREDENTIAL = ("user", "group", "supp_groups", "privileges", "limit_privileges")
 
 
-def load(path: Path | str, validate: bool = True) -> Wire:
+def load(path: os.PathLike[str] | str, validate: bool = True) -> Wire:
     """Read and check the bundle in file `path`.
 
     Raises SmfError with the messages of svccfg(8); OSError where the file cannot be read.
     """
-    return loads(Path(path).read_bytes(), str(path), validate)
+    with open(path, "rb") as file:
+        return loads(file.read(), os.fspath(path), validate)
 
 
 def loads(text: bytes, file: str, validate: bool = True) -> Wire:

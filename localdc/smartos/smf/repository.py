@@ -6,10 +6,10 @@ is in memory. Equal documents (an entity and its snapshots, usually) are stored 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from _blake2 import blake2b
 from json import dumps, loads
-from pathlib import Path
 
 from . import fmri as fmris
 from .model import Groups, Property, PropertyGroup, SmfError, compose, decode, encode
@@ -61,7 +61,7 @@ class Snapshot:
 class Repository:
     """All entities by FMRI. Edits are in memory until `commit`, which writes one transaction."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: os.PathLike[str] | str) -> None:
         self.entities: dict[str, Entity] = {}
         self.running: dict[str, Snapshot] = {}
         self._dirty: set[str] = set()

@@ -1,5 +1,6 @@
 """The door of the repository: a unix socket on which clients send one JSON line per request."""
 
+# ruff: noqa: PTH101, PTH103, PTH108 (pathlib costs start-up time)
 from __future__ import annotations
 
 import os
@@ -7,7 +8,6 @@ import socket
 import struct
 from collections.abc import Callable
 from json import dumps, loads
-from pathlib import Path
 
 from .loop import READ, WRITE, Loop
 from .model import SmfError
@@ -91,7 +91,7 @@ class Peer:
 class Server:
     """Accepts clients and hands their requests to `handlers` by the name in ``op``."""
 
-    def __init__(self, loop: Loop, path: Path, handlers: dict[str, Handler]) -> None:
+    def __init__(self, loop: Loop, path: str, handlers: dict[str, Handler]) -> None:
         self.loop = loop
         self.handlers = handlers
         self.peers: set[Peer] = set()
@@ -154,21 +154,23 @@ class Server:
         """Stop listening and remove the door."""
         self.loop.forget(self._socket.fileno())
         self._socket.close()
-        self.path.unlink(missing_ok=True)
+        os.unlink(self.path)
 
 
-def _listen(path: Path) -> socket.socket:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+def _listen(path: str) -> socket.socket:
+    parent, name = os.path.split(path)
+    os.makedirs(parent, exist_ok=True)
+    if os.path.lexists(path):
+        os.unlink(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    directory = os.open(parent, os.O_PATH | os.O_CLOEXEC)
     try:
         # socket paths end at 107 bytes; this way only the name counts
-        listening.bind(f"/proc/self/fd/{directory}/{path.name}")
+        listening.bind(f"/proc/self/fd/{directory}/{name}")
     finally:
         os.close(directory)
     # everybody may ask; what is answered depends on the user id
-    path.chmod(0o666)
+    os.chmod(path, 0o666)
     listening.listen(64)
     listening.setblocking(False)
     return listening

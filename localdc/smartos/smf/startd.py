@@ -1,12 +1,13 @@
 """svc.startd, pid 1 of a zone: repository, restarter and the door for their clients."""
 
+# ruff: noqa: PTH101, PTH103, PTH118, PTH120, PTH123 (pathlib costs start-up time)
 from __future__ import annotations
 
 import os
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from itertools import pairwise
 
 from .api import Api
 from .authority import Authority
@@ -35,21 +36,21 @@ _INIT = "etc/default/init"
 class Options:
     """Where things are; everything below one root, each part can be put elsewhere."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: str = "/") -> None:
         self.root = root
-        self.door = root / DOOR
-        self.database = root / DATABASE
-        self.logs = root / LOG_DIRECTORY
+        self.door = os.path.join(root, DOOR)
+        self.database = os.path.join(root, DATABASE)
+        self.logs = os.path.join(root, LOG_DIRECTORY)
         self.namespaces = True
 
 
 def parse(argv: list[str]) -> Options:
     """Options from ``--root --door --repository --log-dir DIR`` and ``--no-namespaces``."""
-    words = dict(zip(argv, [*argv[1:], ""], strict=True))
-    options = Options(Path(words.get("--root", "/")))
-    options.door = Path(words.get("--door", options.door))
-    options.database = Path(words.get("--repository", options.database))
-    options.logs = Path(words.get("--log-dir", options.logs))
+    words = dict(pairwise(argv))
+    options = Options(words.get("--root", "/"))
+    options.door = words.get("--door", options.door)
+    options.database = words.get("--repository", options.database)
+    options.logs = words.get("--log-dir", options.logs)
     options.namespaces = "--no-namespaces" not in argv
     return options
 
@@ -60,16 +61,16 @@ class Startd:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.loop = Loop()
-        options.database.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(options.database), exist_ok=True)
         self.repository = Repository(options.database)
-        options.database.chmod(0o600)
+        os.chmod(options.database, 0o600)
         self.repository.create_restarter()
         self.contracts = Contracts(options.namespaces)
         self.logs = Logs(options.logs)
         self.restarter = Restarter(
             self.repository, self.contracts, self.loop, self.logs, _environment(options.root)
         )
-        authority = Authority(options.root / "etc/user_attr")
+        authority = Authority(os.path.join(options.root, "etc/user_attr"))
         api = Api(self.repository, self.restarter, authority, self.shut_down)
         self.server = Server(self.loop, options.door, api.handlers)
         self.status = EXIT_HALTED
@@ -142,11 +143,12 @@ def _childless() -> bool:
     return False
 
 
-def _environment(root: Path) -> Mapping[str, str]:
+def _environment(root: str) -> Mapping[str, str]:
     """What /etc/default/init gives to all methods: TZ, LANG, LC_* (init(8))."""
     found = {}
     try:
-        lines = (root / _INIT).read_text().splitlines()
+        with open(os.path.join(root, _INIT), encoding="utf-8") as file:
+            lines = file.read().splitlines()
     except OSError:
         return {}
     for line in lines:
@@ -161,7 +163,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     options = parse(sys.argv[1:] if argv is None else argv)
     try:
         # the name that ps shows
-        Path("/proc/self/comm").write_text("svc.startd")
+        with open("/proc/self/comm", "w") as comm:
+            comm.write("svc.startd")
     except OSError as error:
         sys.stderr.write(f"svc.startd: could not set its name: {error}\n")
     sys.exit(Startd(options).run())

@@ -1,9 +1,10 @@
 """Subcommands of svccfg(8) that read and write files: import, validate, export, apply …"""
 
+# ruff: noqa: PTH110, PTH112, PTH118, PTH123 (pathlib costs start-up time)
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 from . import fmri as fmris
 from .door import Door
@@ -73,8 +74,13 @@ class FileCommands:
     def _expand(files: list[str]) -> list[str]:
         found = []
         for file in files:
-            path = Path(file)
-            found += sorted(map(str, path.rglob("*.xml"))) if path.is_dir() else [file]
+            if os.path.isdir(file):
+                walked = (
+                    os.path.join(d, name) for d, _dirs, names in os.walk(file) for name in names
+                )
+                found += sorted(path for path in walked if path.endswith(".xml"))
+            else:
+                found.append(file)
         return found
 
     def _import(self, file: str) -> None:
@@ -109,7 +115,7 @@ class FileCommands:
             if self.selected is None:
                 raise SmfError("An instance is not selected.")
             return
-        if Path(words[0]).exists() or "." in words[0]:
+        if os.path.exists(words[0]) or "." in words[0]:
             self._load(str(words[0]))
             return
         if not self.find(str(words[0])):
@@ -159,7 +165,8 @@ class FileCommands:
         if not words:
             sys.stdout.write(text)
         elif len(words) == 2 and words[0].mark and words[0] == ">":
-            Path(words[1]).write_text(text)
+            with open(words[1], "w", encoding="utf-8") as file:
+                file.write(text)
         else:
             raise SmfError("Syntax error: only > FILE may follow.")
 

@@ -1,8 +1,9 @@
 """A small XML tree with line numbers, read by expat, and XInclude as service bundles use it."""
 
+# ruff: noqa: PTH118, PTH120, PTH123 (pathlib costs start-up time)
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from xml.parsers import expat
 
 from .model import SmfError
@@ -93,9 +94,12 @@ def _include(node: Node, file: str, depth: int) -> None:
             continue
         if depth >= _DEPTH_MAX:
             raise SmfError(f"{file}:{child.line}: xi:include is nested too deeply", "parse")
-        path = Path(file).parent / child.attrs.get("href", "").removeprefix("file://")
+        href = child.attrs.get("href", "").removeprefix("file://")
+        path = os.path.join(os.path.dirname(file), href)
         try:
-            children.append(parse(path.read_bytes(), str(path), depth + 1).root)
+            with open(path, "rb") as included:
+                text = included.read()
+            children.append(parse(text, path, depth + 1).root)
         except OSError as error:
             fallback = child.first("xi:fallback")
             if fallback is None:

@@ -16,7 +16,11 @@ HEADER = """<?xml version="1.0"?>
 <!DOCTYPE service_bundle SYSTEM "/usr/share/lib/xml/dtd/service_bundle.dtd.1">
 <service_bundle type="manifest" name="test">
 """
-CLIENT = "import sys; from localdc.smartos.smf.client import main; main(sys.argv.pop(1))"
+# as in a zone: no site-packages, nothing but the standard library
+PYTHON = [os.path.realpath(sys.executable), "-IS", "-c"]
+BEGIN = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); "
+CLIENT = BEGIN + "from localdc.smartos.smf.client import main; main(sys.argv.pop(1))"
+DAEMON = BEGIN + "from localdc.smartos.smf.startd import main; main()"
 
 
 class Zone:
@@ -28,13 +32,10 @@ class Zone:
         self.process: subprocess.Popen[bytes] | None = None
         self.door = root / "etc/svc/volatile/repository_door"
         self.env = {**os.environ, "LOCALDC_SMF_DOOR": str(self.door), "TZ": "UTC"}
-        self.env["PYTHONPATH"] = str(REPOSITORY)
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "localdc.smartos.smf.startd", "--root", str(self.root),
-             *self.options],
-            env=self.env, cwd="/",
+            [*PYTHON, DAEMON, "--root", str(self.root), *self.options], env=self.env, cwd="/",
         )  # fmt: skip
         self.wait(self.door.exists)
 
@@ -53,7 +54,7 @@ class Zone:
         self, command: str, *args: str, stdin: str = "", user: int | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", CLIENT, command, *args],
+            [*PYTHON, CLIENT, command, *args],
             input=stdin, capture_output=True, text=True, env=self.env, user=user, timeout=60,
             cwd="/",
         )  # fmt: skip
