@@ -69,4 +69,5 @@ def reachable_python(user: str) -> str | None:
 def python_path() -> str:
     import starlette
 
-    return f"{REPOSITORY}{os.pathsep}{Path(starlette.__file__).parents[1]}"
+    inherited = os.environ.get("PYTHONPATH", "")
+    return os.pathsep.join([inherited, str(REPOSITORY), str(Path(starlette.__file__).parents[1])])
