@@ -31,6 +31,10 @@ def where(controller: str, token: str) -> dict[str, Any]:
     return {"hostname": socket.gethostname(), "address": address, "pid": os.getpid()}
 
 
+# Functions of a module are sent by name, and engines have no module of Ansible to import it from.
+where.__module__ = "__main__"
+
+
 @dataclass
 class Engine:
     """What is known about one engine."""
