@@ -93,8 +93,11 @@ def _start(paths: StateDir, _: argparse.Namespace) -> int:
         from localdc import doctor
 
         print(f"localdc: {error}", file=sys.stderr)
-        for check in doctor.failures(paths):
-            print(f"localdc: {check.name}: {check.detail} {check.remedy}", file=sys.stderr)
+        failed = doctor.failures(paths)
+        for check in failed:
+            say(f"missing: {check.name}: {check.detail}")
+        for remedy in dict.fromkeys(check.remedy for check in failed):
+            say(f"-> {remedy}")
         return 1
     running = sum(machine["state"] == "running" for machine in status["machines"])
     say(f"running: {len(status['machines'])} machines, {running} of them up")

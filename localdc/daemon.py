@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -41,6 +42,8 @@ from localdc.zones.network import NetworkError, wire
 log = logging.getLogger("localdc")
 
 VARIABLE = "LOCALDC_DAEMON"
+OPEN_FILES = 65536
+"""A zone takes a descriptor or two, a client one; the usual soft limit is 1024."""
 KNOWN_ERRORS = (LocalDCError, ImageError, StoreError, ComputeError, NetworkError, OSError)
 
 
@@ -65,7 +68,14 @@ class Order:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with the signals left to the daemon."""
+    """uvicorn, with the signals left to the daemon and no tick while nothing happens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told_to_stop = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.told_to_stop.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -203,7 +213,7 @@ class Daemon:
     def stop(self) -> None:
         self._stopping = True
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.told_to_stop.set()
 
     def remaining(self) -> int | None:
         if not self._stopping or self._compute is None:
@@ -233,6 +243,8 @@ def main(launcher: socket.socket) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     order = Order.from_environment()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, OPEN_FILES)), hard))
     for descriptor in (order.api, order.lock, order.ready):
         os.set_inheritable(descriptor, False)
     daemon = Daemon(order, launcher)

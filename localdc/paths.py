@@ -116,14 +116,18 @@ def resolve(env: Mapping[str, str] | None = None, cwd: Path | None = None) -> St
     return StateDir(root, store)
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Replace the content of `path`; a reader sees the old or the new text, whole."""
+def write_atomically(path: Path, text: str, mode: int = 0o600, durable: bool = True) -> None:
+    """Replace the content of `path`; a reader sees the old or the new text, whole.
+
+    `durable` waits for the disk.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     temporary.replace(path)
 
 

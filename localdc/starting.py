@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from localdc import access
 from localdc.control import ask
@@ -28,6 +27,7 @@ MINIMUM_DISK = 500 * 1024 * 1024
 OTHER_START_SECONDS = 300.0
 SSH_SECONDS = 30.0
 LOG_LINES = 5
+MAX_LOG = 10 * 1024 * 1024
 
 Progress = Callable[[str], None]
 
@@ -38,19 +38,52 @@ def start(paths: StateDir, say: Progress) -> dict[str, Any]:
     Raises LocalDCError when it cannot run; the message says what to do.
     """
     paths.prepare()
-    with contextlib.ExitStack() as stack:
-        lock = stack.enter_context(paths.lock.open("w"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise LocalDCError(f"Cannot lock {paths.lock}: {error.strerror}.") from error
-            say(_wait_for_other(paths, say))
-        else:
+    with paths.lock.open("w") as lock:
+        if _lock(paths, lock, say):
             _check_host(paths)
             access.remove_traces(paths)
+            _rotate(paths.log)
             _start_daemon(paths, lock.fileno(), say)
     return _wait_for_machines(paths, say)
+
+
+def _lock(paths: StateDir, lock: IO[str], say: Progress) -> bool:
+    """Take the lock; False when its holder is a data center that runs.
+
+    Waits for another start to end well or ill, and for a stop to finish.
+    """
+    deadline = time.monotonic() + OTHER_START_SECONDS
+    told = False
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            status = _status_if_any(paths)
+            if status is not None and not status["stopping"]:
+                say(f"already running, pid {status['pid']}")
+                return False
+        except OSError as error:
+            raise LocalDCError(f"Cannot lock {paths.lock}: {error.strerror}.") from error
+        else:
+            return True
+        if not told:
+            say("another start or stop is in progress; waiting for it")
+            told = True
+        time.sleep(0.05)
+    raise LocalDCError(f"{paths.lock} is held, but no data center answers; see {paths.log}.")
+
+
+def _status_if_any(paths: StateDir) -> dict[str, Any] | None:
+    try:
+        return ask(paths.control, {"op": "status"})
+    except LocalDCError:
+        return None
+
+
+def _rotate(log: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > MAX_LOG:
+            log.replace(log.with_name(f"{log.name}.1"))
 
 
 def _check_host(paths: StateDir) -> None:
@@ -137,35 +170,6 @@ def _listen(paths: StateDir) -> socket.socket:
     if not port:
         write_atomically(paths.port, f"{api.getsockname()[1]}\n")
     return api
-
-
-def _wait_for_other(paths: StateDir, say: Progress) -> str:
-    """Wait until the process that holds the lock has a data center; what to say."""
-    deadline = time.monotonic() + OTHER_START_SECONDS
-    told = False
-    while time.monotonic() < deadline:
-        with contextlib.suppress(LocalDCError):
-            status = ask(paths.control, {"op": "status"})
-            if status is not None and status["stopping"]:
-                raise LocalDCError("The data center is stopping. Start it again afterwards.")
-            if status is not None:
-                return f"already running, pid {status['pid']}"
-        if not told:
-            say("another start or stop is in progress; waiting for it")
-            told = True
-        if _lock_is_free(paths):
-            raise LocalDCError(f"The other start did not succeed; see {paths.log}.")
-        time.sleep(0.1)
-    raise LocalDCError(f"{paths.lock} is held, but no data center answers; see {paths.log}.")
-
-
-def _lock_is_free(paths: StateDir) -> bool:
-    with paths.lock.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-    return True
 
 
 def _wait_for_machines(paths: StateDir, say: Progress) -> dict[str, Any]:

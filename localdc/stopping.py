@@ -55,14 +55,14 @@ def stop(paths: StateDir, say: Progress) -> bool:
         return False
     process = find_process(paths) or _wait_for_process(paths)
     if process is None:
-        access.remove_traces(paths)
+        _remove_traces(paths)
         return False
     handle = os.pidfd_open(process["pid"])
     try:
         _end(paths, handle, say)
     finally:
         os.close(handle)
-    access.remove_traces(paths)
+    _remove_traces(paths)
     deadline = time.monotonic() + REAP_SECONDS
     while left := list(leftovers(paths, process["pid_namespace"])):
         if time.monotonic() < deadline:
@@ -70,6 +70,13 @@ def stop(paths: StateDir, say: Progress) -> bool:
             continue
         raise LocalDCError("Left behind by the data center: " + "; ".join(left))
     return True
+
+
+def _remove_traces(paths: StateDir) -> None:
+    """Clean up after a daemon that could not, unless the next one is there already."""
+    with paths.lock.open("w") as lock, contextlib.suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        access.remove_traces(paths)
 
 
 def _wait_for_process(paths: StateDir) -> dict[str, Any] | None:

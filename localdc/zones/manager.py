@@ -282,7 +282,7 @@ class ZoneCompute:
         place = self.directory / spec.uuid
         if place.is_dir():
             text = json.dumps({"uuid": spec.uuid, "alias": spec.alias})
-            await asyncio.to_thread(write_atomically, place / "zone.json", text)
+            write_atomically(place / "zone.json", text, durable=False)
 
     async def _image(self, function: Callable[..., T], *arguments: Any) -> T:
         try:
