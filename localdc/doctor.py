@@ -79,9 +79,14 @@ def examine(paths: StateDir) -> Iterator[Check]:
     yield _state_directory(paths)
     yield _disk(paths)
     yield _loopback()
+    allowed = True
     if os.geteuid() != 0:
-        yield from _unprivileged()
-    yield from _kernel(paths)
+        for check in _unprivileged():
+            allowed = allowed and check.ok
+            yield check
+    # Without a user namespace each trial would only repeat what is missing.
+    if allowed:
+        yield from _kernel(paths)
 
 
 def _python() -> Check:
@@ -148,8 +153,9 @@ def _unprivileged() -> Iterator[Check]:
         detail = f"uids from {ids.uid} ({ids.uid_count}), gids from {ids.gid} ({ids.gid_count})"
         yield Check("subordinate ids", True, detail)
     except IsolationError as error:
-        text, _, remedy = str(error).partition(" As root: ")
-        yield Check("subordinate ids", False, text, f"As root: {remedy}")
+        text, _, command = str(error).partition(" As root: ")
+        remedy = f"As root: {command}" if command else "Repair the file."
+        yield Check("subordinate ids", False, text, remedy)
     for name, wanted, forbidden in (
         ("kernel.unprivileged_userns_clone", "1", "0"),
         ("kernel.apparmor_restrict_unprivileged_userns", "0", "1"),

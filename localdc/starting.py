@@ -19,7 +19,7 @@ from localdc import access
 from localdc.control import ask
 from localdc.errors import LocalDCError
 from localdc.paths import StateDir, write_atomically
-from localdc.zones.isolate import spawn
+from localdc.zones.isolate import spawn, subordinate_ids
 
 VARIABLE = "LOCALDC_DAEMON"
 HOST = "127.0.0.1"
@@ -96,6 +96,7 @@ def _check_host(paths: StateDir) -> None:
     for program in ("ssh", "ssh-keygen", "ssh-agent", "ssh-add"):
         access.require_program(program, "openssh-client")
     access.require_program("sshd", "openssh-server")
+    subordinate_ids()
 
 
 def _start_daemon(paths: StateDir, lock: int, say: Progress) -> None:
@@ -106,6 +107,11 @@ def _start_daemon(paths: StateDir, lock: int, say: Progress) -> None:
         store = build_store(paths.packages, say)
     except StoreError as error:
         raise LocalDCError(f"The package store cannot be made: {error}") from error
+    except OSError as error:
+        raise LocalDCError(
+            f"The package store {paths.packages} cannot be used: {error.strerror} "
+            f"({error.filename}). Set LOCALDC_PKGSRC to a directory you may write."
+        ) from error
     access.ensure_key(paths)
     ready, ready_end = os.pipe()
     with _listen(paths) as api, os.fdopen(ready) as news:
