@@ -1,9 +1,12 @@
 """What is installed, and what the repositories were last seen to offer.
 
-`/var/db/pkgin/pkgin.db` is one JSON document, replaced as a whole, so that a
-power failure leaves the one from before or the one from after.  It also says
-which transaction is under way: `pending` holds the installed set to be, and
-whoever opens the database next finishes the work.
+`/var/db/pkgin/pkgin.db` is replaced as a whole, so that a power failure
+leaves the one from before or the one from after.  It also says which
+transaction is under way: lines of the installed set to be, after a line
+`pending`; whoever opens the database for writing next finishes the work.
+
+One package is one line of fields between tabs.  JSON would be nicer to look
+at, and importing it would take as long as all the rest of `pkg_info`.
 """
 
 # Started dozens of times in a play: pathlib costs more than the work.
@@ -12,12 +15,12 @@ whoever opens the database next finishes the work.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
-from typing import Any
 
 DIRECTORY = "/var/db/pkgin"
+_PENDING = "pending"
+_URL = "@ "
 
 
 class Installed:
@@ -33,7 +36,7 @@ class Installed:
         location: str,
         size: int,
         automatic: bool,
-        since: float = 0,
+        since: int = 0,
     ) -> None:
         self.pkgname = pkgname
         self.comment = comment
@@ -41,11 +44,15 @@ class Installed:
         self.location = location
         self.size = size
         self.automatic = automatic
-        self.since = since or time.time()
+        self.since = since or int(time.time())
 
-    def document(self) -> dict[str, Any]:
+    def line(self) -> str:
         """The package as it stands in the database."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        kind = "automatic" if self.automatic else "keep"
+        numbers = (str(self.size), str(self.since))
+        return "\t".join(
+            (self.pkgname, kind, *numbers, self.location, " ".join(self.depends), self.comment)
+        )
 
 
 class Database:
@@ -56,18 +63,19 @@ class Database:
     """
 
     def __init__(self, root: str = "/", writable: bool = False) -> None:
-        self.root = root
         self.directory = os.path.join(root, DIRECTORY.lstrip("/"))
         self._lock = None
         if writable:
             os.makedirs(self.directory, exist_ok=True)
             self._lock = open(os.path.join(self.directory, "lock"), "w")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-        document = self._read("pkgin")
-        self.installed = _packages(document.get("installed", []))
+        lines = self._read("pkgin.db").splitlines()
         self.pending: dict[str, Installed] | None = None
-        if document.get("pending") is not None:
-            self.pending = _packages(document["pending"])
+        if _PENDING in lines:
+            middle = lines.index(_PENDING)
+            self.pending = _packages(lines[middle + 1 :])
+            lines = lines[:middle]
+        self.installed = _packages(lines)
 
     def begin(self, target: dict[str, Installed]) -> None:
         """Record that the installed set is about to become `target`."""
@@ -83,12 +91,16 @@ class Database:
 
     def summaries(self) -> dict[str, str]:
         """The pkg_summary text of each repository as last fetched, by URL."""
-        summaries: dict[str, str] = self._read("summaries")
-        return summaries
+        result = {}
+        for part in self._read("summary.db").split(f"\n{_URL}")[1:]:
+            url, _, text = part.partition("\n")
+            result[url] = text
+        return result
 
     def set_summaries(self, summaries: dict[str, str]) -> None:
         """Remember what the repositories offer."""
-        self._write("summaries", summaries)
+        parts = (f"\n{_URL}{url}\n{text}" for url, text in summaries.items())
+        self._write("summary.db", "".join(parts))
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -96,28 +108,41 @@ class Database:
             self._lock.close()
             self._lock = None
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str) -> str:
         try:
-            with open(os.path.join(self.directory, f"{name}.db")) as file:
-                document: dict[str, Any] = json.load(file)
+            with open(os.path.join(self.directory, name), encoding="utf-8") as file:
+                return file.read()
         except FileNotFoundError:
-            return {}
-        return document
+            return ""
 
-    def _write(self, name: str, document: dict[str, Any]) -> None:
-        path = os.path.join(self.directory, f"{name}.db")
-        with open(f"{path}.new", "w") as file:
-            json.dump(document, file, separators=(",", ":"))
+    def _write(self, name: str, text: str) -> None:
+        path = os.path.join(self.directory, name)
+        with open(f"{path}.new", "w", encoding="utf-8") as file:
+            file.write(text)
         os.replace(f"{path}.new", path)
 
     def _save(self) -> None:
-        pending = None if self.pending is None else _documents(self.pending)
-        self._write("pkgin", {"installed": _documents(self.installed), "pending": pending})
+        lines = _lines(self.installed)
+        if self.pending is not None:
+            lines += [_PENDING, *_lines(self.pending)]
+        self._write("pkgin.db", "".join(f"{line}\n" for line in lines))
 
 
-def _packages(documents: list[dict[str, Any]]) -> dict[str, Installed]:
-    return {document["pkgname"]: Installed(**document) for document in documents}
+def _packages(lines: list[str]) -> dict[str, Installed]:
+    packages = {}
+    for line in lines:
+        pkgname, kind, size, since, location, depends, comment = line.split("\t", 6)
+        packages[pkgname] = Installed(
+            pkgname,
+            comment,
+            depends.split(),
+            location,
+            int(size),
+            kind == "automatic",
+            int(since),
+        )
+    return packages
 
 
-def _documents(packages: dict[str, Installed]) -> list[dict[str, Any]]:
-    return [packages[name].document() for name in sorted(packages)]
+def _lines(packages: dict[str, Installed]) -> list[str]:
+    return [packages[name].line() for name in sorted(packages)]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-import time
 
-from . import linker, summary, versions
+from . import versions
 from .database import Database, Installed
 
 VERSION = "20241128"
@@ -128,6 +127,8 @@ def _show_one(
     if "s" in flags or "v" in flags:
         _section(query, "Size of this package in bytes:", [str(package.size)])
     if "L" in flags or "v" in flags:
+        from . import linker
+
         paths = [f"{linker.PREFIX}/{path}" for path in linker.files(package.location)]
         _section(query, "Files:", paths)
 
@@ -144,6 +145,10 @@ def _section(query: Query, title: str, lines: list[str]) -> None:
 
 def _fields(package: Installed) -> dict[str, str]:
     """The variables -Q knows: those of the package's build and of its installation."""
+    import time
+
+    from . import summary
+
     # ruff: noqa: PTH123
     try:
         with open(f"{package.location}/+SUMMARY") as file:

@@ -107,8 +107,8 @@ def _parse(arguments: list[str], options: Options) -> tuple[int | None, list[str
             break
         for letter in word[1:]:
             if letter == "v":
-                # the database is one JSON document, where the real one is SQLite
-                print(f"pkgin {VERSION} (using JSON)")
+                # the database is a text file, where the real one is SQLite
+                print(f"pkgin {VERSION} (using text)")
                 return 0, rest
             if letter == "h":
                 return _usage(0), rest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +85,6 @@ class Zone:
         assert actual == status, captured.out + captured.err
         return captured.out
 
-    def database(self) -> dict[str, object]:
-        document: dict[str, object] = json.loads((self.root / "var/db/pkgin/pkgin.db").read_text())
-        return document
+    def pending(self) -> bool:
+        """Is a transaction under way?"""
+        return "\npending\n" in "\n" + (self.root / "var/db/pkgin/pkgin.db").read_text()

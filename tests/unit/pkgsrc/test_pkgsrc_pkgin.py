@@ -235,11 +235,11 @@ def test_an_interrupted_installation_is_finished_by_the_next_command(
     monkeypatch.setattr(linker, "_link", dies)
     with pytest.raises(KeyboardInterrupt):
         zone.run("-y", "install", "py311-ipyparallel")
-    assert zone.database()["pending"] is not None
+    assert zone.pending()
     monkeypatch.setattr(linker, "_link", real)
     assert "py311-ipyparallel-9.2.0" in zone.run("list")
     assert (zone.prefix / "bin/ipengine-3.11").is_symlink()
-    assert zone.database()["pending"] is None
+    assert not zone.pending()
 
 
 def test_pkg_info(zone: Zone) -> None:
