@@ -172,6 +172,7 @@ class Restarter:
     # --- transitions
 
     def _enable(self, instance: Instance, wanted: bool, admin: bool) -> None:
+        instance.enabled_soon = False
         if instance.enabled is wanted and not admin and instance.state != "uninitialized":
             return
         instance.enabled = wanted

@@ -1,0 +1,214 @@
+"""svc.startd as a process: power failure, halt and reboot, pid 1, other users, leaks, idleness."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from localdc.smartos.smf import seed
+from localdc.smartos.smf.door import Door
+
+from .conftest import CLIENT, DAEMON, HEADER, PYTHON, REPOSITORY, Zone, service
+
+SLEEP = "sleep 1000 &"
+A = "svc:/site/a:default"
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do this")
+
+
+def test_power_failure_loses_nothing_that_was_acknowledged(zone: Zone) -> None:
+    zone.service("a", SLEEP)
+    zone.ok("svccfg", "-s", "site/a", "addpg config application")
+    for number in range(20):
+        zone.ok("svccfg", "-s", "site/a", f"setprop config/n = count: {number}")
+    zone.ok("svcadm", "disable", "-t", A)
+    zone.kill()
+    zone.start()
+    zone.reaches(A, "online")
+    assert zone.ok("svcprop", "-c", "-p", "config/n", A) == "19\n"
+    zone.ok("svcadm", "disable", A)
+    zone.kill()
+    zone.start()
+    assert zone.state(A) == "disabled"
+
+
+def test_seeded_repository(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.xml"
+    manifest.write_text(HEADER + service("a", SLEEP) + "</service_bundle>")
+    db = tmp_path / "etc/svc/repository.db"
+    db.parent.mkdir(parents=True)
+    seed([manifest], db)
+    assert [path.name for path in db.parent.iterdir()] == ["repository.db"]
+    assert db.stat().st_mode & 0o777 == 0o600
+    zone = Zone(tmp_path)
+    zone.start()
+    zone.reaches(A, "online")
+    assert zone.ok("svccfg", "-s", A, "listsnap").split() == [
+        "initial", "last-import", "running", "start",
+    ]  # fmt: skip
+    zone.stop()
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("halt", 0), ("poweroff", 0), ("reboot", 6), ("init 6", 6), ("init 0", 0),
+     ("shutdown -y -g 0 -i 6", 6)],
+)  # fmt: skip
+@root_only
+def test_halt_and_reboot(zone: Zone, command: str, status: int) -> None:
+    zone.service("a", SLEEP)
+    zone.reaches(A, "online")
+    zone.ok(*command.split())
+    assert zone.process is not None
+    assert zone.process.wait(10) == status
+
+
+@root_only
+def test_pid_one(tmp_path: Path) -> None:
+    """In pid and mount namespaces of its own: orphans are reaped, nobody is left at the end."""
+    manifest = tmp_path / "m.xml"
+    start = "sh -c 'setsid sh -c \"sleep 1000 & sleep 0.1\" & sleep 1000 &'"
+    manifest.write_text(HEADER + service("a", start) + "</service_bundle>")
+    zone = Zone(tmp_path)
+    (tmp_path / "etc/svc").mkdir(parents=True)
+    seed([manifest], tmp_path / "etc/svc/repository.db")
+    zone.process = subprocess.Popen(
+        ["unshare", "-pfm", "--kill-child", "--mount-proc", *PYTHON, DAEMON,
+         "--root", str(tmp_path)],
+        cwd="/",
+    )  # fmt: skip
+    zone.wait(zone.door.exists)
+    zone.reaches(A, "online")
+    door = Door(str(zone.door))
+    zone.wait(lambda: len(door.call("list", only=[A], pids=True)[0]["pids"]) == 2)
+    zone.ok("reboot")
+    assert zone.process.wait(10) == 6
+
+
+@root_only
+def test_an_ordinary_user_can_run_it(tmp_path: Path) -> None:
+    """Without privileges contracts are told by a marker in the environment."""
+    for parent in (tmp_path, *tmp_path.parents[:3]):
+        parent.chmod(0o755)
+    home = tmp_path / "z"
+    home.mkdir()
+    os.chown(home, 12345, 12345)
+    zone = Zone(home)
+    python = next((p for p in (PYTHON[0], "/usr/bin/python3") if usable(p)), None)
+    if python is None:
+        pytest.skip("no Python that other users may run")
+    # they may not read this repository either
+    shutil.copytree(REPOSITORY / "localdc/smartos", home / "smartos")
+    path = f"import sys; sys.path.insert(0, {str(home)!r}); "
+    daemon = path + "from smartos.smf.startd import main; main()"
+    command = [python, "-IS", "-c", daemon, "--root", str(home)]
+    zone.process = subprocess.Popen(command, user=12345, group=12345, extra_groups=[], cwd="/")
+    zone.wait(zone.door.exists)
+    fmri = zone.service("a", "setsid sh -c 'sleep 1000 &' &")
+    zone.reaches(fmri, "online")
+    zone.wait(lambda: len(zone.ok("svcs", "-Hp", fmri).splitlines()) == 2)
+    zone.ok("svcadm", "disable", "-s", fmri)
+    zone.process.terminate()
+    assert zone.process.wait(10) == 0
+
+
+def usable(python: str) -> bool:
+    """May other users run this Python, and is it new enough?"""
+    script = "import sys, sqlite3; sys.exit(sys.version_info < (3, 11))"
+    try:
+        done = subprocess.run([python, "-c", script], user=12345, capture_output=True, cwd="/")
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def test_without_namespaces(tmp_path: Path) -> None:
+    zone = Zone(tmp_path, "--no-namespaces")
+    zone.start()
+    fmri = zone.service("a", "setsid sh -c 'sleep 1000 &' &")
+    zone.reaches(fmri, "online")
+    zone.wait(lambda: len(zone.ok("svcs", "-Hp", fmri).splitlines()) == 2)
+    zone.ok("svcadm", "disable", "-s", fmri)
+    zone.ok("svcadm", "enable", "-s", fmri)
+    zone.stop()
+
+
+def test_waiting_clients_do_not_block_others(zone: Zone) -> None:
+    zone.service("a", "sh -c 'sleep 1; sleep 1000 &'", enabled=False)
+    waiting = [
+        subprocess.Popen([*PYTHON, CLIENT, "svcadm", "enable", "-s", A], env=zone.env)
+        for _number in range(4)
+    ]
+    begun = time.monotonic()
+    zone.ok("svcs")
+    assert time.monotonic() - begun < 0.9
+    assert [process.wait(20) for process in waiting] == [0, 0, 0, 0]
+    assert zone.state(A) == "online"
+
+
+def test_thousands_of_restarts_leak_nothing(zone: Zone) -> None:
+    """Three hundred here; what leaks per restart would show as well."""
+    zone.service("w", "true", duration="child")
+    assert zone.process is not None
+    proc = Path(f"/proc/{zone.process.pid}")
+
+    def count() -> int:
+        return zone.lines("svc:/site/w:default").count('Executing start method ("true").')
+
+    zone.wait(lambda: count() > 30)
+    files = len(list((proc / "fd").iterdir()))
+    memory = resident(proc)
+    zone.wait(lambda: count() > 330, 60)
+    assert abs(len(list((proc / "fd").iterdir())) - files) <= 3
+    assert resident(proc) - memory < 300
+    zone.ok("svcadm", "disable", "-s", "svc:/site/w:default")
+    children = (proc / f"task/{zone.process.pid}/children").read_text()
+    assert children.strip() == ""
+
+
+def resident(proc: Path) -> int:
+    """Resident memory in KiB."""
+    lines = (proc / "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def test_idle_means_idle(zone: Zone) -> None:
+    zone.service("a", SLEEP)
+    zone.service("w", "sleep 1000", duration="child")
+    zone.reaches(A, "online")
+    assert zone.process is not None
+    status = Path(f"/proc/{zone.process.pid}/status")
+    time.sleep(0.3)
+    before = [line for line in status.read_text().splitlines() if "ctxt" in line]
+    time.sleep(1.5)
+    assert [line for line in status.read_text().splitlines() if "ctxt" in line] == before
+
+
+def test_a_malformed_request_does_no_harm(zone: Zone) -> None:
+    import socket
+
+    for text in (
+        b"\n",
+        b"{}\n",
+        b"[1]\n",
+        b'{"op":"get"}\n',
+        b'{"op":"get","fmri":3}\n',
+        b"\xff\n",
+    ):
+        client = socket.socket(socket.AF_UNIX)
+        os.chdir(zone.door.parent)
+        client.connect(zone.door.name)
+        client.sendall(text + b"\n")
+        assert b"error" in client.recv(4096)
+        client.close()
+    assert "restarter:default" in zone.ok("svcs")
+
+
+def test_no_daemon(tmp_path: Path) -> None:
+    done = Zone(tmp_path).run("svcs")
+    assert done.returncode == 1
+    assert done.stderr.startswith("svcs: Could not connect to repository server")
