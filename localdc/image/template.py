@@ -58,6 +58,8 @@ _LINKS = {
     "run": "system/volatile",
     "var/run": "../system/volatile",
 }
+# stored without the dot, which package builders tend to leave out
+_DOTTED = ("etc/skel/profile", "root/profile")
 _EMPTY = ("var/svc/provisioning", "var/log/authlog")
 
 
@@ -76,6 +78,8 @@ def build(
     `manifests` are imported into the service repository.
     """
     shutil.copytree(FILES, target)
+    for name in _DOTTED:
+        (target / name).rename(target / name.replace("/profile", "/.profile"))
     for name, mode in _DIRECTORIES.items():
         directory = target / name
         directory.mkdir(parents=True, exist_ok=True)

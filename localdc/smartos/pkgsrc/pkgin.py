@@ -12,35 +12,13 @@ import os
 import sys
 
 from . import listing, summary
+from .cmdline import Failure, Options, command, parse, usage
 from .database import Database
 from .resolve import Available, Impact, Resolver, dependents, find_installed, orphans
 from .transaction import Transaction, TransactionError, recover
 
-VERSION = "24.12.0"
 NO_RIGHTS = "You don't have enough rights for this operation."
 
-# name, shortcut, what it does
-COMMANDS = (
-    ("list", "ls", "List installed packages"),
-    ("avail", "av", "List all available packages"),
-    ("search", "se", "Search for a package"),
-    ("install", "in", "Perform packages installation or upgrade"),
-    ("update", "up", "Refresh the list of available packages"),
-    ("upgrade", "ug", "Upgrade all packages"),
-    ("full-upgrade", "fug", "Upgrade all packages"),
-    ("remove", "rm", "Remove packages and depending packages"),
-    ("keep", "ke", 'Mark package as "non auto-removable"'),
-    ("unkeep", "uk", 'Mark package as "auto-removable"'),
-    ("show-keep", "sk", 'Display "non auto-removable" packages'),
-    ("show-no-keep", "snk", 'Display "auto-removable" packages'),
-    ("autoremove", "ar", "Remove orphan dependencies"),
-    ("show-deps", "sd", "Display direct dependencies"),
-    ("show-full-deps", "sfd", "Display dependencies recursively"),
-    ("show-rev-deps", "srd", "Display reverse dependencies recursively"),
-    ("pkg-content", "pc", "Show remote package content"),
-    ("pkg-descr", "pd", "Show remote package long-description"),
-    ("clean", "cl", "Clean packages cache"),
-)
 _NEEDS_ARGUMENT = {
     "search": "missing search string",
     "install": "specify at least one package to install",
@@ -59,18 +37,6 @@ _WRITING = frozenset(
         *("update", "keep", "unkeep"),
     }
 )
-_UNSUPPORTED = "64cltPd"
-
-
-class Failure(Exception):
-    """Ends the command with status 1 and the message after `pkgin: `."""
-
-
-class Options:
-    """The command line before the command's own arguments."""
-
-    def __init__(self) -> None:
-        self.force = self.yes = self.no = self.parsable = self.verbose = False
 
 
 def main(argv: list[str] | None = None, root: str = "/") -> int:
@@ -78,12 +44,12 @@ def main(argv: list[str] | None = None, root: str = "/") -> int:
     arguments = sys.argv[1:] if argv is None else argv
     options = Options()
     try:
-        status, rest = _parse(arguments, options)
+        status, rest = parse(arguments, options)
         if status is not None:
             return status
-        name = _command(rest[0]) if rest else None
+        name = command(rest[0]) if rest else None
         if name is None:
-            return _usage(1)
+            return usage(1)
         if name in _NEEDS_ARGUMENT and len(rest) < 2:
             raise Failure(_NEEDS_ARGUMENT[name])
         return Pkgin(options, root).run(name, rest[1:])
@@ -97,52 +63,6 @@ def main(argv: list[str] | None = None, root: str = "/") -> int:
         sys.stdout.flush()
         print(f"pkgin: {error}", file=sys.stderr)
         return 1
-
-
-def _parse(arguments: list[str], options: Options) -> tuple[int | None, list[str]]:
-    rest = list(arguments)
-    while rest and rest[0].startswith("-") and len(rest[0]) > 1:
-        word = rest.pop(0)
-        if word == "--":
-            break
-        for letter in word[1:]:
-            if letter == "v":
-                # the database is a text file, where the real one is SQLite
-                print(f"pkgin {VERSION} (using text)")
-                return 0, rest
-            if letter == "h":
-                return _usage(0), rest
-            if letter in _UNSUPPORTED:
-                raise Failure(f"-{letter} is not supported by the embedded data center")
-            if letter == "f":
-                options.force = True
-            elif letter == "y":
-                options.yes, options.no = True, False
-            elif letter == "n":
-                options.yes, options.no = False, True
-            elif letter == "p":
-                options.parsable = True
-            elif letter == "V":
-                options.verbose = True
-            else:
-                print(f"pkgin: illegal option -- {letter}", file=sys.stderr)
-                return _usage(1), rest
-    return None, rest
-
-
-def _command(word: str) -> str | None:
-    for name, shortcut, _ in COMMANDS:
-        if word in (name, shortcut):
-            return name
-    return None
-
-
-def _usage(status: int) -> int:
-    stream = sys.stderr if status else sys.stdout
-    print("Usage: pkgin [-fhnpVvy] command [package ...]\n\nCommands and shortcuts:", file=stream)
-    for name, shortcut, text in COMMANDS:
-        print(f"{name:<19} ({shortcut:<4}) - {text}", file=stream)
-    return status
 
 
 class Pkgin:
