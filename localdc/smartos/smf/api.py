@@ -149,9 +149,9 @@ class Api:
         groups = self.repository.effective(fmri)
         row["logfile"] = value_of(groups, "restarter", "logfile")
         row["waitstatus"] = value_of(groups, "restarter", "start_method_waitstatus")
-        row["comment"] = value_of(groups, OVERRIDE, "comment") or value_of(
-            groups, "general", "comment"
-        )
+        own = self.repository.get(fmri).groups
+        comment = value_of(own, OVERRIDE, "comment")
+        row["comment"] = comment or value_of(own, "general", "comment")
         instance = self.restarter.instances.get(fmri)
         if instance is not None:
             row["dependencies"] = [self._explained(d) for d in instance.dependencies]
