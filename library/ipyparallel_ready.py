@@ -269,6 +269,13 @@ class Ready:
         for name, ids in census.blocked(self.params["probe_timeout"]).items():
             if ids:
                 parts.append(f"probe {name!r} gets no answer from {self._places(census, ids)}")
+        errors = {
+            error
+            for engine in census.silent
+            for name, error in engine.errors.items()
+            if name not in engine.passed
+        }
+        parts += [f"a probe ended with {' '.join(error.split())}" for error in sorted(errors)]
         silent = [machine["machine"] for machine in census.missing if machine["have"] == 0]
         hint = "the engine service there ('svcs -xv') and its log, and the ports between the zones"
         if silent and not any(engine.passed for engine in census.silent):

@@ -42,6 +42,7 @@ class Engine:
     id: int
     began: float
     answers: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
     passed: set[str] = field(default_factory=set)
     place: dict[str, Any] | None = None
     machine: str | None = None
@@ -82,36 +83,37 @@ class Probing:
 
     def _begin(self, engine_id: int) -> Engine:
         engine = Engine(engine_id, time.monotonic())
-        token = f"probe-{engine_id}"
-        direct = self.client[engine_id]
-        broadcast = self.client.broadcast_view([engine_id])
-        engine.answers["direct"] = direct.apply_async(where, self.controller, token)
-        engine.answers["broadcast"] = broadcast.apply_async(where, self.controller, token)
-        with self._balanced.temp_flags(targets=[engine_id]):
-            engine.answers["task"] = self._balanced.apply_async(where, self.controller, token)
+        for name in ("direct", "task", "broadcast"):
+            engine.answers[name] = self._send(name, engine_id)
         return engine
 
+    def _send(self, name: str, engine_id: int) -> Any:
+        arguments = (where, self.controller, f"probe-{engine_id}")
+        if name == "direct":
+            return self.client[engine_id].apply_async(*arguments)
+        if name == "broadcast":
+            return self.client.broadcast_view([engine_id]).apply_async(*arguments)
+        with self._balanced.temp_flags(targets=[engine_id]):
+            return self._balanced.apply_async(*arguments)
+
     def _collect(self, engine: Engine) -> None:
-        for name, answer in engine.answers.items():
-            if name not in engine.passed and answer.ready():
-                place = self._value(answer)
-                if place is not None:
-                    engine.passed.add(name)
-                    engine.place = engine.place or place
+        for name, answer in list(engine.answers.items()):
+            if name in engine.passed or not answer.ready():
+                continue
+            error = answer.exception()
+            if error is None:
+                value = answer.result()
+                engine.place = engine.place or (value[0] if isinstance(value, list) else value)
+                engine.passed.add(name)
+            elif name not in engine.errors:
+                # an engine that died is off the list of ids soon; any other gets a second chance
+                engine.errors[name] = f"{type(error).__name__}: {error}"
+                if engine.id in self.client.ids:
+                    engine.answers[name] = self._send(name, engine.id)
         if "stdout" not in engine.passed and "direct" in engine.passed:
             output = engine.answers["direct"].stdout
             if f"probe-{engine.id}" in (output if isinstance(output, str) else "".join(output)):
                 engine.passed.add("stdout")
-
-    @staticmethod
-    def _value(answer: Any) -> dict[str, Any] | None:
-        try:
-            value = answer.get(timeout=0)
-        except Exception:
-            # the engine died meanwhile: it will leave the list of ids, and others take its place
-            return None
-        value = value[0] if isinstance(value, list) else value
-        return value if isinstance(value, dict) else None
 
     def occupied(self, ids: Iterable[int]) -> set[int]:
         """Those engines which have work of others to do."""
