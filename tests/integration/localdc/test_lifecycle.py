@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .center import IMAGE, PACKAGE, Center, eventually, traces
+from .center import IMAGE, PACKAGE, Center, descendants, eventually, traces
 
 
 def kill(center: Center) -> None:
@@ -185,3 +186,43 @@ def test_reports_read_well(center: Center, command: str) -> None:
     assert done.stderr == ""
     words = {"status": "CloudAPI", "doctor": "The data center can run here."}
     assert words[command] in done.stdout
+
+
+def test_start_during_stop_waits_for_it(fresh: Center) -> None:
+    fresh.create("one")
+    stop = fresh.popen("stop")
+    eventually(lambda: not (fresh.state / "datacenter.json").exists())
+    fresh.run("start")
+    assert stop.wait(60) == 0, stop.stdout
+    assert [m["state"] for m in fresh.status()["machines"]] == ["running"]
+    assert fresh.descriptor()["pid"] == fresh.status()["pid"]
+
+
+def test_loss_of_the_launcher_is_a_power_failure(fresh: Center) -> None:
+    (machine,) = fresh.create("one")
+    daemon = fresh.process()["pid"]
+    (launcher,) = (
+        pid
+        for pid in descendants(daemon)
+        if Path(f"/proc/{pid}/comm").read_text() == "localdc-launch\n"
+    )
+    namespaces = fresh.namespaces()
+    os.kill(launcher, signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{daemon}").exists())
+    left = traces(fresh, namespaces)
+    assert [item for item in left if "process" in item or "mount" in item] == []
+    fresh.run("start")
+    assert fresh.ssh(machine.public_ips[0], "echo back") == "back\n"
+
+
+def test_forbidden_namespaces_are_named_by_start_and_doctor(tmp_path: Path, center: Center) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root, to take a capability away, and setpriv")
+    confined = Center(tmp_path / "dc", center.store)
+    confined.prefix = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
+    for command in ("start", "doctor"):
+        done = confined.run(command, check=False)
+        assert done.returncode == 1
+        assert "overlayfs" in done.stdout + done.stderr
+        assert "--privileged" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr

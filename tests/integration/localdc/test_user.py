@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,10 +48,10 @@ def unprivileged(able: None, user: str) -> Iterator[Center]:
 
 
 def _store(user: str, python: str) -> Path:
-    """The user's copy of the shared store, if it fits his interpreter."""
+    """The user's own store; a copy of the shared one if that fits his interpreter."""
     home = Path(pwd.getpwnam(user).pw_dir)
     store = home / "pkgsrc"
-    if STORE.is_dir():
+    if STORE.is_dir() and python == sys.executable:
         shutil.copytree(STORE, store, symlinks=True)
         subprocess.run(["chown", "-R", f"{user}:", str(store)], check=True)
     return store
