@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 
 from .client import Usage
 from .door import Door
 from .options import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROGRAMS = ("halt", "poweroff", "reboot", "shutdown", "init", "telinit")
 _LEVELS = {"0": "halt", "5": "halt", "6": "reboot"}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from . import fmri as fmris
 from .client import Usage
 from .door import Door
 from .model import SmfError
 from .options import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 USAGE = """\
 Usage: svcadm [-v] [cmd [args ... ]]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from . import fmri as fmris
 from .client import EXIT_USAGE, Usage
 from .door import Door
 from .model import Groups, Property, PropertyGroup, SmfError, decode
 from .options import parse
-from .values import quote
+from .quoting import quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 USAGE = """\
 Usage: svcprop [-fqtv] [-C | -c | -s snapshot] [-p [name/]name]... {FMRI | pattern}...

@@ -1,11 +1,17 @@
-"""The client's side of the repository door."""
+"""The client's side of the repository door.
+
+Requests are JSON, made by hand; answers are marshalled, by a daemon that may be trusted. So a
+command needs neither ``json`` nor ``re`` nor ``socket``, which would double its start-up time.
+"""
 
 # ruff: noqa: PTH119, PTH120 (pathlib costs start-up time)
 from __future__ import annotations
 
 import os
-import socket
-from json import dumps, loads
+from _json import encode_basestring_ascii as quoted
+from _socket import AF_UNIX, SOCK_STREAM
+from _socket import socket as Socket
+from marshal import loads
 
 from .model import Groups, SmfError, decode
 
@@ -20,6 +26,23 @@ DEFAULT = "/etc/svc/volatile/repository_door"
 VARIABLE = "LOCALDC_SMF_DOOR"
 
 
+# bytes before every answer that say how long it is
+LENGTH = 4
+
+
+def _json(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, dict):
+        pairs = (f"{quoted(key)}:{_json(item)}" for key, item in value.items())
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, str):
+        return quoted(str(value))
+    return "[" + ",".join(map(_json, value)) + "]"
+
+
 class NotRunning(SmfError):
     """Nobody answers at the door."""
 
@@ -29,28 +52,31 @@ class Door:
 
     def __init__(self, path: str | None = None) -> None:
         path = path or os.environ.get(VARIABLE) or DEFAULT
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = Socket(AF_UNIX, SOCK_STREAM)
         directory = os.open(os.path.dirname(path) or ".", os.O_PATH)
         try:
             name = os.path.basename(path)
             self._socket.connect(f"/proc/self/fd/{directory}/{name}")
         finally:
             os.close(directory)
-        self._input = b""
 
     def call(self, op: str, **arguments: Any) -> Any:
         """The result of request `op`; SmfError as svc.startd raised it."""
-        self._socket.sendall(dumps({"op": op, **arguments}).encode() + b"\n")
-        while b"\n" not in self._input:
-            data = self._socket.recv(1 << 18)
-            if not data:
-                raise NotRunning("Connection to repository server broken.", "broken")
-            self._input += data
-        line, _newline, self._input = self._input.partition(b"\n")
-        answer = loads(line)
+        self._socket.sendall(_json({"op": op, **arguments}).encode() + b"\n")
+        length = int.from_bytes(self._read(LENGTH))
+        answer = loads(self._read(length))
         if "error" in answer:
             raise SmfError(answer["error"], answer["code"])
         return answer["ok"]
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            part = self._socket.recv(size - len(data))
+            if not part:
+                raise NotRunning("Connection to repository server broken.", "broken")
+            data += part
+        return data
 
     def groups(self, fmri: str, view: str = "running", group: str | None = None) -> Groups:
         """Property groups of an entity, values of protected ones left out."""

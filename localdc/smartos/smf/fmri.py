@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
-
 from .model import SmfError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SCHEME = "svc:/"
 RESTARTER = "svc:/system/svc/restarter:default"
@@ -14,24 +14,30 @@ RESTARTER = "svc:/system/svc/restarter:default"
 NAME_MAX = 119
 _IDENT = r"(?:[A-Za-z][A-Za-z0-9.-]*,)?[A-Za-z][A-Za-z0-9_-]*"
 # domains of property groups may hold dashes, as in "problem-diagnosed,swfma"
-_NAME = re.compile(rf"{_IDENT}\Z")
-_SERVICE = re.compile(rf"{_IDENT}(?:/{_IDENT})*\Z")
-_GLOB = re.compile(r"[*?\[]")
+_NAME = rf"{_IDENT}\Z"
+_SERVICE = rf"{_IDENT}(?:/{_IDENT})*\Z"
 
 
 def valid_name(name: str) -> bool:
     """Is this a legal name of an instance, a property group or a property (uu_ident.c)?"""
-    return len(name) <= NAME_MAX and _NAME.match(name) is not None
+    return _valid(_NAME, name)
 
 
 def valid_service(name: str) -> bool:
     """Is this a legal service name, such as ``network/ssh``?"""
-    return len(name) <= NAME_MAX and _SERVICE.match(name) is not None
+    return _valid(_SERVICE, name)
+
+
+def _valid(pattern: str, name: str) -> bool:
+    # most commands check no name, and re costs them milliseconds
+    import re
+
+    return len(name) <= NAME_MAX and re.match(pattern, name) is not None
 
 
 def is_glob(pattern: str) -> bool:
     """Does the pattern hold characters of fnmatch(7)?"""
-    return _GLOB.search(pattern) is not None
+    return any(char in pattern for char in "*?[")
 
 
 def split(fmri: str) -> tuple[str, str | None]:
@@ -85,6 +91,8 @@ def matches(pattern: str, fmri: str) -> bool:
     ``:sendmail`` and ``sendmail`` name ``svc:/network/smtp:sendmail``, ``network`` does not.
     """
     if is_glob(pattern):
+        from fnmatch import fnmatchcase
+
         full = pattern if pattern.startswith("svc:") else SCHEME + pattern.lstrip("/")
         return fnmatchcase(fmri, full)
     service, instance = split(fmri)

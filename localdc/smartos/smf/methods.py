@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from . import fmri as fmris
 from .logs import stamp
 from .model import Groups, SmfError
-from .values import shell_quote
+from .quoting import shell_quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ them with the editing view, which keeps a daemon with hundreds of snapshots smal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     Wire = dict[str, Any]

@@ -1,4 +1,7 @@
-"""The door of the repository: a unix socket on which clients send one JSON line per request."""
+"""The door of the repository: a unix socket on which clients send a line of JSON per request.
+
+Answers are marshalled, with their length before them: see ``door``.
+"""
 
 # ruff: noqa: PTH101, PTH103, PTH108 (pathlib costs start-up time)
 from __future__ import annotations
@@ -7,8 +10,10 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from json import dumps, loads
+from json import loads
+from marshal import dumps
 
+from .door import LENGTH
 from .loop import READ, WRITE, Loop
 from .model import SmfError
 
@@ -66,8 +71,9 @@ class Peer:
             self.server.answer(self, line)
 
     def reply(self, answer: Wire) -> None:
-        """Send one line; what the socket does not take now is sent as it drains."""
-        self._output += dumps(answer, separators=(",", ":")).encode() + b"\n"
+        """Send an answer; what the socket does not take now is sent as it drains."""
+        body = dumps(answer)
+        self._output += len(body).to_bytes(LENGTH) + body
         self._flush()
 
     def _flush(self) -> None:

@@ -9,7 +9,8 @@ from . import fmri as fmris
 from .door import Door
 from .lexer import Word
 from .model import Groups, SmfError
-from .values import TYPES, listed
+from .quoting import listed
+from .values import TYPES
 
 _QUOTE_RULE = "Multiple string values or string values with spaces must be quoted with '\"'."
 _QUOTED_TYPES = ("astring", "ustring")

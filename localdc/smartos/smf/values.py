@@ -1,4 +1,4 @@
-"""Property types: which texts are values of them, and how the tools quote values."""
+"""Property types: which texts are values of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ TYPES = (
     "net_address_v6", "time", "astring", "ustring", "boolean", "fmri", "uri",
 )  # fmt: skip
 VALUE_MAX = 4095
-# svcprop(1) and method tokens: what a shell would interpret
-_SHELL = re.compile(r"[;&()|^<>\n \t\\\"'`]")
-_LISTED = re.compile(r"[ \t\n\"()]")
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.?\Z")
 _TIME = re.compile(r"-?\d+(?:\.\d{1,9})?\Z")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+\Z")
@@ -79,28 +76,3 @@ def normalise(type: str, text: str) -> str:
         return _check(type, text)
     except (ValueError, KeyError):
         raise SmfError(f'Invalid "{type}" value "{text}".') from None
-
-
-def shell_quote(text: str) -> str:
-    """A value with backslashes before everything that a shell interprets (method tokens)."""
-    return _SHELL.sub(lambda match: "\\" + match.group(), text)
-
-
-def quote(text: str) -> str:
-    """A value as svcprop(1) prints it."""
-    return shell_quote(text) if text else '""'
-
-
-def listed(type: str, values: tuple[str, ...] | list[str]) -> str:
-    """Values as ``svccfg listprop`` prints them: a blank before each, strings quoted if needed."""
-    strings = type in ("astring", "ustring", "opaque", "fmri", "uri", "host", "hostname")
-    out = ""
-    for value in values:
-        plain = not strings or (value and len(values) == 1 and not _LISTED.search(value))
-        out += " " + (value if plain else double_quote(value))
-    return out
-
-
-def double_quote(text: str) -> str:
-    """Text in double quotes for svccfg's lexer, which knows ``\\"`` and ``\\\\``."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
