@@ -80,7 +80,7 @@ def main() -> int:
     cells, blocks = "{} x {}".format(*grid), "{} x {}".format(*parts)
     print(f"{cells} cells on {blocks} engines until t = {arguments.tstop:g}")
     wall, norm = solve(client, grid, parts, arguments.tstop)
-    print(f"wall time {wall:.3f} s, norm {norm:.9f}")
+    print(f"wall time {wall:.3f} s, norm = {norm:.9f}")
     return 0
 
 
