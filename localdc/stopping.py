@@ -22,8 +22,6 @@ STOP_SECONDS = 100.0
 """svc.startd of a zone may take 60 s, the jobs before it 15 s."""
 KILL_SECONDS = 20.0
 START_SECONDS = 60.0
-REAP_SECONDS = 5.0
-"""For the host's init to collect the daemon, which this process is no parent of."""
 
 Progress = Callable[[str], None]
 
@@ -36,14 +34,23 @@ def find_process(paths: StateDir) -> dict[str, Any] | None:
     process = read_json(paths.process)
     if process is None:
         return None
+    fields = _stat(process["pid"])
+    if fields is None or int(fields[19]) != process["started"]:
+        return None
+    return process
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of proc(5)'s stat from the state on; None for a process that has ended.
+
+    One that has ended may be there as a zombie until the host's init collects it.
+    """
     try:
-        text = Path(f"/proc/{process['pid']}/stat").read_text()
+        text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     fields = text.rpartition(")")[2].split()
-    if fields[0] in "ZX" or int(fields[19]) != process["started"]:
-        return None
-    return process
+    return None if fields[0] in "ZX" else fields
 
 
 def stop(paths: StateDir, say: Progress) -> bool:
@@ -63,11 +70,8 @@ def stop(paths: StateDir, say: Progress) -> bool:
     finally:
         os.close(handle)
     _remove_traces(paths)
-    deadline = time.monotonic() + REAP_SECONDS
-    while left := list(leftovers(paths, process["pid_namespace"])):
-        if time.monotonic() < deadline:
-            time.sleep(0.01)
-            continue
+    left = list(leftovers(paths, process["pid_namespace"]))
+    if left:
         raise LocalDCError("Left behind by the data center: " + "; ".join(left))
     return True
 
@@ -134,12 +138,16 @@ def _ended(handle: int, seconds: float) -> bool:
     return bool(poller.poll(seconds * 1000))
 
 
-def leftovers(paths: StateDir, pid_namespace: int) -> Iterator[str]:
-    """Processes in the data center's pid namespace, and mounts of it on the host."""
-    for entry in Path("/proc").iterdir():
+def leftovers(paths: StateDir, pid_namespace: int | None) -> Iterator[str]:
+    """Processes in the data center's pid namespace, and mounts of it on the host.
+
+    A data center of records has no pid namespace of its own.
+    """
+    for entry in Path("/proc").iterdir() if pid_namespace is not None else ():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                if (entry / "ns/pid").stat().st_ino == pid_namespace:
+                inside = (entry / "ns/pid").stat().st_ino == pid_namespace
+                if inside and _stat(int(entry.name)) is not None:
                     yield f"process {entry.name}"
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         place = line.split()[4]

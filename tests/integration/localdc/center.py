@@ -152,6 +152,15 @@ class Center:
         return {kind: inodes - {own[kind]} for kind, inodes in found.items()}
 
 
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie that its parent has not collected does not."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] not in "ZX"
+
+
 def descendants(ancestor: int) -> set[int]:
     """The processes below `ancestor`, itself included."""
     parents = {}
@@ -174,7 +183,7 @@ def traces(center: Center, namespaces: dict[str, set[int]]) -> list[str]:
     """What is left of a data center that had these namespaces."""
     left = []
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
+        if not (entry.name.isdigit() and alive(int(entry.name))):
             continue
         for kind, inodes in namespaces.items():
             try:

@@ -6,21 +6,20 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from .center import IMAGE, PACKAGE, Center, descendants, eventually, traces
+from .center import IMAGE, PACKAGE, Center, alive, descendants, eventually, traces
 
 
 def kill(center: Center) -> None:
     """A power failure."""
     pid = center.process()["pid"]
-    handle = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not Path(f"/proc/{pid}").exists())
-    os.close(handle)
+    eventually(lambda: not alive(pid))
 
 
 def test_start_twice_finds_the_running_one(center: Center) -> None:
@@ -41,8 +40,6 @@ def test_descriptor_is_private_and_complete(center: Center) -> None:
 
 
 def test_env_gives_what_clients_need(center: Center) -> None:
-    import subprocess
-
     script = 'eval "$LOCALDC_ENV"; echo "$SDC_URL $TRITON_ACCOUNT"; ssh-add -l -E md5'
     env = {**os.environ, "LOCALDC_ENV": center.run("env").stdout}
     done = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True, check=True)
@@ -208,7 +205,7 @@ def test_loss_of_the_launcher_is_a_power_failure(fresh: Center) -> None:
     )
     namespaces = fresh.namespaces()
     os.kill(launcher, signal.SIGKILL)
-    eventually(lambda: not Path(f"/proc/{daemon}").exists())
+    eventually(lambda: not alive(daemon))
     left = traces(fresh, namespaces)
     assert [item for item in left if "process" in item or "mount" in item] == []
     fresh.run("start")
@@ -226,3 +223,22 @@ def test_forbidden_namespaces_are_named_by_start_and_doctor(tmp_path: Path, cent
         assert "overlayfs" in done.stdout + done.stderr
         assert "--privileged" in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_logins_end_with_the_data_center(fresh: Center, end: str) -> None:
+    """A hanging ssh would keep the sockets, and with them the network namespace, alive."""
+    (machine,) = fresh.create("one")
+    address = machine.public_ips[0]
+    fresh.ssh(address, "true")
+    command = ["ssh", "-N", "-F", str(fresh.state / "ssh_config"), address]
+    login = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: "root" in fresh.ssh(address, "ps ax | grep '[s]shd: root' | tail -n +2"))
+        if end == "stop":
+            fresh.run("stop")
+        else:
+            kill(fresh)
+        assert login.wait(10) != 0
+    finally:
+        login.kill()
