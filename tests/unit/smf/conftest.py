@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,6 +139,15 @@ def depends(
         f'<dependency name="{name}" grouping="{grouping}" restart_on="{restart_on}"'
         f' type="{type}">{entities}</dependency>\n'
     )
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A directory that services with a credential can reach, which pytest's own is not."""
+    with tempfile.TemporaryDirectory(prefix="smf-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture

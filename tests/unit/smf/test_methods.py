@@ -71,8 +71,6 @@ def show(zone: Zone, tmp_path: Path, what: str, extra: str = "") -> list[str]:
     script.write_text(f"#!/bin/sh\n({what}) > {out}\n")
     script.chmod(0o755)
     tmp_path.chmod(0o777)
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(0o755)
     fmri = zone.service("show", str(script), stop=":true", duration="transient", extra=extra)
     zone.reaches(fmri, "online")
     return out.read_text().splitlines()

@@ -210,8 +210,6 @@ class TestOtherUsers:
             " cmd_svccfg, cmd_svcadm, export; os.setgroups([]); os.setgid(65534);"
             " os.setuid(65534); main(sys.argv.pop(1))",
         )
-        for parent in (zone.root, *zone.root.parents[:3]):
-            parent.chmod(0o755)
         done = subprocess.run(
             [*PYTHON, drop, *argv], env=zone.env, capture_output=True, text=True, cwd="/"
         )
