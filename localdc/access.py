@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -121,12 +122,14 @@ def start_agent(paths: StateDir, key: AccountKeyPair) -> subprocess.Popen[bytes]
     sock.parent.mkdir(mode=0o700, exist_ok=True)
     sock.unlink(missing_ok=True)
     program = require_program("ssh-agent", "openssh-client")
-    # ssh-agent writes the socket's name to stdout; that is no news.
-    agent = subprocess.Popen([program, "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
+    # The agent ends with the pipe, so it cannot outlive a daemon that was killed.
+    keeper = 'cat >/dev/null; kill "$SSH_AGENT_PID"'
+    command = [program, "-a", str(sock), "sh", "-c", keeper]
+    agent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + AGENT_SECONDS
     while not sock.exists():
         if agent.poll() is not None or time.monotonic() > deadline:
-            agent.kill()
+            stop_agent(agent)
             raise LocalDCError(f"ssh-agent does not listen on {sock}; see {paths.log}.")
         time.sleep(0.005)
     done = subprocess.run(
@@ -138,9 +141,31 @@ def start_agent(paths: StateDir, key: AccountKeyPair) -> subprocess.Popen[bytes]
         check=False,
     )
     if done.returncode:
-        agent.kill()
+        stop_agent(agent)
         raise LocalDCError(f"ssh-add cannot add {key.file}: {done.stderr.strip()}")
     return agent
+
+
+def stop_agent(agent: subprocess.Popen[bytes]) -> None:
+    """End an agent that `start_agent` started."""
+    assert agent.stdin is not None
+    agent.stdin.close()
+    try:
+        agent.wait(AGENT_SECONDS)
+    except subprocess.TimeoutExpired:
+        agent.kill()
+
+
+def ensure_admin_token(paths: StateDir) -> str:
+    """The token of `/--admin`, made when missing; only the owner can read its file."""
+    try:
+        token = paths.admin_token.read_text().strip()
+    except FileNotFoundError:
+        token = ""
+    if not token:
+        token = secrets.token_urlsafe(24)
+        write_atomically(paths.admin_token, f"{token}\n")
+    return token
 
 
 def remove_traces(paths: StateDir) -> None:
@@ -165,4 +190,5 @@ def environment(paths: StateDir, descriptor: dict[str, object]) -> dict[str, str
         "SDC_KEY_FILE": str(descriptor["key_file"]),
         "SDC_SSH_CONFIG": str(descriptor["ssh_config"]),
         "SSH_AUTH_SOCK": str(paths.agent_socket),
+        "LOCALDC_ADMIN_TOKEN_FILE": str(paths.admin_token),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from localdc.errors import LocalDCError
+from localdc.options import add_arguments
 from localdc.paths import StateDir, read_json, resolve
 
 NOT_RUNNING = "The data center is not running. Start it: python -m localdc start"
@@ -53,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add("start", _start, "start it, and the machines that ran before")
+    add_arguments(add("start", _start, "start it, and the machines that ran before"))
     add("stop", _stop, "halt every machine and end it; machines and data stay")
     add("status", _status, "show it and its machines").add_argument(
         "--json", action="store_true", help="for programs"
@@ -74,21 +76,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _daemon() -> int:
-    # Forked while this process is small and has one thread.
-    from localdc.zones.launcher import fork_launcher
+    launcher = None
+    if not json.loads(os.environ["LOCALDC_DAEMON"])["options"]["records_only"]:
+        # Forked while this process is small and has one thread.
+        from localdc.zones.launcher import fork_launcher
 
-    _, launcher = fork_launcher()
+        _, launcher = fork_launcher()
     from localdc.daemon import main as serve
 
     return serve(launcher)
 
 
-def _start(paths: StateDir, _: argparse.Namespace) -> int:
+def _start(paths: StateDir, options: argparse.Namespace) -> int:
+    from localdc.options import from_arguments
     from localdc.starting import start
     from localdc.zones.isolate import IsolationError
 
     try:
-        status = start(paths, say)
+        status = start(paths, say, from_arguments(options))
     except IsolationError as error:
         from localdc import doctor
 

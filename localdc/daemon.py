@@ -15,11 +15,10 @@ import os
 import resource
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +26,25 @@ import uvicorn
 
 from localdc import access
 from localdc.api.app import create_app, server_config
-from localdc.api.compute import ComputeError
+from localdc.api.catalogue import widened
+from localdc.api.compute import Compute, ComputeError
+from localdc.api.records import RecordsCompute
 from localdc.api.settings import AccountKey, DataCenterSettings
 from localdc.api.store import StoreError
 from localdc.control import ControlServer
 from localdc.errors import LocalDCError
 from localdc.image import ImageError, Layer, build_layer
+from localdc.options import StartOptions
 from localdc.paths import StateDir, write_atomically
 from localdc.pkgsrc import Store
 from localdc.zones import syscalls as sc
-from localdc.zones.manager import ZoneCompute
+from localdc.zones.manager import Zone, ZoneCompute
 from localdc.zones.network import NetworkError, wire
 
 log = logging.getLogger("localdc")
 
 VARIABLE = "LOCALDC_DAEMON"
+RECORDS_AT_ONCE = 10_000
 OPEN_FILES = 65536
 """A zone takes a descriptor or two, a client one; the usual soft limit is 1024."""
 KNOWN_ERRORS = (LocalDCError, ImageError, StoreError, ComputeError, NetworkError, OSError)
@@ -58,6 +61,7 @@ class Order:
     lock: int
     ready: int
     store: dict[str, str]
+    options: dict[str, Any]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -85,14 +89,17 @@ class Server(uvicorn.Server):
 class Daemon:
     """One running data center."""
 
-    def __init__(self, order: Order, launcher: socket.socket) -> None:
+    records_only = False
+
+    def __init__(self, order: Order, launcher: socket.socket | None) -> None:
         self.order = order
+        self.options = StartOptions(**order.options)
         self.paths = StateDir(Path(order.state), Path(order.packages))
-        self.pid = int(os.environ["LOCALDC_PID"])
+        self.pid = int(os.environ.get("LOCALDC_PID") or os.getpid())
         self.started = time.time()
         self.ready = os.fdopen(order.ready, "w", buffering=1)
         self._launcher = launcher
-        self._compute: ZoneCompute | None = None
+        self._zones: Mapping[str, Zone] = {}
         self._stopping = False
         self._server: Server | None = None
         self._app: Any = None
@@ -106,15 +113,28 @@ class Daemon:
         store = {**self.order.store, "root": Path(self.order.store["root"])}
         layer = build_layer(self.paths.root, Store(**store))  # type: ignore[arg-type]
         self._mount_usr(layer)
+        self._run(lambda settings: self._zone_compute(layer, settings))
+
+    def _run(self, compute: Callable[[DataCenterSettings], Compute]) -> None:
         key = access.ensure_key(self.paths)
         agent = access.start_agent(self.paths, key)
+        settings = self.settings(key)
         try:
-            asyncio.run(self._serve(layer, key))
+            asyncio.run(self._serve(settings, compute(settings), key))
         finally:
-            agent.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                agent.wait(5)
+            access.stop_agent(agent)
             access.remove_traces(self.paths)
+
+    def settings(self, key: access.AccountKeyPair) -> DataCenterSettings:
+        """What the data center is like."""
+        return DataCenterSettings(
+            name=access.NAME,
+            account=access.ACCOUNT,
+            keys=(AccountKey("localdc", key.public),),
+            url=self.order.url,
+            throttle=self.options.bucket(),
+            admin_token=access.ensure_admin_token(self.paths),
+        )
 
     def _mount_usr(self, layer: Layer) -> None:
         if any(":" in str(path) or "," in str(path) for path in (layer.usr,)):
@@ -127,18 +147,19 @@ class Daemon:
         flags = sc.MS_RDONLY | sc.MS_NODEV
         sc.mount("localdc", str(self.paths.usr), "overlay", flags, options)
 
-    async def _serve(self, layer: Layer, key: access.AccountKeyPair) -> None:
-        settings = DataCenterSettings(
-            name=access.NAME,
-            account=access.ACCOUNT,
-            keys=(AccountKey("localdc", key.public),),
-            url=self.order.url,
-        )
+    def _zone_compute(self, layer: Layer, settings: DataCenterSettings) -> Compute:
+        assert self._launcher is not None
         wires = [wire(n.nic_tag, n.subnet, n.gateway) for n in settings.networks]
-        self._compute = ZoneCompute(
+        compute = ZoneCompute(
             self.paths, layer, wires, self._launcher, on_lost=self._launcher_lost
         )
-        self._app = create_app(settings, self.paths.database, self._compute)
+        self._zones = compute.zones
+        return compute
+
+    async def _serve(
+        self, settings: DataCenterSettings, compute: Compute, key: access.AccountKeyPair
+    ) -> None:
+        self._app = create_app(settings, self.paths.database, compute)
         api = socket.socket(fileno=self.order.api)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -163,7 +184,9 @@ class Daemon:
         process = {
             "pid": self.pid,
             "started": _start_ticks(),
-            "pid_namespace": Path("/proc/self/ns/pid").stat().st_ino,
+            "pid_namespace": None
+            if self.records_only
+            else Path("/proc/self/ns/pid").stat().st_ino,
         }
         write_atomically(self.paths.process, json.dumps(process) + "\n")
         access.write_ssh_config(self.paths)
@@ -186,10 +209,9 @@ class Daemon:
     def status(self) -> dict[str, Any]:
         center = self._app.state.center
         progress = center.engine.progress
-        zones = self._compute.zones if self._compute else {}
         machines = []
         for machine in center.store.machines.alive():
-            zone = zones.get(machine.uuid)
+            zone = self._zones.get(machine.uuid)
             machines.append(
                 {
                     "uuid": machine.uuid,
@@ -206,8 +228,9 @@ class Daemon:
             "pid": self.pid,
             "started": self.started,
             "stopping": self._stopping,
+            "records_only": self.records_only,
             "boot": {"total": progress.total, "done": progress.done, "failed": progress.failed},
-            "machines": machines,
+            "machines": sorted(machines, key=lambda machine: str(machine["name"])),
         }
 
     def stop(self) -> None:
@@ -216,9 +239,7 @@ class Daemon:
             self._server.told_to_stop.set()
 
     def remaining(self) -> int | None:
-        if not self._stopping or self._compute is None:
-            return None
-        return len(self._compute.zones)
+        return len(self._zones) if self._stopping else None
 
     def fail(self, error: BaseException) -> None:
         """Tell the waiting command line why there will be no data center."""
@@ -235,8 +256,30 @@ def _start_ticks() -> int:
     return int(fields[19])
 
 
-def main(launcher: socket.socket) -> int:
-    """The daemon's program; LOCALDC_DAEMON in the environment holds its order."""
+class RecordsDaemon(Daemon):
+    """A data center whose machines exist as records only: an ordinary process."""
+
+    records_only = True
+
+    def run(self) -> None:
+        self._run(lambda _: RecordsCompute(self.options.provision_seconds))
+
+    def settings(self, key: access.AccountKeyPair) -> DataCenterSettings:
+        """As with zones, but room for thousands of machines on each network."""
+        settings = super().settings(key)
+        return replace(
+            settings,
+            networks=tuple(widened(network) for network in settings.networks),
+            provision_concurrency=RECORDS_AT_ONCE,
+            firewall=True,
+        )
+
+
+def main(launcher: socket.socket | None) -> int:
+    """The daemon's program; LOCALDC_DAEMON in the environment holds its order.
+
+    Without a launcher there are no zones, only records.
+    """
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
@@ -247,7 +290,7 @@ def main(launcher: socket.socket) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, OPEN_FILES)), hard))
     for descriptor in (order.api, order.lock, order.ready):
         os.set_inheritable(descriptor, False)
-    daemon = Daemon(order, launcher)
+    daemon = RecordsDaemon(order, None) if launcher is None else Daemon(order, launcher)
     try:
         daemon.run()
     except KNOWN_ERRORS as error:

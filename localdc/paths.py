@@ -76,6 +76,15 @@ class StateDir:
         return self.root / "known_hosts"
 
     @property
+    def mode(self) -> Path:
+        """What kind of machines the state directory holds: `zones` or `records`."""
+        return self.root / "mode"
+
+    @property
+    def admin_token(self) -> Path:
+        return self.root / "admin_token"
+
+    @property
     def database(self) -> Path:
         return self.root / "cloudapi.db"
 

@@ -25,7 +25,13 @@ def fetch(paths: StateDir) -> dict[str, Any] | None:
     pids = _outer_pids(int(status["pid"]))
     for machine in status["machines"]:
         machine["pid"] = pids.get(machine["pid"])
-    return {"running": True, **status, "state_dir": str(paths.root), "log": str(paths.log)}
+    return {
+        "running": True,
+        **status,
+        "state_dir": str(paths.root),
+        "log": str(paths.log),
+        "admin_token_file": str(paths.admin_token),
+    }
 
 
 def _outer_pids(daemon: int) -> dict[int, int]:
@@ -65,11 +71,14 @@ def as_json(status: dict[str, Any]) -> str:
 def as_table(status: dict[str, Any]) -> str:
     """The status for people."""
     state = "stopping" if status["stopping"] else "running"
+    if status["records_only"]:
+        state += " (records only)"
     lines = [
         f"data center  {status['name']}, {state}, pid {status['pid']}, "
         f"up {_duration(status['started'])}",
         f"CloudAPI     {status['url']}",
         f"state        {status['state_dir']}",
+        f"admin token  {status['admin_token_file']}",
     ]
     boot = status["boot"]
     if boot["done"] + boot["failed"] < boot["total"]:

@@ -8,9 +8,10 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,7 @@ from typing import IO, Any
 from localdc import access
 from localdc.control import ask
 from localdc.errors import LocalDCError
+from localdc.options import StartOptions
 from localdc.paths import StateDir, write_atomically
 from localdc.zones.isolate import spawn, subordinate_ids
 
@@ -32,19 +34,32 @@ MAX_LOG = 10 * 1024 * 1024
 Progress = Callable[[str], None]
 
 
-def start(paths: StateDir, say: Progress) -> dict[str, Any]:
+def start(paths: StateDir, say: Progress, options: StartOptions | None = None) -> dict[str, Any]:
     """Start the data center, or find it running; its status once machines are up.
 
     Raises LocalDCError when it cannot run; the message says what to do.
     """
+    options = options or StartOptions()
     paths.prepare()
     with paths.lock.open("w") as lock:
+        _check_mode(paths, options)
         if _lock(paths, lock, say):
-            _check_host(paths)
+            _check_host(paths, options)
             access.remove_traces(paths)
             _rotate(paths.log)
-            _start_daemon(paths, lock.fileno(), say)
+            write_atomically(paths.mode, f"{options.mode}\n")
+            _start_daemon(paths, lock.fileno(), say, options)
     return _wait_for_machines(paths, say)
+
+
+def _check_mode(paths: StateDir, options: StartOptions) -> None:
+    """Zones cannot become records, nor records zones."""
+    mode = paths.mode.read_text().strip() if paths.mode.exists() else "zones"
+    if paths.database.exists() and mode != options.mode:
+        raise LocalDCError(
+            f"{paths.root} holds a data center of {mode}, not of {options.mode}. "
+            "Set LOCALDC_DIR to another directory, or remove this one: python -m localdc purge"
+        )
 
 
 def _lock(paths: StateDir, lock: IO[str], say: Progress) -> bool:
@@ -86,7 +101,7 @@ def _rotate(log: Path) -> None:
             log.replace(log.with_name(f"{log.name}.1"))
 
 
-def _check_host(paths: StateDir) -> None:
+def _check_host(paths: StateDir, options: StartOptions) -> None:
     free = shutil.disk_usage(paths.root).free
     if free < MINIMUM_DISK:
         raise LocalDCError(
@@ -95,15 +110,17 @@ def _check_host(paths: StateDir) -> None:
         )
     for program in ("ssh", "ssh-keygen", "ssh-agent", "ssh-add"):
         access.require_program(program, "openssh-client")
+    if options.records_only:
+        return
     access.require_program("sshd", "openssh-server")
     subordinate_ids()
 
 
-def _start_daemon(paths: StateDir, lock: int, say: Progress) -> None:
+def _package_store(paths: StateDir, say: Progress) -> dict[str, str]:
+    """The package store, built here because the data center has no network of the host."""
     from localdc.pkgsrc.store import StoreError, build_store
 
     try:
-        # Built here because the data center has no network of the host.
         store = build_store(paths.packages, say)
     except StoreError as error:
         raise LocalDCError(f"The package store cannot be made: {error}") from error
@@ -112,11 +129,15 @@ def _start_daemon(paths: StateDir, lock: int, say: Progress) -> None:
             f"The package store {paths.packages} cannot be used: {error.strerror} "
             f"({error.filename}). Set LOCALDC_PKGSRC to a directory you may write."
         ) from error
+    return {**asdict(store), "root": str(store.root)}
+
+
+def _start_daemon(paths: StateDir, lock: int, say: Progress, options: StartOptions) -> None:
+    store = {} if options.records_only else _package_store(paths, say)
     access.ensure_key(paths)
     ready, ready_end = os.pipe()
     with _listen(paths) as api, os.fdopen(ready) as news:
         url = f"http://{HOST}:{api.getsockname()[1]}"
-        fields = {**asdict(store), "root": str(store.root)}
         order = {
             "state": str(paths.root),
             "packages": str(paths.packages),
@@ -124,17 +145,39 @@ def _start_daemon(paths: StateDir, lock: int, say: Progress) -> None:
             "api": api.fileno(),
             "lock": lock,
             "ready": ready_end,
-            "store": fields,
+            "store": store,
+            "options": asdict(options),
         }
         command = [sys.executable, "-m", "localdc", "daemon"]
         descriptors = (api.fileno(), lock, ready_end)
         env = {**os.environ, VARIABLE: json.dumps(order), "PYTHONPATH": _package_path()}
         say("starting the data center")
         try:
-            pid = spawn(command, env, descriptors, paths.log)
+            run = _spawn_plainly if options.records_only else spawn
+            pid = run(command, env, descriptors, paths.log)
         finally:
             os.close(ready_end)
         _follow(news, pid, paths, say)
+
+
+def _spawn_plainly(
+    command: Sequence[str], env: Mapping[str, str], descriptors: Sequence[int], log: Path
+) -> int:
+    """As `spawn`, but as an ordinary process: records need no isolation."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            env=env,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=tuple(descriptors),
+            start_new_session=True,
+        )
+    # It outlives this process, which need not wait for it.
+    process.returncode = 0
+    return process.pid
 
 
 def _package_path() -> str:
@@ -192,7 +235,7 @@ def _wait_for_machines(paths: StateDir, say: Progress) -> dict[str, Any]:
         if done >= boot["total"]:
             break
         time.sleep(0.1)
-    if boot["total"]:
+    if boot["total"] and not status["records_only"]:
         request = {"op": "reachable", "seconds": SSH_SECONDS}
         answer = ask(paths.control, request, timeout=SSH_SECONDS + 30) or {"unreachable": []}
         if answer["unreachable"]:

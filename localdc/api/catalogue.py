@@ -7,7 +7,8 @@ this kind.  The id of base-64-lts is that of the public image server.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,14 @@ class Network:
     public: bool
     gateway: str | None = None
     resolvers: tuple[str, ...] = ()
+
+
+def widened(network: Network, prefix: int = 16) -> Network:
+    """The same network with room for some 65,000 machines (for prefix 16)."""
+    subnet = IPv4Network(network.subnet).supernet(new_prefix=prefix)
+    return replace(
+        network, subnet=str(subnet), provision_end=str(subnet.broadcast_address - 5)
+    )
 
 
 IMAGE_OWNER = "930896af-bf8c-48d4-885c-6573a94b1853"

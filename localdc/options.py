@@ -1,0 +1,81 @@
+"""What `localdc start` lets its user choose."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from localdc.api.settings import Throttle
+
+_DEFAULT = Throttle()
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """How to start a data center.
+
+    records_only: machines are records, there are no zones.
+    provision_seconds: how long a provision takes then.
+    throttle: burst and calls a second allowed to an account; None = no limit.
+    """
+
+    records_only: bool = False
+    provision_seconds: float = 0.0
+    throttle: tuple[int, float] | None = (_DEFAULT.burst, _DEFAULT.rate)
+
+    @property
+    def mode(self) -> str:
+        return "records" if self.records_only else "zones"
+
+    def bucket(self) -> Throttle | None:
+        return None if self.throttle is None else Throttle(*self.throttle)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `localdc start`."""
+    parser.add_argument(
+        "--records-only",
+        action="store_true",
+        help="the same API with machines as records: no zones, no privileges, thousands of them",
+    )
+    parser.add_argument(
+        "--provision-seconds",
+        type=_seconds,
+        default=0.0,
+        metavar="N",
+        help="how long provisioning takes (with --records-only)",
+    )
+    parser.add_argument(
+        "--throttle",
+        type=_throttle,
+        default=(_DEFAULT.burst, _DEFAULT.rate),
+        metavar="BURST/RATE|off",
+        help=f"calls allowed at once, and per second after that "
+        f"(default {_DEFAULT.burst}/{_DEFAULT.rate:g})",
+    )
+
+
+def from_arguments(options: argparse.Namespace) -> StartOptions:
+    """What the command line says."""
+    return StartOptions(options.records_only, options.provision_seconds, options.throttle)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError("must be 0 to 3600")
+    return seconds
+
+
+def _throttle(text: str) -> Any:
+    if text == "off":
+        return None
+    burst, _, rate = text.partition("/")
+    try:
+        limits = int(burst), float(rate)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be BURST/RATE, such as 30/10, or off") from None
+    if limits[0] < 1 or limits[1] <= 0:
+        raise argparse.ArgumentTypeError("BURST and RATE must be positive")
+    return limits
