@@ -126,6 +126,7 @@ import json
 import signal
 import sys
 import time
+import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,7 +134,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ipp_census import Census, Machines, Watch
-from ansible.module_utils.ipp_probe import Probing
+from ansible.module_utils.ipp_probe import SESSION, Probing
 
 ARGUMENTS: dict[str, Any] = {
     "machines": {"type": "list", "elements": "raw", "required": True},
@@ -201,7 +202,8 @@ class Ready:
             info = json.loads(path.read_text(encoding="utf-8"))
             self.ports = {name: info[name] for name in ("registration", "mux", "task")}
             self.host = str(info["interface"]).partition("://")[2]
-            return Client(info, timeout=min(5.0, max(0.5, self.deadline - time.monotonic())))
+            timeout = min(5.0, max(0.5, self.deadline - time.monotonic()))
+            return Client(info, timeout=timeout, session=f"{SESSION}-{uuid.uuid4().hex}")
         except FileNotFoundError as exc:
             raise NoController(f"there is no {path}, so no controller has started") from exc
         except (ValueError, KeyError) as exc:
@@ -320,7 +322,10 @@ class Ready:
                 for engine in engines
             ],
             "missing": census.missing,
-            "blocked": census.blocked(self.params["probe_timeout"]),
+            "blocked": {
+                name: [ident for ident in ids if ident not in self.purged]
+                for name, ids in census.blocked(self.params["probe_timeout"]).items()
+            },
             "busy": sorted(engine.id for engine in census.busy),
             "purged": self.purged,
             "elapsed": round(time.monotonic() - self.began, 2),

@@ -12,6 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PROBES = ("direct", "task", "broadcast", "stdout")
+CARRIERS = ("direct", "task", "broadcast")
+"""The probes that are messages; stdout comes along with direct."""
+
+SESSION = "ready"
+"""How the session of every probing client begins, so that one run knows the probes of another."""
 
 
 def where(controller: str, token: str) -> dict[str, Any]:
@@ -41,7 +46,8 @@ class Engine:
 
     id: int
     began: float
-    answers: dict[str, Any] = field(default_factory=dict)
+    again: float
+    answers: dict[str, list[Any]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     passed: set[str] = field(default_factory=set)
     place: dict[str, Any] | None = None
@@ -59,7 +65,11 @@ class Engine:
 
 
 class Probing:
-    """Sends each engine its probes once and collects the answers."""
+    """Sends each engine its probes and collects the answers.
+
+    What has not come back is sent again after 1, 2, 4 ... seconds: while an engine reconnects to
+    a restarted controller, messages to it are dropped.
+    """
 
     def __init__(self, client: Any, controller: str) -> None:
         self.client = client
@@ -82,9 +92,10 @@ class Probing:
             self._collect(engine)
 
     def _begin(self, engine_id: int) -> Engine:
-        engine = Engine(engine_id, time.monotonic())
-        for name in ("direct", "task", "broadcast"):
-            engine.answers[name] = self._send(name, engine_id)
+        now = time.monotonic()
+        engine = Engine(engine_id, now, now + 1.0)
+        for name in CARRIERS:
+            engine.answers[name] = [self._send(name, engine_id)]
         return engine
 
     def _send(self, name: str, engine_id: int) -> Any:
@@ -97,23 +108,31 @@ class Probing:
             return self._balanced.apply_async(*arguments)
 
     def _collect(self, engine: Engine) -> None:
-        for name, answer in list(engine.answers.items()):
-            if name in engine.passed or not answer.ready():
-                continue
-            error = answer.exception()
-            if error is None:
-                value = answer.result()
-                engine.place = engine.place or (value[0] if isinstance(value, list) else value)
-                engine.passed.add(name)
-            elif name not in engine.errors:
-                # an engine that died is off the list of ids soon; any other gets a second chance
-                engine.errors[name] = f"{type(error).__name__}: {error}"
-                if engine.id in self.client.ids:
-                    engine.answers[name] = self._send(name, engine.id)
-        if "stdout" not in engine.passed and "direct" in engine.passed:
-            output = engine.answers["direct"].stdout
-            if f"probe-{engine.id}" in (output if isinstance(output, str) else "".join(output)):
+        for name, answers in engine.answers.items():
+            for answer in answers:
+                if name not in engine.passed and answer.ready():
+                    self._take(engine, name, answer)
+        if "stdout" not in engine.passed:
+            outputs = [a.stdout for a in engine.answers["direct"] if a.ready()]
+            if any(f"probe-{engine.id}" in output for output in outputs):
                 engine.passed.add("stdout")
+        now = time.monotonic()
+        if engine.unanswered and now >= engine.again and engine.id in self.client.ids:
+            engine.again = now + min(now - engine.began, 10.0)
+            for name in engine.unanswered:
+                carrier = name if name in CARRIERS else "direct"
+                engine.answers[carrier].append(self._send(carrier, engine.id))
+
+    @staticmethod
+    def _take(engine: Engine, name: str, answer: Any) -> None:
+        error = answer.exception()
+        if error is not None:
+            # an engine that died is off the list of ids soon
+            engine.errors[name] = f"{type(error).__name__}: {error}"
+            return
+        value = answer.result()
+        engine.place = engine.place or (value[0] if isinstance(value, list) else value)
+        engine.passed.add(name)
 
     def occupied(self, ids: Iterable[int]) -> set[int]:
         """Those engines which have work of others to do."""
@@ -123,8 +142,8 @@ class Probing:
         busy = set()
         for engine_id, status in self.client.queue_status(wanted, verbose=True).items():
             if isinstance(engine_id, int) and isinstance(status, Mapping):
-                jobs = {*status.get("queue", ()), *status.get("tasks", ())}
-                if jobs - set(self.client.history):
+                jobs = [*status.get("queue", ()), *status.get("tasks", ())]
+                if not all(str(job).startswith(SESSION) for job in jobs):
                     busy.add(engine_id)
         return busy
 

@@ -30,11 +30,14 @@ class Ipp:
         self.controller = self.start_controller()
 
     def start_controller(self) -> subprocess.Popen[bytes]:
+        # a restart takes all ports but the internal ones from the files of the last run
+        again = (self.security / "ipcontroller-client.json").exists()
+        first = self.base + 15 if again else self.base
         return self._python(
             "ipyparallel.controller",
             "--ip=127.0.0.1",
             "--location=127.0.0.1",
-            f"--ports={self.base}-{self.base + 17}",
+            f"--ports={first}-{self.base + 17}",
             "--ping=200",
             "--HeartMonitor.max_heartmonitor_misses=50",
             "--restore",
