@@ -55,6 +55,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 "There is no ssh command here. Install it: apt-get install openssh-client"
             )
+        # ssh commands that share Ansible's connections may run before Ansible makes this directory
+        Path("~/.ansible/cp").expanduser().mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = self._settings()
         if settings is None or (settings.embedded and not answers(settings.url)):
             if not self._may_start():

@@ -5,10 +5,10 @@
         values: {packages: [python312]}   # become shell variables; lists are joined by blanks
 
 The script reports on its standard output: a line "changed: ..." for every change that it
-made, a line "failed: ..." for what the user is to read when it exits with another status
-than 0. In check mode the variable check_mode is "yes", and the script says what it would
-change. The same scripts can run at boot, without Ansible, in machines that configure
-themselves.
+made, "fact: name=value" for what the role wants to know, and "failed: ..." for what the user is
+to read when it exits with another status than 0. In check mode the variable check_mode is
+"yes", and the script says what it would change. The same scripts can run at boot, without
+Ansible, in machines that configure themselves.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class ActionModule(ActionBase):
         script = f"main() {{\n{assignments(values)}\n{text}\n}}\nmain </dev/null\n"
         reply = self._low_level_execute_command("/bin/sh -s", in_data=script.encode())
         changes = reported(reply["stdout"], "changed")
-        result.update(changed=bool(changes), changes=changes)
+        facts = dict(fact.split("=", 1) for fact in reported(reply["stdout"], "fact"))
+        result.update(changed=bool(changes), changes=changes, facts=facts)
         if self._task.diff and changes:
             result["diff"] = {"prepared": "".join(f"+ {change}\n" for change in changes)}
         if reply["rc"] != 0:

@@ -1,11 +1,14 @@
 # The low-privilege user of the service, its directories, and its right to read the properties.
+# Also says whether manifest and method script are in place ("fact: service=current"), which for a
+# zone that is set up already saves the module that would lay them down and import them.
 #
 # user           name of user and group
 # home           home directory
 # ipython_dir    IPYTHONDIR
 # authorization  authorization that protects the property groups
 # engines        number of engine instances of this machine
-# manifest       where the service manifest is kept
+# manifest       where the service manifest is kept, manifest_text what it has to say
+# method         where the method script is kept, method_text what it has to say
 # check_mode     not empty: say what would change, change nothing
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -47,3 +50,9 @@ if ! grep -q "^$user:.*$authorization" /etc/user_attr 2>/dev/null; then
 fi
 [ -d "$home" ] || change "directory $home" directory "$home"
 [ -d "$ipython_dir" ] || change "directory $ipython_dir" directory "$ipython_dir"
+
+if [ "$(cat "$manifest" 2>/dev/null)" = "$manifest_text" ] &&
+    [ "$(cat "$method" 2>/dev/null)" = "$method_text" ] && [ -x "$method" ] &&
+    svcs -H -o fmri "svc:/pkgsrc/ipyparallel:*" >/dev/null 2>&1; then
+    echo "fact: service=current"
+fi
