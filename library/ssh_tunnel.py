@@ -100,20 +100,11 @@ ports:
   sample: {registration: 41001, mux: 41002}
 """
 
-import contextlib
-import fcntl
-import json
-import os
-import re
-import signal
-import socket
 import subprocess
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.client_tunnel import CHANNELS, ORIGIN, Tunnel, TunnelError
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
@@ -126,214 +117,6 @@ ARGUMENTS: dict[str, Any] = {
     "connection": {"type": "dict"},
     "timeout": {"type": "int", "default": 30},
 }
-
-CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
-SOCKET, LOG, LOCK = "tunnel.sock", "tunnel.log", "tunnel.lock"
-ORIGIN = "tunnel"
-"""Key in the connection file that says where the tunnel leads."""
-
-
-class TunnelError(Exception):
-    """The tunnel cannot be had; the message says why."""
-
-
-class Tunnel:
-    """The tunnel that belongs to one connection file.
-
-    The directory is the working directory of all commands, because the path of a control
-    socket may be no longer than about 90 bytes.
-    """
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self.params = params
-        self.file = Path(params["dest"]).absolute()
-        self.directory = self.file.parent
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other runs out."""
-        with (self.directory / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def ssh(self, *arguments: str) -> list[str]:
-        """An ssh command line for this destination."""
-        config = self.params["ssh_config"]
-        return ["ssh", *(["-F", config] if config else []), "-S", SOCKET, *arguments]
-
-    def control(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Send a command to the ssh that holds the tunnel."""
-        return subprocess.run(
-            self.ssh("-O", command, self.params["host"] or "tunnel"),
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=15,
-            check=False,
-        )
-
-    def pid(self) -> int | None:
-        """Process id of the ssh that holds the tunnel, if it answers."""
-        if not (self.directory / SOCKET).exists():
-            return None
-        try:
-            done = self.control("check")
-        except subprocess.TimeoutExpired:
-            return None
-        match = re.search(r"\(pid=(\d+)\)", done.stderr + done.stdout)
-        return int(match[1]) if done.returncode == 0 and match else None
-
-    def written(self) -> dict[str, Any]:
-        """The connection file as it is."""
-        try:
-            info = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return info if isinstance(info, dict) else {}
-
-    def origin(self) -> dict[str, Any]:
-        """Where the wanted tunnel leads."""
-        connection = self.params["connection"]
-        address = re.sub(r"^\w+://", "", str(connection["interface"]))
-        return {
-            "host": self.params["host"],
-            "user": self.params["ssh_user"],
-            "port": self.params["ssh_port"],
-            "address": "127.0.0.1" if address in ("", "*", "0.0.0.0") else address,
-            "ports": {name: int(connection[name]) for name in CHANNELS},
-        }
-
-    def content(self, ports: dict[str, int]) -> dict[str, Any]:
-        """The connection file for these local ports."""
-        local = {"interface": "tcp://127.0.0.1", "location": "127.0.0.1", "ssh": ""}
-        return {**self.params["connection"], **local, **ports, ORIGIN: self.origin()}
-
-    def up_to_date(self) -> bool:
-        """Whether the file is right and the tunnel it describes works."""
-        written = self.written()
-        try:
-            ports = {name: int(written[name]) for name in CHANNELS}
-        except (KeyError, TypeError, ValueError):
-            return False
-        private = self.file.stat().st_mode & 0o077 == 0
-        return (
-            private
-            and written == self.content(ports)
-            and self.pid() is not None
-            and greets(ports["registration"])
-        )
-
-    def start(self) -> int:
-        """Start ssh, write the file, return the process id."""
-        for attempt in range(3):
-            ports = dict(zip(CHANNELS, free_ports(len(CHANNELS)), strict=True))
-            problem = self._start(ports)
-            if not problem:
-                self._write(self.content(ports))
-                pid = self.pid()
-                if pid is not None and greets(ports["registration"]):
-                    return pid
-                self.stop()
-                raise TunnelError(
-                    f"the tunnel stands, but nothing answers at {self.origin()['address']}:"
-                    f"{self.origin()['ports']['registration']} of {self.params['host']}; "
-                    "is the controller running there?"
-                )
-            taken = "cannot listen" in problem or "Address already in use" in problem
-            if not taken or attempt == 2:
-                raise TunnelError(f"ssh to {self.params['host']}: {problem}")
-        raise AssertionError("unreachable")
-
-    def _start(self, ports: dict[str, int]) -> str:
-        """Start ssh; return why it did not work, or nothing."""
-        origin = self.origin()
-        command = self.ssh("-N", "-M", "-l", self.params["ssh_user"])
-        for option in (
-            "BatchMode=yes",
-            "ExitOnForwardFailure=yes",
-            "ServerAliveInterval=15",
-            "ServerAliveCountMax=8",
-            "ControlPersist=no",
-            "StrictHostKeyChecking=accept-new",
-        ):
-            command += ["-o", option]
-        if self.params["ssh_port"]:
-            command += ["-p", str(self.params["ssh_port"])]
-        for name, port in ports.items():
-            command += ["-L", f"127.0.0.1:{port}:{origin['address']}:{origin['ports'][name]}"]
-        command += [*self.params["ssh_args"], self.params["host"]]
-        with (self.directory / LOG).open("w+", encoding="utf-8") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + self.params["timeout"]
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                return self._complaint() or f"it ended with status {process.returncode}"
-            if self.pid() is not None:
-                return ""
-            time.sleep(0.05)
-        process.kill()
-        process.wait()
-        return self._complaint() or f"no tunnel within {self.params['timeout']} s"
-
-    def _complaint(self) -> str:
-        text = (self.directory / LOG).read_text(encoding="utf-8", errors="replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return "; ".join(lines[-3:])
-
-    def stop(self) -> None:
-        """End the tunnel and remove what belongs to it."""
-        pid = self.pid()
-        if pid is not None:
-            self.control("exit")
-            _end(pid)
-        for name in (SOCKET, LOG):
-            (self.directory / name).unlink(missing_ok=True)
-        self.file.unlink(missing_ok=True)
-
-    def _write(self, content: dict[str, Any]) -> None:
-        new = self.file.with_name(f".{self.file.name}.new")
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(content, file, indent=1)
-        new.replace(self.file)
-
-
-def _end(pid: int) -> None:
-    """Wait until a process that was asked to end has ended, and insist if it does not."""
-    for attempt in range(100):
-        try:
-            os.kill(pid, signal.SIGTERM if attempt == 40 else 0)
-        except ProcessLookupError:
-            return
-        if attempt == 80:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on at the moment."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-
-
-def greets(port: int, timeout: float = 10) -> bool:
-    """Whether a ZeroMQ socket is at the other end: it speaks first, with the byte 0xff."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
-            return connection.recv(1) == b"\xff"
-    except OSError:
-        return False
 
 
 def present(module: AnsibleModule, tunnel: Tunnel) -> dict[str, Any]:
@@ -381,9 +164,10 @@ def main() -> None:
     if module.get_bin_path("ssh") is None:
         module.fail_json(msg="there is no ssh command; install openssh-client")
     params = module.params
-    lacking = [
-        name for name in ("interface", *CHANNELS) if name not in (params["connection"] or {})
-    ]
+    connection = params["connection"] or {}
+    secrets = (connection.get(name) for name in ("key", "curve_serverkey"))
+    module.no_log_values.update(str(secret) for secret in secrets if secret)
+    lacking = [name for name in ("interface", *CHANNELS) if name not in connection]
     if params["state"] == "present" and lacking:
         module.fail_json(
             msg=f"connection lacks {', '.join(lacking)}; it is the content of the controller's "
