@@ -104,7 +104,7 @@ class Svccfg(EditCommands, FileCommands):
         """Messages of the XML parser stand alone, svccfg's own get its name and position."""
         sys.stdout.flush()
         for line in message.splitlines():
-            located = ": parser error :" in line or ": validity error :" in line
+            located = ": parser error :" in line or ": validity error :" in line or line[0] == "\t"
             sys.stderr.write(f"{line}\n" if located else f"svccfg{self._where}: {line}\n")
 
     def run(self, words: list[Word]) -> bool | None:

@@ -277,6 +277,10 @@ class Executor:
         if error is None and code in (0, EXIT_NODAEMON, EXIT_DEGRADE):
             self._success(instance, run, code)
             return
+        if self.restarter.closing and run.kind == "start":
+            instance.run = None
+            self.restarter.commit(instance, "offline", "none")
+            return
         retry = error in (None, _RETRY) and code not in FATAL_EXITS
         if retry:
             instance.faults += 1
@@ -320,6 +324,14 @@ class Executor:
         instance.run = None
         self.restarter.commit(instance, "maintenance", "none", "error", reason)
         self._serve_queue(instance)
+
+    def interrupt(self, number: int) -> None:
+        """Send a signal to every start method that runs: the zone is going down."""
+        for instance in self._runs.values():
+            if instance.run is not None and instance.run.kind == "start":
+                contract = instance.run.contract or instance.contract
+                if contract is not None:
+                    self.contracts.kill(contract, number)
 
     def _serve_queue(self, instance: Instance) -> None:
         while instance.queue and instance.run is None:

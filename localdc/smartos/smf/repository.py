@@ -17,6 +17,11 @@ from .model import Groups, Property, PropertyGroup, SmfError, compose, decode, e
 SNAPSHOTS = ("initial", "last-import", "running", "start")
 # the service's own part of the last import; a row of the table, never visible as a snapshot
 _SERVICE_IMPORT = "last-import"
+_COLLECT = (
+    "DELETE FROM doc WHERE hash NOT IN (SELECT doc FROM entity UNION SELECT instance FROM"
+    " snapshot UNION SELECT service FROM snapshot)"
+)
+_COLLECT_EVERY = 200
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS doc(hash BLOB PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entity(fmri TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
@@ -67,6 +72,7 @@ class Repository:
         self._dirty: set[str] = set()
         self._snaps: dict[tuple[str, str], Snapshot | None] = {}
         self._changes = 0
+        self._commits = 0
         # instances whose start snapshot is what runs; most boots change none
         self._start_current: set[str] = set()
         self._db = sqlite3.connect(path, isolation_level=None)
@@ -280,6 +286,9 @@ class Repository:
         self._db.execute("COMMIT")
         self._dirty.clear()
         self._snaps.clear()
+        self._commits += 1
+        if self._commits % _COLLECT_EVERY == 0:
+            self._db.execute(_COLLECT)
 
     def _write_entity(self, fmri: str) -> None:
         entity = self.entities.get(fmri)
@@ -299,10 +308,7 @@ class Repository:
     def close(self) -> None:
         """Commit, drop documents that nothing refers to, and leave a single file behind."""
         self.commit()
-        self._db.execute(
-            "DELETE FROM doc WHERE hash NOT IN (SELECT doc FROM entity UNION SELECT instance FROM"
-            " snapshot UNION SELECT service FROM snapshot)"
-        )
+        self._db.execute(_COLLECT)
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.close()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 EXIT_HALTED = 0
 EXIT_REBOOT = 6
 SHUTDOWN_LIMIT = 60.0
+# start methods that ignore SIGTERM
+INTERRUPT_LIMIT = 5.0
 # what is left after the services: logins, abandoned processes
 STRAGGLER_LIMIT = 1.0
 DOOR = "etc/svc/volatile/repository_door"
@@ -100,6 +102,9 @@ class Startd:
         self.logs.startd("The system is coming down.  Please wait.")
         self.restarter.closing = True
         self.restarter.dirty = True
+        executor = self.restarter.executor
+        executor.interrupt(signal.SIGTERM)
+        self.loop.after(INTERRUPT_LIMIT, lambda: executor.interrupt(signal.SIGKILL))
         self.loop.after(SHUTDOWN_LIMIT, self._give_up)
 
     def _settled(self) -> None:

@@ -58,12 +58,13 @@ class FileCommands:
     def do_import(self, words: list[Word]) -> bool:
         """import [-V] FILE…: manifests and profiles"""
         files = [str(word) for word in words if word != "-V"]
+        strict = len(files) < len(words)
         if not files:
             raise SmfError("Syntax error.\nUsage: import [-V] file ...")
         good = True
         for file in self._expand(files):
             try:
-                self._import(file)
+                self._import(file, strict)
             except SmfError as error:
                 # with one file this is the message, with several the others still get their turn
                 self.complain(str(error))
@@ -83,10 +84,21 @@ class FileCommands:
                 found.append(file)
         return found
 
-    def _import(self, file: str) -> None:
+    def _check(self, bundle: Any, fatal: bool) -> None:
+        """Template validation: what it finds is a warning for import, unless -V is given."""
+        from .validation import problems
+
+        found = problems(bundle)
+        if found and fatal:
+            raise SmfError("\n".join([*found, "Validation failed."]))
+        for text in found:
+            self.complain(text)
+
+    def _import(self, file: str, strict: bool) -> None:
         bundle = self._load(file)
         if bundle["type"] == "profile":
             raise SmfError(f'"{file}" is a profile: use "svccfg apply".')
+        self._check(bundle, strict)
         answer = self.door.call("import", bundle=bundle)
         for message in answer["messages"]:
             self.complain(message)
@@ -116,7 +128,7 @@ class FileCommands:
                 raise SmfError("An instance is not selected.")
             return
         if os.path.exists(words[0]) or "." in words[0]:
-            self._load(str(words[0]))
+            self._check(self._load(str(words[0])), True)
             return
         if not self.find(str(words[0])):
             raise SmfError(f'File "{words[0]}" does not exist, and no instance has that name.')

@@ -210,3 +210,11 @@ def test_no_daemon(tmp_path: Path) -> None:
     done = Zone(tmp_path).run("svcs")
     assert done.returncode == 1
     assert done.stderr.startswith("svcs: Could not connect to repository server")
+
+
+def test_a_start_method_does_not_hold_up_the_shutdown(zone: Zone) -> None:
+    zone.service("a", "sh -c 'sleep 1000'", timeout=0)
+    zone.wait(lambda: zone.state(A) == "offline*")
+    begun = time.monotonic()
+    assert zone.stop() == 0
+    assert time.monotonic() - begun < 4

@@ -11,6 +11,7 @@ from localdc.smartos.smf import manifest
 from localdc.smartos.smf.importer import apply_bundle
 from localdc.smartos.smf.model import SmfError, encode
 from localdc.smartos.smf.repository import Repository
+from localdc.smartos.smf.validation import problems
 
 from .conftest import HEADER, REPOSITORY, Zone, service
 
@@ -133,3 +134,49 @@ def test_upgrade_keeps_what_the_administrator_changed(zone: Zone) -> None:
     assert zone.prop(fmri, "config/b") == "2"
     assert zone.run("svcprop", "-p", "config/c", fmri).returncode == 1
     assert zone.ok("svcprop", "-c", "-p", "general/enabled", fmri) == "true\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('value="contract"', 'value="sometimes"', "Property has illegal value."),
+        ('name="duration" type="astring" value="contract"',
+         'name="need_session" type="astring" value="x"', "Property has bad type."),
+        ('name="stop" exec', 'name="halt" exec', "Required property group missing."),
+    ],
+)  # fmt: skip
+def test_templates_are_checked(
+    zone: Zone, tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    file = tmp_path / "t.xml"
+    file.write_text(HEADER + service("t", enabled=False).replace(old, new) + "</service_bundle>")
+    for command in (["validate"], ["import", "-V"]):
+        done = zone.run("svccfg", *command, str(file))
+        assert done.returncode == 1
+        assert done.stderr.startswith(f'svccfg: {problem}\n\tFMRI="svc:/site/t:default"\n')
+        assert done.stderr.endswith("svccfg: Validation failed.\n")
+    done = zone.run("svccfg", "import", str(file))
+    assert done.returncode == 0
+    assert problem in done.stderr
+
+
+def test_templates_of_the_manifest_itself(zone: Zone, tmp_path: Path) -> None:
+    template = """<property_group name="config" type="application">
+<propval name="port" type="count" value="{}"/></property_group><template>
+<common_name><loctext xml:lang="C">x</loctext></common_name>
+<pg_pattern name="config" type="application" target="this" required="true">
+<prop_pattern name="port" type="count" required="true"><cardinality min="1" max="1"/>
+<constraints><range min="1" max="65535"/></constraints></prop_pattern></pg_pattern></template>"""
+    file = tmp_path / "t.xml"
+    for port, code in (("80", 0), ("70000", 1)):
+        body = service("t", enabled=False, tail=template.format(port))
+        file.write_text(HEADER + body + "</service_bundle>")
+        done = zone.run("svccfg", "validate", str(file))
+        assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("svccfg: Property value is out of range.")
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason=f"no manifests at {CORPUS}; set SMF_CORPUS")
+def test_real_manifests_are_valid() -> None:
+    for file in sorted((CORPUS / "smf").glob("*.xml")):
+        assert problems(manifest.load(file)) == [], file.name
