@@ -211,13 +211,15 @@ class Fleet:
     def _refresh(self, pending: Sequence[Target], began: float) -> None:
         """Learn the states of all pending machines with one list request.
 
-        The list leaves out deleted and failed machines; only those that should be there and
-        are not cost a request of their own.
+        The list leaves out deleted and failed machines; those that should be there and are not
+        are looked up, with a list that has them when they are many.
         """
-        if len(pending) == 1 and not self.selector:
-            listed: dict[str, Machine] = {}
-        else:
-            listed = {m["id"]: m for m in self.api.list_machines(tags=dict(self.selector) or None)}
+        listed: dict[str, Machine] = {}
+        if self.selector or len(pending) > 1:
+            listed = self._list()
+            missing = [t for t in pending if t.id not in listed and t.goal != "gone"]
+            if len(missing) > 3:
+                listed = {**self._list(tombstone=True), **listed}
         for target in pending:
             if target.id in listed:
                 target.machine = listed[target.id]
@@ -225,6 +227,10 @@ class Fleet:
                 target.machine = {**target.machine, "state": "deleted"}
             else:
                 target.machine = self._look_up(target, began)
+
+    def _list(self, **options: Any) -> dict[str, Machine]:
+        machines = self.api.list_machines(tags=dict(self.selector) or None, **options)
+        return {machine["id"]: machine for machine in machines}
 
     def _look_up(self, target: Target, began: float) -> Machine:
         try:

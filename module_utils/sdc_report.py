@@ -83,11 +83,12 @@ def predicted(group: Group, payload: Payload) -> dict[str, Any]:
     return shown(machine)
 
 
-def summary(failures: Sequence[Mapping[str, Any]], limit: int = 5) -> str:
-    """One line about failures, in which every machine is named."""
-    lines = [f"{f['name']} ({f['action']}): {f['message']}" for f in failures[:limit]]
-    rest = [str(f["name"]) for f in failures[limit:]]
+def summary(failures: Sequence[Mapping[str, Any]], reasons: int = 5, names: int = 50) -> str:
+    """One line about failures: some with their reasons, the others by name, then a number."""
+    lines = [f"{f['name']} ({f['action']}): {f['message']}" for f in failures[:reasons]]
+    rest = [str(f["name"]) for f in failures[reasons:]]
     if rest:
-        lines.append(f"and {len(rest)} more: {', '.join(rest)}")
+        more = ", ..." if len(rest) > names else ""
+        lines.append(f"and {len(rest)} more: {', '.join(rest[:names])}{more}")
     one = len(failures) == 1
     return f"{len(failures)} machine{'' if one else 's'} failed: {'; '.join(lines)}"
