@@ -1,0 +1,53 @@
+"""A data center of its own and a cluster in it, for the tests of the playbooks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from .playbooks import REPOSITORY, Cluster, DataCenter
+
+
+@pytest.fixture(scope="session")
+def data_center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataCenter]:
+    state = tmp_path_factory.mktemp("localdc")
+    store = os.environ.get("LOCALDC_PKGSRC", str(REPOSITORY / ".localdc" / "pkgsrc"))
+    data_center = DataCenter(state, store)
+    data_center.python("-m", "localdc", "start")
+    try:
+        yield data_center
+    finally:
+        data_center.python("-m", "localdc", "stop")
+
+
+def cluster_of(data_center: DataCenter, name: str) -> Iterator[Cluster]:
+    cluster = Cluster(data_center, name)
+    try:
+        yield cluster
+    finally:
+        cluster.play("teardown.yml", check=False)
+        shutil.rmtree(cluster.directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(data_center: DataCenter) -> Iterator[Cluster]:
+    """A running cluster of two engines, shared by the tests that leave it working."""
+    for made in cluster_of(data_center, f"shared{os.getpid()}"):
+        made.play("site.yml", engines=2)
+        yield made
+
+
+@pytest.fixture
+def scratch(data_center: DataCenter, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The name of a cluster that does not exist yet; torn down whatever the test leaves."""
+    yield from cluster_of(data_center, f"t{os.getpid()}_{abs(hash(request.node.name)) % 10**6}")
+
+
+@pytest.fixture(autouse=True)
+def _only_as_root_or_mapped_user() -> None:
+    if sys.platform != "linux":
+        pytest.skip("the embedded data center needs Linux namespaces")
