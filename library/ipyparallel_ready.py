@@ -148,6 +148,10 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
+REPEATS = 5.0
+"""Seconds for the repetitions of a probe, before a path that is blocked ends the wait."""
+
+
 class NoController(Exception):
     """There is no controller to ask; the message says what is wrong."""
 
@@ -255,8 +259,8 @@ class Ready:
         return True
 
     def _hopeless(self, census: Census) -> bool:
-        """All engines are there, but a path to them stays blocked."""
-        blocked = census.blocked(self.params["probe_timeout"])
+        """All engines are there, but a path to them stays blocked, repeated probes included."""
+        blocked = census.blocked(self.params["probe_timeout"] + REPEATS)
         half = {engine.id for engine in census.silent if engine.passed}
         lacking = sum(item["want"] - item["have"] for item in census.missing)
         return 0 < lacking <= len(half) and all(
