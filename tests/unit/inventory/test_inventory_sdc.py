@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from modules_support import ROOT, Cloud, without_settings
+
+from ..modules.modules_support import ROOT, Cloud, without_settings
 
 IMAGE = "base-64-lts"
 TOOL = Path(sys.executable).with_name("ansible-inventory")

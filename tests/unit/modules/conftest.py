@@ -3,7 +3,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from modules_support import Cloud, run_module, without_settings
+
+from .modules_support import Cloud, run_module, without_settings
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from free_ports import free_block
+from .free_ports import free_block
 
 
 class Ipp:

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from modules_support import ROOT
+from .modules_support import ROOT
 
 HEADER = """<?xml version="1.0"?>
 <!DOCTYPE service_bundle SYSTEM "/usr/share/lib/xml/dtd/service_bundle.dtd.1">

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from modules_support import ROOT, load, without_settings
-from test_sdc_machine_cluster import cluster
+
+from .modules_support import ROOT, load, without_settings
+from .test_sdc_machine_cluster import cluster
 
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
 IMPLICIT = {"type": "str", "required": False, "default": None, "choices": None, "elements": None}
@@ -109,7 +110,8 @@ def test_through_ansible(cloud, tmp_path):
 
 def test_no_smartdc_says_what_to_do(monkeypatch):
     from ansible.module_utils import sdc_base
-    from modules_support import run_module
+
+    from .modules_support import run_module
 
     monkeypatch.setattr(sdc_base, "SMARTDC_MISSING", "ImportError")
     failed = run_module("sdc_machine", expect="fail", name="x")

@@ -6,9 +6,10 @@ import socket
 import time
 
 import pytest
-from free_ports import free_block
-from ipp_cluster import Ipp
-from modules_support import run_module
+
+from .free_ports import free_block
+from .ipp_cluster import Ipp
+from .modules_support import run_module
 
 HERE = socket.gethostname()
 

@@ -172,7 +172,7 @@ def test_absent_without_waiting(cloud, sdc_machine):
 
 
 def test_waiting_costs_one_list_per_poll(start_cloud):
-    from modules_support import run_module
+    from .modules_support import run_module
 
     cloud = start_cloud(seconds=0.4)
     result = run_module("sdc_machine", **cloud.access, **cluster(20))

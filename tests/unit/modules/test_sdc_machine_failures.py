@@ -8,8 +8,9 @@ import stat
 import threading
 
 import pytest
-from modules_support import run_module
-from test_sdc_machine_cluster import OFFER, SELECTOR, cluster, names
+
+from .modules_support import run_module
+from .test_sdc_machine_cluster import OFFER, SELECTOR, cluster, names
 
 
 def test_failed_provisioning_ends_at_once_with_the_reason(cloud, sdc_machine):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from test_sdc_machine_cluster import OFFER
+
+from .test_sdc_machine_cluster import OFFER
 
 
 def test_life_of_a_machine(cloud, sdc_machine):
@@ -86,7 +87,7 @@ def test_exact_count_without_groups(cloud, sdc_machine):
 
 
 def test_firewall(start_cloud):
-    from modules_support import run_module
+    from .modules_support import run_module
 
     cloud = start_cloud(firewall=True)
     made = run_module("sdc_machine", **cloud.access, name="web", **OFFER, firewall_enabled=True)

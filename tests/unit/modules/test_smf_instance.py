@@ -6,8 +6,9 @@ import os
 import signal
 
 import pytest
-from modules_support import run_module
-from smf_zone import manifest
+
+from .modules_support import run_module
+from .smf_zone import manifest
 
 FMRI = "svc:/site/job:one"
 ONLINE = {"fmri": FMRI, "state": "online", "wait_timeout": 10}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from modules_support import run_module
-from smf_zone import manifest
+
+from .modules_support import run_module
+from .smf_zone import manifest
 
 TWO = '<instance name="one" enabled="true"/><instance name="two" enabled="false"/>'
 

@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
-from free_ports import free_block
-from ipp_cluster import Ipp
-from modules_support import run_module
+
+from .free_ports import free_block
+from .ipp_cluster import Ipp
+from .modules_support import run_module
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH')}:/usr/sbin:/sbin")
 pytestmark = pytest.mark.skipif(SSHD is None, reason="openssh-server is not installed")
@@ -147,7 +148,7 @@ def test_concurrent_runs_end_in_one_tunnel(tunnel, sshd, tmp_path):
         "connection": tunnel.connection,
     }
     script = (
-        "import json, sys\nfrom modules_support import run_module\n"
+        "import json, sys\nfrom tests.unit.modules.modules_support import run_module\n"
         "result = run_module('ssh_tunnel', **json.load(sys.stdin))\nprint(result['pid'])\n"
     )
     pids = []
@@ -158,7 +159,7 @@ def test_concurrent_runs_end_in_one_tunnel(tunnel, sshd, tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", script],
             input=json.dumps(arguments), capture_output=True, text=True, check=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         )  # fmt: skip
         pids.append(int(done.stdout))
 

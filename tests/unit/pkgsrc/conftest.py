@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pkgsrc_support import DEPENDS, FILES, Repository, Zone
+
+from .pkgsrc_support import DEPENDS, FILES, Repository, Zone
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pkgsrc_support import Repository, Zone
 
 from localdc.smartos.pkgsrc import linker
+
+from .pkgsrc_support import Repository, Zone
 
 LEGEND = (
     "\n=: package is installed and up-to-date\n"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from smartdc_cloud import FakeCloud, serving, write_key
-
 from smartdc import DataCenter
+
+from .smartdc_cloud import FakeCloud, serving, write_key
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "rsa": lambda: rsa.generate_private_key(65537, 2048),

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from smartdc_cloud import FakeCloud, write_key
 
 from smartdc import DataCenter
 from smartdc.agent import Agent
@@ -27,6 +26,8 @@ from smartdc.errors import (
     Unauthorized,
 )
 from smartdc.keys import KeyId, blob_of, load_private, md5_of, sha256_of
+
+from .smartdc_cloud import FakeCloud, write_key
 
 KINDS = ["rsa", "p256", "p384", "p521", "ed25519"]
 MD5 = "c2:c4:b1:20:9d:e6:76:4d:d6:51:fa:ed:f7:30:fe:7d"

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smartdc_cloud import FakeCloud, write_key
 
 import smartdc
 from smartdc.config import Settings, resolve
 from smartdc.errors import ConfigError, NoDataCenter
+
+from .smartdc_cloud import FakeCloud, write_key
 
 FULL = {"SDC_URL": "https://sdc.example", "SDC_ACCOUNT": "sdc", "SDC_KEY_ID": "k-sdc"}
 TRITON = {"TRITON_URL": "https://t.example", "TRITON_ACCOUNT": "t", "TRITON_KEY_ID": "k-t"}

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
-from smartdc_cloud import write_key
 
 import smartdc
 from smartdc import DataCenter, wait_many
 from smartdc.errors import AnswerLost, Conflict, Gone, InvalidArgument, NotFound, Unauthorized
 from smartdc.keys import blob_of, md5_of
+
+from .smartdc_cloud import write_key
 
 pytest.importorskip("uvicorn")
 app = pytest.importorskip("localdc.api.app")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smartdc_cloud import FakeCloud, FakeHandler
 
 import smartdc
 from smartdc import DataCenter, LegacyDataCenter, Machine, Snapshot, lookup, wait_many
@@ -22,6 +21,8 @@ from smartdc.errors import (
     WaitTimeout,
 )
 from smartdc.machine import dt_time, priv, pub, timestamp
+
+from .smartdc_cloud import FakeCloud, FakeHandler
 
 Connect = Callable[..., DataCenter]
 

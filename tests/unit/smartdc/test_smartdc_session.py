@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smartdc_cloud import FakeCloud, write_key
 
 import smartdc
 from smartdc import DataCenter
+
+from .smartdc_cloud import FakeCloud, write_key
 
 
 def test_the_session_of_2013(

@@ -21,7 +21,6 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from smartdc_cloud import FakeCloud, FakeHandler, serving
 
 from smartdc import DataCenter, TokenBucket
 from smartdc.errors import (
@@ -41,6 +40,8 @@ from smartdc.errors import (
     UsageError,
     one_line,
 )
+
+from .smartdc_cloud import FakeCloud, FakeHandler, serving
 
 Connect = Callable[..., DataCenter]
 
