@@ -63,9 +63,11 @@ class Api:
         """State of every instance; ``pids`` and ``names`` cost more and are given on request."""
         only = request.get("only")
         names = self.repository.instances() if only is None else only
-        return [self._row(fmri, request) for fmri in names if fmri in self.repository.entities]
+        census = self.restarter.contracts.census() if request.get("pids") else {}
+        known = (fmri for fmri in names if fmri in self.repository.entities)
+        return [self._row(fmri, request, census) for fmri in known]
 
-    def _row(self, fmri: str, request: Wire) -> Wire:
+    def _row(self, fmri: str, request: Wire, census: dict[int, list[int]]) -> Wire:
         groups = self.repository.entities[fmri].groups
         instance = self.restarter.instances.get(fmri)
         row: Wire = {
@@ -79,7 +81,7 @@ class Api:
             if instance.contract is not None:
                 row["contract"] = instance.contract.id
             if request.get("pids"):
-                row["pids"] = self._pids(instance)
+                row["pids"] = census.get(instance.contract.id, []) if instance.contract else []
         if request.get("names"):
             row["name"] = self._common_name(fmri)
         if request.get("depends"):
@@ -88,11 +90,6 @@ class Api:
             restarter = value_of(self.repository.current(fmri), "general", "restarter")
             row["restarter"] = restarter or fmris.RESTARTER
         return row
-
-    def _pids(self, instance: Instance) -> list[int]:
-        if instance.contract is None:
-            return []
-        return self.restarter.contracts.members(instance.contract)
 
     def _common_name(self, fmri: str) -> str:
         name = self.repository.effective(fmri).get("tm_common_name")
@@ -145,7 +142,8 @@ class Api:
         """Everything that ``svcs -l`` and ``svcs -x`` say about an instance."""
         fmri = request["fmri"]
         self.repository.get(fmri)
-        row = self._row(fmri, {"names": True, "pids": True, "depends": True})
+        census = self.restarter.contracts.census()
+        row = self._row(fmri, {"names": True, "pids": True, "depends": True}, census)
         groups = self.repository.effective(fmri)
         row["logfile"] = value_of(groups, "restarter", "logfile")
         row["waitstatus"] = value_of(groups, "restarter", "start_method_waitstatus")

@@ -45,7 +45,8 @@ def main(connect: Callable[[], Door], argv: list[str]) -> int:
     if not words:
         raise Usage(USAGE)
     verb, rest = words[0], words[1:]
-    command = Svcadm(connect, any(letter == "v" for letter, _value in options))
+    values = dict(options)
+    command = Svcadm(connect, "v" in values, values.get("S"))
     if verb in ("enable", "disable"):
         return command.switch(verb, rest)
     if verb in ("restart", "refresh", "clear"):
@@ -60,8 +61,10 @@ def main(connect: Callable[[], Door], argv: list[str]) -> int:
 class Svcadm:
     """One run of the command."""
 
-    def __init__(self, connect: Callable[[], Door], verbose: bool) -> None:
+    def __init__(self, connect: Callable[[], Door], verbose: bool, state: str | None) -> None:
         self.verbose = verbose
+        # only instances that are in this state are acted upon
+        self.state = state
         self.failed = False
         self.door = connect()
         self.names = self.door.call("fmris")
@@ -131,6 +134,9 @@ class Svcadm:
         for word in words:
             hits = self._one(word)
             found.extend(fmri for fmri in hits if fmri not in found)
+        if self.state is not None:
+            rows = self.door.call("list", only=found)
+            found = [row["fmri"] for row in rows if row.get("state") == self.state]
         return found
 
     def _one(self, word: str) -> list[str]:

@@ -77,7 +77,7 @@ _DAY, _YEAR = 24 * 3600, 12 * 30 * 24 * 3600
 
 def main(connect: Callable[[], Door], argv: list[str]) -> int:
     """Run svcs; returns the exit status."""
-    options, words = parse(argv, "adDHlLo:pR:s:S:vxz:Z?", USAGE)
+    options, words = parse(argv, "adDHlLo:pR:s:S:vx?", USAGE)
     flags = {letter for letter, _value in options}
     if "?" in flags:
         raise Usage(USAGE)
@@ -208,10 +208,16 @@ def _cell(row: Row, name: str, columns: list[str]) -> str:
     values = {"FMRI": row["fmri"], "INST": instance or "", "SVC": service, "SCOPE": "localhost",
               "DESC": row.get("name") or "-"}  # fmt: skip
     if name == "ZONE":
-        import os
-
-        return os.uname().nodename
+        return _zone()
     return str(values[name])
+
+
+def _zone() -> str:
+    try:
+        with open("/etc/zonename", encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return "global"
 
 
 def stime(since: float | None) -> str:

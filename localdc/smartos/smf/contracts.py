@@ -78,6 +78,8 @@ class Contracts:
 
     def __init__(self, namespaces: bool = True) -> None:
         self._last = 0
+        # contract ids by inode number of the namespace
+        self._ids: dict[int, int] = {}
         self._base = -1
         self._me = os.getpid()
         if namespaces:
@@ -116,6 +118,7 @@ class Contracts:
             if self._base >= 0:
                 _setns(self._base, CLONE_NEWCGROUP)
         contract = Contract(self._last, fd, inode)
+        self._ids[inode] = contract.id
         contract.witness = pid
         contract.leaders.add(pid)
         return contract, pid
@@ -135,6 +138,29 @@ class Contracts:
         """Pids of the living members, sorted; zombies are not members any more."""
         pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
         return [pid for pid in pids if pid != self._me and self.holds(contract, pid)]
+
+    def census(self) -> dict[int, list[int]]:
+        """Members of all contracts, by contract id, from one look at every process."""
+        found: dict[int, list[int]] = {}
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) != self._me:
+                key = self._contract_of(int(name))
+                if key is not None:
+                    found.setdefault(key, []).append(int(name))
+        return {key: sorted(pids) for key, pids in found.items()}
+
+    def _contract_of(self, pid: int) -> int | None:
+        try:
+            if self._base >= 0:
+                return self._ids.get(os.stat(f"/proc/{pid}/ns/cgroup").st_ino)
+            with open(f"/proc/{pid}/environ", "rb") as environ:
+                mark = f"{MARKER}={self._me}.".encode()
+                for word in environ.read().split(b"\0"):
+                    if word.startswith(mark):
+                        return int(word[len(mark) :])
+        except OSError:
+            return None
+        return None
 
     def empty(self, contract: Contract) -> bool:
         """Is nobody left? One look at a known member is enough, as long as that one lives."""
@@ -173,6 +199,7 @@ class Contracts:
         if contract.fd >= 0:
             os.close(contract.fd)
             contract.fd = -1
+            self._ids.pop(contract.inode, None)
             contract.inode = 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from errno import EAGAIN
 
 from .instance import FAILURE_RATE, FAULT_THRESHOLD, Instance
 from .methods import (
@@ -102,7 +103,7 @@ class Executor:
             restarter.logs.startd(
                 f"{instance.fmri}: Couldn't fork to execute method {method.command}: {error}"
             )
-            self._done(instance, run, 0, _BROKEN)
+            self._done(instance, run, 0, _RETRY if error.errno == EAGAIN else _BROKEN)
             return
         finally:
             os.close(log)

@@ -27,12 +27,33 @@ class Instance:
     """State of one instance. Only the restarter changes it."""
 
     __slots__ = (
-        "auxiliary", "checked", "contract", "critical", "dependencies", "enabled", "enabled_soon",
+        "auxiliary",
+        "checked",
+        "contract",
+        "critical",
+        "dependencies",
+        "enabled",
+        "enabled_soon",
         "faults",
-        "fmri", "ignore", "log_noted", "next_state", "nodaemon", "queue", "run", "since",
-        "start_pid", "start_status", "start_time", "starts", "state", "style", "throttle",
-        "timeout_retry", "wait_pid",
-    )  # fmt: skip
+        "fmri",
+        "ignore",
+        "log_noted",
+        "next_state",
+        "nodaemon",
+        "queue",
+        "run",
+        "session",
+        "since",
+        "start_pid",
+        "start_status",
+        "start_time",
+        "starts",
+        "state",
+        "style",
+        "throttle",
+        "timeout_retry",
+        "wait_pid",
+    )
 
     def __init__(self, fmri: str) -> None:
         self.fmri = fmri
@@ -46,6 +67,7 @@ class Instance:
         self.style = "contract"
         self.ignore: frozenset[str] = frozenset()
         self.timeout_retry = True
+        self.session = False
         self.critical: tuple[int, float] | None = None
         self.dependencies: list[Dependency] = []
         self.contract: Contract | None = None
@@ -86,6 +108,7 @@ class Instance:
         )
         ignore = value_of(groups, "startd", "ignore_error") or ""
         self.ignore = frozenset(word.strip() for word in ignore.split(","))
+        self.session = boolean_of(groups, "startd", "need_session") is True
         self.timeout_retry = boolean_of(groups, "startd", "timeout_retry") is not False
         count = value_of(groups, "startd", "critical_failure_count")
         period = value_of(groups, "startd", "critical_failure_period")

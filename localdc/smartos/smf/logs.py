@@ -1,6 +1,6 @@
 """Log files of service instances and of svc.startd itself (/var/svc/log)."""
 
-# ruff: noqa: PTH103 (pathlib costs start-up time)
+# ruff: noqa: PTH103, PTH105, PTH116, PTH110, PTH123 (pathlib costs start-up time)
 from __future__ import annotations
 
 import os
@@ -9,6 +9,9 @@ import time
 from . import fmri as fmris
 
 STARTD = "svc.startd.log"
+# /etc/logadm.conf, smf_logs: -C 8 -s 1m -c
+ROTATE_SIZE = 1 << 20
+ROTATE_KEEP = 8
 
 
 class Logs:
@@ -23,8 +26,28 @@ class Logs:
         return f"{self.directory}/{fmris.log_name(fmri)}"
 
     def open(self, fmri: str) -> int:
-        """A descriptor that appends to the log of an instance; the caller closes it."""
-        return _open(self.path(fmri))
+        """A descriptor that appends to the log of an instance; the caller closes it.
+
+        Where that cannot be written the output of the method is lost, not the service.
+        """
+        path = self.path(fmri)
+        try:
+            if os.path.exists(path) and os.stat(path).st_size > ROTATE_SIZE:
+                self._rotate(path)
+            return _open(path)
+        except OSError:
+            return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+    @staticmethod
+    def _rotate(path: str) -> None:
+        """As logadm(8) does for these logs: copy and truncate, since daemons hold them open."""
+        for number in range(ROTATE_KEEP - 1, 0, -1):
+            if os.path.exists(f"{path}.{number - 1}"):
+                os.replace(f"{path}.{number - 1}", f"{path}.{number}")
+        with open(path, "rb") as source, open(f"{path}.0", "wb") as target:
+            while chunk := source.read(1 << 16):
+                target.write(chunk)
+        os.truncate(path, 0)
 
     def instance(self, fmri: str, message: str) -> None:
         """Append a line to the log of an instance."""

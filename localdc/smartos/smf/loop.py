@@ -33,7 +33,8 @@ class Timer:
 class Loop:
     """Single-threaded; `settled` is called after every batch of events."""
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self.failed = failed
         self.settled: Callable[[], None] = lambda: None
         self.stopped = False
         self._selector = selectors.DefaultSelector()
@@ -66,13 +67,19 @@ class Loop:
         return timer
 
     def run(self) -> None:
-        """Serve until `stopped` is set."""
-        self.settled()
+        """Serve until `stopped` is set. As pid 1 it outlives its own errors, but reports them."""
+        self._guard(self.settled)
         while not self.stopped:
             for key, _events in self._selector.select(self._timeout()):
-                key.data()
+                self._guard(key.data)
             self._fire()
-            self.settled()
+            self._guard(self.settled)
+
+    def _guard(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:
+            self.failed(error)
 
     def _timeout(self) -> float | None:
         while self._timers and self._timers[0].call is None:
@@ -85,7 +92,7 @@ class Loop:
             timer = heapq.heappop(self._timers)
             if timer.call is not None:
                 call, timer.call = timer.call, None
-                call()
+                self._guard(call)
 
     def _drain(self) -> None:
         try:
@@ -94,4 +101,4 @@ class Loop:
             return
         for number in numbers:
             if number in self._signals:
-                self._signals[number]()
+                self._guard(self._signals[number])

@@ -184,12 +184,16 @@ class Launcher:
         self, instance: Instance, method: Method, base: Mapping[str, str], log: int
     ) -> None:
         self.fmri = instance.fmri
+        self.session = instance.session
         self.method = method
         self.base = base
         self.log = log
 
     def __call__(self, extra: dict[str, str]) -> None:
-        os.setpgid(0, 0)
+        if self.session:
+            os.setsid()
+        else:
+            os.setpgid(0, 0)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
@@ -209,7 +213,7 @@ class Launcher:
                 environment[name] = value
         environment.update(
             SMF_FMRI=self.fmri, SMF_METHOD=self.method.name, SMF_RESTARTER=fmris.RESTARTER,
-            SMF_ZONENAME=self.base.get("SMF_ZONENAME", os.uname().nodename), **extra,
+            **extra,
         )  # fmt: skip
         return environment
 

@@ -270,8 +270,8 @@ class Repository:
         """Write everything that changed since the last commit, as one transaction."""
         if not self._dirty and not self._snaps:
             return
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             for fmri in self._dirty:
                 self._write_entity(fmri)
             for (fmri, name), snap in self._snaps.items():
@@ -280,10 +280,11 @@ class Repository:
                     self._db.execute(
                         "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)", (fmri, name, *keys)
                     )
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise SmfError(f"Could not write the repository: {error}.", "repository") from None
         self._dirty.clear()
         self._snaps.clear()
         self._commits += 1

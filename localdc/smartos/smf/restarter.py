@@ -62,7 +62,8 @@ class Restarter:
     def add(self, fmri: str) -> None:
         """Manage an instance, if it has ``general/enabled`` and this restarter."""
         groups = self.repository.current(fmri)
-        enabled = boolean_of(groups, "general", "enabled")
+        # not inherited: what the service says of it does not count
+        enabled = boolean_of(self.repository.entities[fmri].groups, "general", "enabled")
         if fmri in self.instances or enabled is None:
             return
         if (value_of(groups, "general", "restarter") or fmris.RESTARTER) != fmris.RESTARTER:

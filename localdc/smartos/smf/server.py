@@ -82,7 +82,8 @@ class Peer:
                 sent = self.connection.send(self._output)
                 del self._output[:sent]
         except BlockingIOError:
-            self.server.loop.watch(self.connection.fileno(), READ | WRITE, self._ready)
+            # no further requests before this one has been read
+            self.server.loop.watch(self.connection.fileno(), WRITE, self._ready)
             return
         except OSError:
             self._output.clear()
@@ -131,6 +132,10 @@ class Server:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             peer.reply({"error": f"malformed request: {error!r}", "code": "protocol"})
             return
+        except Exception:
+            # the client must not wait for ever for what went wrong here
+            self.drop(peer)
+            raise
         if isinstance(result, Later):
             peer.waiting = result
         else:

@@ -14,6 +14,7 @@ from .authority import Authority
 from .contracts import Contracts, become_reaper
 from .logs import Logs
 from .loop import Loop
+from .model import SmfError
 from .repository import Repository
 from .restarter import Restarter
 from .server import Server
@@ -62,13 +63,13 @@ class Startd:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.loop = Loop()
+        self.logs = Logs(options.logs)
+        self.loop = Loop(self._failed)
         os.makedirs(os.path.dirname(options.database), exist_ok=True)
         self.repository = Repository(options.database)
         os.chmod(options.database, 0o600)
         self.repository.create_restarter()
         self.contracts = Contracts(options.namespaces)
-        self.logs = Logs(options.logs)
         self.restarter = Restarter(
             self.repository, self.contracts, self.loop, self.logs, _environment(options.root)
         )
@@ -114,6 +115,16 @@ class Startd:
         if self.restarter.closing and self.restarter.quiet:
             self._sweep()
 
+    def _failed(self, error: Exception) -> None:
+        """Report an error: refused writes by their message, bugs by where they are."""
+        if isinstance(error, SmfError):
+            self.logs.startd(str(error))
+            return
+        import traceback
+
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            self.logs.startd(line)
+
     def _sweep(self) -> None:
         """End what no service owns; pid 1 sees everything, a test run only its contracts."""
         if not self._sweeping:
@@ -148,14 +159,22 @@ def _childless() -> bool:
     return False
 
 
+def _zone(root: str) -> str:
+    try:
+        with open(os.path.join(root, "etc/zonename"), encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return os.uname().nodename
+
+
 def _environment(root: str) -> Mapping[str, str]:
-    """What /etc/default/init gives to all methods: TZ, LANG, LC_* (init(8))."""
-    found = {}
+    """What all methods get: the zone's name, and TZ, LANG, LC_* of /etc/default/init."""
+    found = {"SMF_ZONENAME": _zone(root)}
     try:
         with open(os.path.join(root, _INIT), encoding="utf-8") as file:
             lines = file.read().splitlines()
     except OSError:
-        return {}
+        return found
     for line in lines:
         name, equals, value = line.strip().partition("=")
         if equals and (name in ("TZ", "LANG") or name.startswith("LC_")):

@@ -218,3 +218,10 @@ def test_a_start_method_does_not_hold_up_the_shutdown(zone: Zone) -> None:
     begun = time.monotonic()
     assert zone.stop() == 0
     assert time.monotonic() - begun < 4
+
+
+def test_a_log_that_cannot_be_written_stops_no_service(zone: Zone) -> None:
+    shutil.rmtree(zone.root / "var/svc/log")
+    (zone.root / "var/svc/log").touch()
+    zone.service("a", SLEEP)
+    zone.reaches(A, "online")

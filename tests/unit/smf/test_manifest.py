@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from localdc.smartos.smf import manifest
+from localdc.smartos.smf.door import Door
+from localdc.smartos.smf.export import document
 from localdc.smartos.smf.importer import apply_bundle
 from localdc.smartos.smf.model import SmfError, encode
 from localdc.smartos.smf.repository import Repository
@@ -33,20 +35,30 @@ def stored(*bundles: dict[str, object]) -> dict[str, object]:
 def test_real_manifests_survive_export(zone: Zone) -> None:
     files = sorted((CORPUS / "smf").glob("*.xml"))
     assert files
+    door = Door(str(zone.door))
     for file in files:
         bundle = manifest.load(file)
         first = stored(bundle)
-        zone.ok("svccfg", "import", str(file))
+        door.call("import", bundle=bundle)
+        services = ["svc:/" + entry["name"] for entry in bundle["services"]]
         exported = [
-            manifest.loads(zone.ok("svccfg", "export", "-a", "svc:/" + entry["name"]).encode(), "x")
-            for entry in bundle["services"]
+            manifest.loads(document(door, [fmri], "manifest", everything=True).encode(), "x")
+            for fmri in services
         ]
         assert stored(*exported) == first, file.name
-        zone.ok("svccfg", "import", str(file))
-        for fmri in first:
-            zone.ok("svccfg", "-s", fmri, "listprop")
-        for entry in bundle["services"]:
-            zone.ok("svccfg", "delete", "-f", "svc:/" + entry["name"])
+        assert door.call("import", bundle=bundle)["messages"] == []
+        for fmri in services:
+            door.call("delete", fmri=fmri, force=True)
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason=f"no manifests at {CORPUS}; set SMF_CORPUS")
+def test_a_real_manifest_by_the_commands(zone: Zone, tmp_path: Path) -> None:
+    file = next((CORPUS / "smf").glob("*rpcbind*"))
+    zone.ok("svccfg", "import", str(file))
+    out = tmp_path / "out.xml"
+    zone.ok("svccfg", "-f", "-", stdin=f"export network/rpc/bind > {out}\n")
+    assert stored(manifest.load(out)) == stored(manifest.load(file))
+    assert "start/exec" in zone.ok("svccfg", "-s", "network/rpc/bind", "listprop", "start/*")
 
 
 def refusal(text: str) -> str:

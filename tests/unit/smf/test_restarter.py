@@ -328,3 +328,22 @@ def test_requests_during_a_method_wait_their_turn(zone: Zone) -> None:
     assert zone.lines(fmri)[-2:] == [
         "Stopping because service disabled.", "Executing stop method (:kill).",
     ]  # fmt: skip
+
+
+def test_logs_are_rotated(zone: Zone) -> None:
+    fmri = zone.service("a", "true", stop=":true", duration="transient")
+    zone.reaches(fmri, "online")
+    log = zone.root / "var/svc/log/site-a:default.log"
+    log.write_text("x" * (1 << 20) + "end\n")
+    zone.ok("svcadm", "restart", fmri)
+    zone.wait(lambda: log.stat().st_size < 1000)
+    assert "end\n" in (log.parent / "site-a:default.log.0").read_text()
+
+
+def test_session(zone: Zone) -> None:
+    fmri = zone.service("a", "sleep 1000", duration="child", enabled=False)
+    zone.ok("svccfg", "-s", "site/a", "setprop startd/need_session = boolean: true")
+    zone.ok("svcadm", "refresh", fmri)
+    zone.ok("svcadm", "enable", "-s", fmri)
+    pid = int(zone.prop(fmri, "restarter/start_pid"))
+    zone.wait(lambda: os.getsid(pid) == pid)
