@@ -22,6 +22,7 @@ ACCOUNT = "localdc"
 NAME = "localdc"
 KEY_BITS = 2048
 AGENT_SECONDS = 5.0
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CONNECT = Path(__file__).with_name("connect.py")
 
 
@@ -39,7 +40,7 @@ def require_program(name: str, package: str) -> str:
 
     Raises LocalDCError with the package to install.
     """
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    path = shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)
     if path is None:
         raise LocalDCError(f"{name} is not installed. As root: apt-get install {package}")
     return path
@@ -67,21 +68,47 @@ def ensure_key(paths: StateDir) -> AccountKeyPair:
 
 
 def write_ssh_config(paths: StateDir) -> None:
-    """Write the client configuration with which `ssh root@ADDRESS` reaches a machine."""
-    command = [sys.executable, "-IS", str(CONNECT), str(paths.control)]
-    proxy = " ".join(shlex.quote(word) for word in command).replace("%", "%%")
+    """Write what reaches the machines: `ssh -F ssh_config ADDRESS`, and an `ssh` for PATH.
+
+    Programs that start `ssh` by name without an option for its configuration, as
+    the triton command does, reach the machines through the latter; for every
+    other host it is the user's ssh.
+    """
+    write_atomically(paths.ssh_config, "\n".join(["Host *", *_settings(paths)]) + "\n")
+    known = _connect_command("--knows", str(paths.control))
+    escaped = known.replace("\\", "\\\\").replace('"', '\\"')
     lines = [
-        "Host *",
+        # The first condition spares names of hosts the second, which costs 20 ms.
+        f"Match host *.*.*.* exec \"{escaped} '%h'\"",
+        *_settings(paths),
+        "Match all",
+        # what ssh reads when no file is named, in that order
+        "  Include ~/.ssh/config",
+        "  Include /etc/ssh/ssh_config",
+    ]
+    write_atomically(paths.user_ssh_config, "\n".join(lines) + "\n")
+    # The first ssh of PATH may be the one that another data center wrote.
+    ssh = shutil.which("ssh", path=SYSTEM_PATH) or require_program("ssh", "openssh-client")
+    command = f'exec {shlex.quote(ssh)} -F {shlex.quote(str(paths.user_ssh_config))} "$@"'
+    write_atomically(paths.commands / "ssh", f"#!/bin/sh\n{command}\n", mode=0o700)
+
+
+def _settings(paths: StateDir) -> list[str]:
+    return [
         "  User root",
         f"  IdentityFile {_quoted(paths.key)}",
         "  IdentitiesOnly yes",
         "  PreferredAuthentications publickey",
-        f"  ProxyCommand {proxy} %h %p",
+        f"  ProxyCommand {_connect_command(str(paths.control))} %h %p",
         "  ProxyUseFdpass yes",
         "  StrictHostKeyChecking accept-new",
         f"  UserKnownHostsFile {_quoted(paths.known_hosts)}",
     ]
-    write_atomically(paths.ssh_config, "\n".join(lines) + "\n")
+
+
+def _connect_command(*arguments: str) -> str:
+    command = [sys.executable, "-IS", str(CONNECT), *arguments]
+    return " ".join(shlex.quote(word) for word in command).replace("%", "%%")
 
 
 def _quoted(path: Path) -> str:

@@ -147,6 +147,11 @@ def _env(paths: StateDir, _: argparse.Namespace) -> int:
         raise LocalDCError(NOT_RUNNING)
     for name, value in environment(paths, descriptor).items():
         print(f"export {name}={shlex.quote(value)}")
+    if str(paths.commands) not in os.environ.get("PATH", "").split(os.pathsep):
+        print(f'export PATH={shlex.quote(str(paths.commands))}:"$PATH"')
+    if not Path("~/.ssh").expanduser().is_dir():
+        say("the triton command needs ~/.ssh to exist, even empty, so these lines make it")
+        print('mkdir -p -m 700 "$HOME/.ssh"')
     return 0
 
 

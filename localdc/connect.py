@@ -4,6 +4,9 @@ Run as `python -IS connect.py CONTROL_SOCKET HOST PORT`.  Imports nothing but
 a few modules of the standard library, because every ssh pays for it.  With
 `ProxyUseFdpass` stdout is a unix socket and gets the descriptor; otherwise
 bytes are copied between stdin, stdout and the machine.
+
+`python -IS connect.py --knows CONTROL_SOCKET HOST` only tells, by its exit
+status, whether HOST is the address of a machine: for `Match exec` of ssh_config.
 """
 
 import json
@@ -14,8 +17,8 @@ import sys
 CHUNK = 65536
 
 
-def fetch(control: str, host: str, port: int) -> socket.socket:
-    """A TCP connection to `host`:`port`, made inside the data center.
+def call(control: str) -> socket.socket:
+    """The daemon, on its control socket.
 
     Raises OSError with a sentence for the user.
     """
@@ -28,6 +31,25 @@ def fetch(control: str, host: str, port: int) -> socket.socket:
         os.close(handle)
     except OSError:
         raise OSError("the data center is not running; python -m localdc start") from None
+    return client
+
+
+def knows(control: str, host: str) -> bool:
+    """Whether `host` is the address of a machine of a running data center."""
+    try:
+        client = call(control)
+        client.sendall(json.dumps({"op": "knows", "host": host}).encode() + b"\n")
+        return bool(json.loads(client.recv(CHUNK)).get("known"))
+    except (OSError, ValueError):
+        return False
+
+
+def fetch(control: str, host: str, port: int) -> socket.socket:
+    """A TCP connection to `host`:`port`, made inside the data center.
+
+    Raises OSError with a sentence for the user.
+    """
+    client = call(control)
     request = {"op": "connect", "host": host, "port": port}
     client.sendall(json.dumps(request).encode() + b"\n")
     reply, descriptors, _, _ = socket.recv_fds(client, CHUNK, 1)
@@ -92,5 +114,7 @@ def main(control: str, host: str, port: str) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) != 4:
-        sys.exit("usage: connect.py CONTROL_SOCKET HOST PORT")
+        sys.exit("usage: connect.py CONTROL_SOCKET HOST PORT | --knows CONTROL_SOCKET HOST")
+    if sys.argv[1] == "--knows":
+        sys.exit(0 if knows(*sys.argv[2:]) else 1)
     sys.exit(main(*sys.argv[1:]))

@@ -1,7 +1,8 @@
 """The control socket: what the command line asks of the running daemon.
 
 One JSON object per line in either direction.  Requests: `{"op": "status"}`,
-`{"op": "reachable", "seconds": N}`, `{"op": "stop"}` and `{"op": "connect",
+`{"op": "reachable", "seconds": N}`, `{"op": "stop"}`, `{"op": "knows", "host": H}`,
+which tells whether H is the address of a machine, and `{"op": "connect",
 "host": H, "port": P}`, which is answered with a connected descriptor.
 """
 
@@ -94,6 +95,9 @@ class ControlServer:
             yield self._subject.status()
         elif request["op"] == "reachable":
             yield {"unreachable": await self._unreachable(float(request["seconds"]))}
+        elif request["op"] == "knows":
+            machines = self._subject.status()["machines"]
+            yield {"known": any(request["host"] in machine["ips"] for machine in machines)}
         elif request["op"] == "stop":
             self._subject.stop()
             while True:

@@ -72,6 +72,16 @@ class StateDir:
         return self.root / "ssh_config"
 
     @property
+    def user_ssh_config(self) -> Path:
+        """The user's own ssh configuration, with the machines of the data center added."""
+        return self.root / "user_ssh_config"
+
+    @property
+    def commands(self) -> Path:
+        """A directory for PATH, with an `ssh` that reads `user_ssh_config`."""
+        return self.root / "bin"
+
+    @property
     def known_hosts(self) -> Path:
         return self.root / "known_hosts"
 
@@ -105,7 +115,7 @@ class StateDir:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self.root.chmod(0o700)
-            for directory in (self.run, self.log.parent, self.zones, self.key.parent):
+            for directory in (self.run, self.log.parent, self.zones, self.key.parent, self.commands):
                 directory.mkdir(exist_ok=True)
         except OSError as error:
             raise LocalDCError(

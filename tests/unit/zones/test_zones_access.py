@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,6 +92,44 @@ def test_ssh_understands_the_configuration(tmp_path: Path) -> None:
     assert settings["stricthostkeychecking"] == "accept-new"
     assert settings["proxycommand"].endswith("%h %p")
     assert settings["identityfile"].replace("%%", "%") == str(paths.key)
+
+
+@pytest.fixture
+def daemon(paths: StateDir) -> Iterator[None]:
+    """A daemon that knows one machine, 10.88.0.5."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(paths.control))
+        server.listen()
+
+        def serve() -> None:
+            for client in iter(lambda: server.accept()[0], None):
+                with client:
+                    request = json.loads(client.recv(1000))
+                    known = request == {"op": "knows", "host": "10.88.0.5"}
+                    client.sendall(json.dumps({"known": known}).encode() + b"\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield
+
+
+def settings_of(paths: StateDir, host: str) -> dict[str, str]:
+    """What the `ssh` for PATH would use for a host."""
+    done = subprocess.run(
+        [str(paths.commands / "ssh"), "-G", host], capture_output=True, text=True, check=True
+    )
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+
+
+def test_ssh_of_path_knows_the_machines_and_nothing_else(paths: StateDir, daemon: None) -> None:
+    access.write_ssh_config(paths)
+    assert "proxycommand" in settings_of(paths, "10.88.0.5")
+    assert "proxycommand" not in settings_of(paths, "10.88.0.6")
+    assert "proxycommand" not in settings_of(paths, "example.org")
+
+
+def test_ssh_of_path_is_ordinary_without_a_daemon(paths: StateDir) -> None:
+    access.write_ssh_config(paths)
+    assert "proxycommand" not in settings_of(paths, "10.88.0.5")
 
 
 def test_host_keys_of_reused_addresses_are_forgotten(paths: StateDir) -> None:
