@@ -115,7 +115,13 @@ class StateDir:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self.root.chmod(0o700)
-            for directory in (self.run, self.log.parent, self.zones, self.key.parent, self.commands):
+            for directory in (
+                self.run,
+                self.log.parent,
+                self.zones,
+                self.key.parent,
+                self.commands,
+            ):
                 directory.mkdir(exist_ok=True)
         except OSError as error:
             raise LocalDCError(
