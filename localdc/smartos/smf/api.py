@@ -150,6 +150,8 @@ class Api:
         own = self.repository.get(fmri).groups
         comment = value_of(own, OVERRIDE, "comment")
         row["comment"] = comment or value_of(own, "general", "comment")
+        manuals = (group for name, group in groups.items() if name.startswith("tm_man_"))
+        row["manuals"] = [[g.first(k) for k in ("manpath", "section", "title")] for g in manuals]
         instance = self.restarter.instances.get(fmri)
         if instance is not None:
             row["dependencies"] = [self._explained(d) for d in instance.dependencies]

@@ -47,6 +47,8 @@ def main(connect: Callable[[], Door], argv: list[str]) -> int:
         text = " ".join(words).encode()[: _LINE_MAX - 1].decode(errors="ignore")
         return command.script(text, None)
     file = values.get("f", "-")
+    if "f" not in values and sys.stdin.isatty():
+        return command.interactive()
     if file == "-":
         return command.script(sys.stdin.read(), "<stdin>")
     try:
@@ -90,6 +92,18 @@ class Svccfg(EditCommands, FileCommands):
         except SmfError as error:
             self.complain(str(error))
             return 1
+        return 0
+
+    def interactive(self) -> int:
+        """Prompt for subcommands; errors are reported and end nothing."""
+        while not self._ended:
+            sys.stdout.write(f"{self.selected or 'svc:'}> ")
+            sys.stdout.flush()
+            line = sys.stdin.readline()
+            if not line:
+                sys.stdout.write("\n")
+                break
+            self.script(line, None)
         return 0
 
     def attempt(self, call: Callable[[], bool | None]) -> bool:

@@ -125,6 +125,9 @@ def _block(command: Svcs, detail: Detail, states: dict[str, Detail]) -> str:
     if reason:
         lines.append(f"Reason: {reason}")
         lines.append(f"   See: {_MESSAGES}{_ARTICLES[article]}")
+    for manpath, section, title in detail["manuals"]:
+        where = "" if manpath == ":default" else f" -M {manpath}"
+        lines.append(f"   See: man{where} -s {section} {title}")
     if detail["logfile"]:
         lines.append(f"   See: {detail['logfile']}")
     if state in UP:

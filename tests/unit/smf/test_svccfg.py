@@ -265,3 +265,19 @@ def test_authority_reads_what_properties_say(tmp_path: Path) -> None:
     authority.must_modify(65534, {"config": config}, "config", values=True)
     with pytest.raises(SmfError):
         authority.must_modify(65534, {"config": config}, "config")
+
+
+def test_interactive_sessions(zone: Zone) -> None:
+    zone.service("a", enabled=False)
+    primary, secondary = os.openpty()
+    process = subprocess.Popen(
+        [*PYTHON, CLIENT, "svccfg"], env=zone.env, stdin=secondary, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, cwd="/",
+    )  # fmt: skip
+    os.write(primary, b"select site/a\nfrobnicate\nlist\nend\n")
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert out == "svc:> svc:/site/a> svc:/site/a> :properties\ndefault\nsvc:/site/a> "
+    assert err == 'svccfg: Unknown command "frobnicate".\n'
+    os.close(primary)
+    os.close(secondary)
