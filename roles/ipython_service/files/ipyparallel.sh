@@ -72,6 +72,21 @@ while time.time() < deadline:
 sys.exit(1)' "$@"
 }
 
+# While it restores engines, the controller overwrites the next id with 0, and at the restart
+# after that it would give a new engine the id of one that exists.
+keep_ids_apart() {
+    "$PYTHON" -I -S -c '
+import json, sys
+try:
+    with open(sys.argv[1]) as file:
+        state = json.load(file)
+except (OSError, ValueError):
+    sys.exit()
+state["next_id"] = max([state["next_id"], *(int(id) + 1 for id in state["engines"])])
+with open(sys.argv[1], "w") as file:
+    json.dump(state, file)' "$profile_dir/log/engines.json"
+}
+
 start_controller() {
     : "${port:=20000}"
     [ -n "$ip" ] || ip=$(own_address) ||
@@ -85,6 +100,7 @@ start_controller() {
         # Addresses, ports and key come from the files of the last run, all but the three
         # ports that only the controller itself uses.
         ports=$((port + 15))-$((port + 17))
+        keep_ids_apart
     else
         echo "ipyparallel: the address is $ip:$port now: new connection files and key"
         rm -f "$security_dir"/ipcontroller-*.json "$profile_dir"/log/engines*.json

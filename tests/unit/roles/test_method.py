@@ -153,6 +153,36 @@ def test_an_engine_that_has_gone_is_stopped(zone: Zone) -> None:
     assert zone.run("stop").returncode == 0
 
 
+def restart(zone: Zone, address: str) -> subprocess.CompletedProcess[str]:
+    """Start the controller after an earlier one that listened at 127.0.0.1:1 and knew engine 3."""
+    profile = zone.ipython_dir / "profile_default"
+    for directory in ("security", "log"):
+        (profile / directory).mkdir(parents=True, exist_ok=True)
+    info = {"interface": "tcp://127.0.0.1", "registration": 1, "key": KEY}
+    (profile / "security" / "ipcontroller-engine.json").write_text(json.dumps(info, indent=2))
+    state = {"engines": {"3": "uuid"}, "next_id": 0}
+    (profile / "log" / "engines.json").write_text(json.dumps(state))
+    (zone.root / "python").write_text(PROBING_PYTHON.replace("PYTHON", sys.executable))
+    zone.configure(ip=address, port="1", profile="default", timeout="5")
+    return zone.run("controller", instance="controller")
+
+
+def test_a_restarted_controller_keeps_ids_apart(zone: Zone) -> None:
+    shutil.copy(zone.root / "python", zone.root / "recorder")
+    restart(zone, "127.0.0.1")
+    state = json.loads((zone.ipython_dir / "profile_default" / "log" / "engines.json").read_text())
+    assert state == {"engines": {"3": "uuid"}, "next_id": 4}
+    assert "--ports=16-18" in zone.arguments(), "the other ports come from the files"
+
+
+def test_a_controller_at_a_new_address_begins_anew(zone: Zone) -> None:
+    shutil.copy(zone.root / "python", zone.root / "recorder")
+    done = restart(zone, "127.0.0.2")
+    assert "new connection files" in done.stdout
+    assert not list(zone.ipython_dir.rglob("*.json"))
+    assert "--ports=1-18" in zone.arguments()
+
+
 def test_a_controller_that_ends_at_once_is_a_failure(zone: Zone) -> None:
     zone.configure(ip="127.0.0.1", port="1", profile="default", timeout="5")
     shutil.copy(zone.root / "python", zone.root / "recorder")
