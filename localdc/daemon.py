@@ -150,9 +150,7 @@ class Daemon:
     def _zone_compute(self, layer: Layer, settings: DataCenterSettings) -> Compute:
         assert self._launcher is not None
         wires = [wire(n.nic_tag, n.subnet, n.gateway) for n in settings.networks]
-        compute = ZoneCompute(
-            self.paths, layer, wires, self._launcher, on_lost=self._launcher_lost
-        )
+        compute = ZoneCompute(self.paths, layer, wires, self._launcher, on_lost=self._launcher_lost)
         self._zones = compute.zones
         return compute
 
@@ -184,9 +182,7 @@ class Daemon:
         process = {
             "pid": self.pid,
             "started": _start_ticks(),
-            "pid_namespace": None
-            if self.records_only
-            else Path("/proc/self/ns/pid").stat().st_ino,
+            "pid_namespace": None if self.records_only else Path("/proc/self/ns/pid").stat().st_ino,
         }
         write_atomically(self.paths.process, json.dumps(process) + "\n")
         access.write_ssh_config(self.paths)

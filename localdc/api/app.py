@@ -13,6 +13,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from localdc.api.center import Center, ensure_account
+from localdc.api.changefeed import Feed
 from localdc.api.compute import Compute
 from localdc.api.engine import Engine
 from localdc.api.faults import FaultBook
@@ -61,7 +62,10 @@ def create_app(settings: DataCenterSettings, store_path: Path, compute: Compute)
             ensure_account(store, settings)
             faults = FaultBook()
             engine = Engine(store, compute, settings, faults)
-            app.state.center = Center(settings, store, engine, faults, Buckets(settings.throttle))
+            buckets = Buckets(settings.throttle)
+            feed = Feed()
+            store.listeners.append(feed.changed)
+            app.state.center = Center(settings, store, engine, faults, buckets, compute, feed)
             try:
                 await engine.start()
                 yield
@@ -87,7 +91,7 @@ def server_config(app: Starlette, **options: object) -> uvicorn.Config:
         "log_config": None,
         "lifespan": "on",
         "http": "h11",
-        "ws": "none",
+        "ws": "wsproto",
         "timeout_keep_alive": 75,
         "timeout_graceful_shutdown": 5,
     }

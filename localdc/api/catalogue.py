@@ -53,7 +53,11 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network; machines get addresses provision_start to provision_end."""
+    """A network; machines get addresses provision_start to provision_end.
+
+    nic_tag: the wire it is.  A fabric network is one that an account made; its
+    wire is its own.
+    """
 
     id: str
     name: str
@@ -65,14 +69,16 @@ class Network:
     public: bool
     gateway: str | None = None
     resolvers: tuple[str, ...] = ()
+    fabric: bool = False
+    vlan_id: int = 0
+    internet_nat: bool = False
+    routes: Mapping[str, str] = field(default_factory=dict)
 
 
 def widened(network: Network, prefix: int = 16) -> Network:
     """The same network with room for some 65,000 machines (for prefix 16)."""
     subnet = IPv4Network(network.subnet).supernet(new_prefix=prefix)
-    return replace(
-        network, subnet=str(subnet), provision_end=str(subnet.broadcast_address - 5)
-    )
+    return replace(network, subnet=str(subnet), provision_end=str(subnet.broadcast_address - 5))
 
 
 IMAGE_OWNER = "930896af-bf8c-48d4-885c-6573a94b1853"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
+from localdc.api.changefeed import Feed
+from localdc.api.compute import Compute
 from localdc.api.engine import Engine
 from localdc.api.faults import FaultBook
 from localdc.api.model import Account, Key, now_iso
-from localdc.api.settings import DataCenterSettings
+from localdc.api.settings import AccountKey, DataCenterSettings
 from localdc.api.sshkeys import parse_public_key
 from localdc.api.store import Store
 from localdc.api.throttle import Buckets
@@ -21,6 +25,10 @@ class Center:
     engine: Engine
     faults: FaultBook
     buckets: Buckets
+    compute: Compute
+    feed: Feed
+    # Calls by method and pattern, for tests that count them.
+    requests: Counter[str] = field(default_factory=Counter)
 
 
 def ensure_account(store: Store, settings: DataCenterSettings) -> Account:
@@ -28,15 +36,20 @@ def ensure_account(store: Store, settings: DataCenterSettings) -> Account:
 
     Raises ValueError for a key that is not one.
     """
+    return add_login(store, settings.account, settings.email, settings.keys)
+
+
+def add_login(store: Store, login: str, email: str, keys: Iterable[AccountKey]) -> Account:
+    """An account, made when missing, with at least these keys; raises ValueError."""
     with store.transaction():
-        account = store.accounts.find(settings.account)
+        account = store.accounts.find(login)
         if account is None:
             now = now_iso()
-            account = Account(str(uuid.uuid4()), settings.account, settings.email, now, now)
+            account = Account(str(uuid.uuid4()), login, email, now, now, cns_enabled=True)
             store.accounts.save(account)
         present = {key.fingerprint: key for key in store.accounts.keys(account.uuid)}
         names = {key.name: key for key in present.values()}
-        for wanted in settings.keys:
+        for wanted in keys:
             parsed = parse_public_key(wanted.key)
             if parsed.fingerprint in present:
                 continue

@@ -34,7 +34,8 @@ class Nic:
     """One network interface of a zone.
 
     `interface` is `net0`, `net1`, ... in the order of the machine's networks;
-    `nic_tag` is the wire it hangs on: `external` or `internal`.
+    `nic_tag` is the wire it hangs on: `external`, `internal`, or `fabric`, of
+    which each `network_id` has one of its own.
     `primary` marks the interface whose gateway is the default route.
     """
 
@@ -51,6 +52,41 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True)
+class FirewallRule:
+    """One rule as a zone's packet filter needs it: addresses and numbers only.
+
+    direction: `in` or `out`, seen from the zone.  action: `allow` or `block`.
+    protocol: tcp, udp or icmp.  peers: addresses and subnets of the other side,
+    None = any.  ports: (first, last) ranges, empty = all.  types: ICMP type and
+    code (None = any code), empty = all.  Earlier rules win.
+    """
+
+    direction: str
+    action: str
+    protocol: str
+    peers: tuple[str, ...] | None
+    ports: tuple[tuple[int, int], ...] = ()
+    types: tuple[tuple[int, int | None], ...] = ()
+
+
+Firewall = tuple[FirewallRule, ...]
+"""The rules of a zone whose firewall is on, in order.
+
+What no rule speaks of: outgoing traffic passes, pings are answered, all else
+that comes in is dropped.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A volume in a zone; `mountpoint` is an absolute path."""
+
+    volume: str
+    mountpoint: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneSpec:
     """Everything the compute node may know about a zone.
 
@@ -60,6 +96,7 @@ class ZoneSpec:
     `customer_metadata` is what `mdata-get` answers (`user-script` and
     `root_authorized_keys` included), `internal_metadata` holds the passwords
     (`*_pw`).  `authorized_keys` are OpenSSH public key lines for root.
+    `firewall` None = off; it is in force before the zone's first process runs.
     """
 
     uuid: str
@@ -81,6 +118,8 @@ class ZoneSpec:
     dc_name: str
     server_uuid: str
     dns_domain: str
+    firewall: Firewall | None = None
+    mounts: tuple[Mount, ...] = ()
 
 
 class ComputeEvents(Protocol):
@@ -129,3 +168,21 @@ class Compute(Protocol):
         A running zone sees the new values through its metadata at once, a
         stopped one at its next boot.
         """
+
+    async def set_firewall(self, uuid: str, firewall: Firewall | None) -> None:
+        """Change the packet filter of a running zone at once; None = off."""
+
+    async def create_snapshot(self, uuid: str, name: str) -> int:
+        """Keep a copy of the zone's root; returns its size in bytes."""
+
+    async def rollback_snapshot(self, uuid: str, name: str) -> None:
+        """Put the copy in place of the root of a zone that does not run."""
+
+    async def delete_snapshot(self, uuid: str, name: str) -> None:
+        """Remove a copy; one that is not there is no error."""
+
+    async def create_volume(self, volume: str) -> None:
+        """Make an empty volume."""
+
+    async def delete_volume(self, volume: str) -> None:
+        """Remove a volume and what is in it; one that is not there is no error."""

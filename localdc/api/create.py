@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
-from localdc.api.catalogue import Image, Network, Package
+from localdc.api import affinity
+from localdc.api.catalogue import Image, Package
 from localdc.api.errors import (
     ApiError,
     invalid_argument,
@@ -17,14 +18,16 @@ from localdc.api.errors import (
 )
 from localdc.api.http import Call
 from localdc.api.model import Key, Machine, Scalar, now_iso
+from localdc.api.requested import networks_and_addresses
 from localdc.api.routes import images, packages
+from localdc.api.store.documents import VOLUME
+from localdc.api.store.machines import Query
 from localdc.api.validate import check_metadata, check_name, check_tags
+
+_MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
 
 # What CloudAPI can do and this data center cannot; said rather than ignored.
 _UNSUPPORTED = {
-    "affinity": "affinity needs several compute nodes; this data center has one",
-    "locality": "locality needs several compute nodes; this data center has one",
-    "volumes": "volumes are not supported by this data center",
     "disks": "disks are for bhyve machines, which this data center does not run",
     "encrypted": "encrypted machines are not supported by this data center",
 }
@@ -38,6 +41,7 @@ def new_machine(call: Call) -> Machine:
     if not keys:
         raise ApiError(409, "KeyRequired", "At least one SSH key is required to provision")
     _refuse_unsupported(call)
+    _check_affinity(call)
     requested = _networks(call)
     min_ram = int(image.requirements.get("min_ram", 0))
     if package.memory < min_ram:
@@ -64,6 +68,7 @@ def new_machine(call: Call) -> Machine:
         tags=check_tags(_prefixed(call.params, "tag.")),
         firewall_enabled=call.flag("firewall_enabled"),
         deletion_protection=call.params.get("deletion_protection") is True,
+        volumes=_volumes(call),
     )
     _set_metadata(machine, call.params, keys)
     return machine
@@ -96,8 +101,6 @@ def _package(call: Call) -> Package:
 
 def _refuse_unsupported(call: Call) -> None:
     params = call.params
-    if params.get("affinity") and params.get("locality"):
-        raise invalid_argument("locality and affinity are mutually exclusive parameters.")
     for name, message in _UNSUPPORTED.items():
         if params.get(name) not in (None, "", False, "false", [], {}):
             raise not_implemented(message)
@@ -112,7 +115,48 @@ def _refuse_unsupported(call: Call) -> None:
         raise not_implemented(NO_FIREWALL)
 
 
-NO_FIREWALL = "this data center does not enforce firewalls; leave firewall_enabled false"
+NO_FIREWALL = (
+    "this data center cannot enforce firewalls, because nft is missing; leave firewall_enabled "
+    "false, or install it on the host and start again: apt-get install nftables"
+)
+
+
+def _check_affinity(call: Call) -> None:
+    if call.params.get("affinity") or call.params.get("locality"):
+        mine = Query(call.account.uuid, limit=-1)
+        affinity.check(call.params, call.center.store.machines.find(mine))
+
+
+def _volumes(call: Call) -> list[dict[str, str]]:
+    """The volumes to mount; raises 409."""
+    given = call.params.get("volumes") or []
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            given = None
+    if not isinstance(given, list):
+        raise invalid_argument("volumes must be a list of objects")
+    mounts = [_volume(call, entry) for entry in given]
+    if len({mount["mountpoint"] for mount in mounts}) < len(mounts):
+        raise invalid_argument("volumes: two of them have the same mountpoint")
+    return mounts
+
+
+def _volume(call: Call, entry: object) -> dict[str, str]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise invalid_argument("volumes: each needs a name and a mountpoint")
+    mode, point = entry.get("mode", "rw"), entry.get("mountpoint")
+    if entry.get("type", "tritonnfs") != "tritonnfs":
+        raise invalid_argument("volumes: type must be tritonnfs")
+    if mode not in ("ro", "rw"):
+        raise invalid_argument("volumes: mode must be ro or rw")
+    if not isinstance(point, str) or _MOUNTPOINT.fullmatch(point) is None or ".." in point:
+        raise invalid_argument("volumes: mountpoint must be an absolute path below /")
+    record = call.center.store.documents.named(VOLUME, call.account.uuid, entry["name"])
+    if record is None or record["state"] != "ready":
+        raise invalid_argument(f"volumes: there is no volume {entry['name']} that is ready")
+    return {"id": record["id"], "name": record["name"], "mode": mode, "mountpoint": point}
 
 
 def _name(call: Call, machine_id: str) -> str:
@@ -124,56 +168,10 @@ def _name(call: Call, machine_id: str) -> str:
 
 
 def _networks(call: Call) -> list[tuple[str, str | None]]:
-    """(network id, wanted address or None), without duplicates."""
     wanted = call.params.get("networks")
-    known = {network.id: network for network in call.center.settings.networks}
     if wanted in (None, "", []):
         return _default_networks(call)
-    if isinstance(wanted, str) and wanted.startswith(("[", "{")):
-        try:
-            wanted = json.loads(wanted)
-        except ValueError:
-            raise invalid_argument("Invalid Networks") from None
-    entries = wanted if isinstance(wanted, list) else [wanted]
-    requested: dict[str, str | None] = {}
-    for entry in entries:
-        network, ip = _network(entry, known)
-        requested.setdefault(network.id, ip)
-    return list(requested.items())
-
-
-def _network(entry: object, known: Mapping[str, Network]) -> tuple[Network, str | None]:
-    ip: str | None = None
-    identifier = entry
-    if isinstance(entry, dict):
-        identifier = entry.get("ipv4_uuid")
-        ips = entry.get("ipv4_ips")
-        if entry.get("ipv4_count", 1) not in (1, "1"):
-            raise invalid_argument("Invalid Networks: ipv4_count must be 1")
-        if ips is not None:
-            if not isinstance(ips, list) or len(ips) != 1 or not isinstance(ips[0], str):
-                raise invalid_argument("Invalid Networks: ipv4_ips must hold one address")
-            ip = ips[0]
-    network = known.get(identifier) if isinstance(identifier, str) else None
-    if network is None:
-        raise invalid_argument("Invalid Networks")
-    if ip is not None:
-        check_machine_ip(network, ip)
-    return network, ip
-
-
-def check_machine_ip(network: Network, ip: str) -> None:
-    """Raises 409 unless a machine may have `ip` in `network`."""
-    try:
-        address = IPv4Address(ip)
-    except AddressValueError:
-        raise invalid_argument(f"Invalid Networks: {ip} is not an IPv4 address") from None
-    subnet = IPv4Network(network.subnet)
-    special = {str(subnet.network_address), str(subnet.broadcast_address), network.gateway}
-    if address not in subnet or ip in special:
-        raise invalid_argument(
-            f"Invalid Networks: {ip} is not an address for machines of network {network.name}"
-        )
+    return networks_and_addresses(wanted, call.center.engine.networks.of(call.account.uuid))
 
 
 def _default_networks(call: Call) -> list[tuple[str, str | None]]:
@@ -181,8 +179,9 @@ def _default_networks(call: Call) -> list[tuple[str, str | None]]:
     networks = call.center.settings.networks
     chosen = [next(network.id for network in networks if network.public)]
     internal = [network.id for network in networks if not network.public]
-    if call.account.default_network:
-        chosen.append(call.account.default_network)
+    default = call.account.default_network
+    if call.center.engine.networks.get(call.account.uuid, default):
+        chosen.append(default)
     elif internal:
         chosen.append(internal[0])
     return [(network, None) for network in dict.fromkeys(chosen)]

@@ -6,16 +6,23 @@ import asyncio
 import logging
 from datetime import timedelta
 
+from localdc.api import snapwork, work
 from localdc.api.compute import Compute
 from localdc.api.faults import FaultBook
+from localdc.api.firewall import Firewalls
 from localdc.api.model import Job, now_iso
+from localdc.api.networks import NetworkBook
 from localdc.api.settings import DataCenterSettings
 from localdc.api.store import Store
 from localdc.api.validate import bad_metadata_key
-from localdc.api.work import ACTIONS, Bench, BootProgress, JobFailed
+from localdc.api.volumes import Volumes
+from localdc.api.work import Bench, BootProgress, JobFailed
 
 log = logging.getLogger(__name__)
 
+ACTIONS = {**work.ACTIONS, **snapwork.ACTIONS}
+# Jobs that leave a machine `stopping` when they are cut short, and take it from there.
+ENDING = ("stop", "reboot", "destroy", "rollback_snapshot", "add_nics", "remove_nics")
 # How long jobs that have begun may take to end when the data center stops.
 GRACE = 15.0
 # How long a deleted machine answers 410; after that it was never there (404).
@@ -34,7 +41,10 @@ class Engine:
     ) -> None:
         self._store = store
         self._compute = compute
-        self._bench = Bench(store, compute, settings, faults)
+        self.networks = NetworkBook(settings, store)
+        self.firewalls = Firewalls(store, compute)
+        self.volumes = Volumes(store, compute)
+        self._bench = Bench(store, compute, settings, faults, self.networks, self.firewalls)
         self._workers: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -49,6 +59,7 @@ class Engine:
         """
         await self._compute.start(self)
         self._repair()
+        self.volumes.resume()
         for uuid in self._store.jobs.machines_with_work():
             self.submit(uuid)
 
@@ -61,6 +72,8 @@ class Engine:
             for worker in late:
                 worker.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await self.firewalls.settle()
+        await self.volumes.settle()
         await self._compute.close()
 
     def submit(self, uuid: str) -> None:
@@ -72,6 +85,8 @@ class Engine:
         """Return when no job is left to do."""
         while self._workers:
             await asyncio.wait(list(self._workers.values()))
+        await self.firewalls.settle()
+        await self.volumes.settle()
 
     # ComputeEvents
 
@@ -151,8 +166,7 @@ class Engine:
                     machine.reason = "the data center stopped before this machine was provisioned"
                     store.addresses.release(machine.uuid)
                 elif machine.state == "stopping" and not any(
-                    store.jobs.pending(machine.uuid, action)
-                    for action in ("stop", "reboot", "destroy")
+                    store.jobs.pending(machine.uuid, action) for action in ENDING
                 ):
                     machine.state = "stopped"
                 else:

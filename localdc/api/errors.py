@@ -12,6 +12,7 @@ class ApiError(Exception):
 
     early: found before CloudAPI has set its own headers, which such answers
     therefore lack (bad Authorization syntax, unknown route, bad JSON, ...).
+    extra: further fields of the body.
     """
 
     def __init__(
@@ -23,6 +24,7 @@ class ApiError(Exception):
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
         early: bool = False,
+        extra: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
@@ -31,12 +33,13 @@ class ApiError(Exception):
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
         self.early = early
+        self.extra = dict(extra or {})
 
     def body(self) -> dict[str, object]:
         body: dict[str, object] = {"code": self.code, "message": self.message}
         if self.errors:
             body["errors"] = list(self.errors)
-        return body
+        return {**body, **self.extra}
 
 
 def missing_parameter(message: str) -> ApiError:

@@ -73,12 +73,16 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`pattern` like `/:account/keys/:key`; access: account, admin or public."""
+    """`pattern` like `/:account/keys/:key`; access: account, admin or public.
+
+    websocket: the handler only answers those who do not ask for one.
+    """
 
     method: str
     pattern: str
     handler: Handler
     access: str = "account"
+    websocket: bool = False
 
 
 class Router:

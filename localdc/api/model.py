@@ -52,13 +52,15 @@ class NicRecord:
     gateway: str | None
     network: str
     primary: bool
+    # `provisioning` until the machine was booted with it; then as the machine.
+    state: str | None = None
 
     def view(self, state: str) -> dict[str, object]:
         nic: dict[str, object] = {"mac": self.mac, "primary": self.primary, "ip": self.ip}
         nic["netmask"] = self.netmask
         if self.gateway:
             nic["gateway"] = self.gateway
-        nic["state"] = state
+        nic["state"] = self.state or state
         nic["network"] = self.network
         return nic
 
@@ -69,7 +71,8 @@ class Machine:
 
     state: as CloudAPI names it.  autoboot: runs again after the data center
     was restarted.  requested: (network id, wanted address or None) in order.
-    reason: why provisioning failed, else None.
+    reason: why provisioning failed, else None.  volumes: what is mounted where
+    (id, name, mode, mountpoint).
     """
 
     uuid: str
@@ -95,6 +98,7 @@ class Machine:
     deletion_protection: bool = False
     compute_node: str | None = None
     reason: str | None = None
+    volumes: list[dict[str, str]] = field(default_factory=list)
 
     def to_record(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))

@@ -57,10 +57,10 @@ class Dispatcher:
         self._center = center
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._websocket(Request({**scope, "method": "GET"}, b""), receive, send)
+            return
         if scope["type"] != "http":
-            if scope["type"] == "websocket":
-                await receive()
-                await send({"type": "websocket.close", "code": 1011})
             return
         request = Request(scope, await read_body(scope, receive))
         try:
@@ -70,9 +70,27 @@ class Dispatcher:
             return
         await _send(send, request, answer, early)
 
-    def _serve(self, request: Request) -> tuple[Answer, bool]:
+    async def _websocket(self, request: Request, receive: Receive, send: Send) -> None:
+        await receive()
+        route, call = None, None
+
+        def verify() -> Answer:
+            nonlocal route, call
+            route, call = self._verify(request)
+            return Answer(101) if route.websocket else route.handler(call)
+
+        answer, early = self._serve(request, verify)
+        if call is None or answer.status != 101:
+            await _send(send, request, answer, early, kind="websocket.http.response")
+            return
+        await send({"type": "websocket.accept"})
+        await call.center.feed.serve(call.account.uuid, receive, send)
+
+    def _serve(
+        self, request: Request, handle: Callable[[], Answer] | None = None
+    ) -> tuple[Answer, bool]:
         try:
-            return self._handle(request), False
+            return handle() if handle else self._handle(request), False
         except ApiError as error:
             answer = Answer.json(error.body(), error.status)
             answer.headers.update(error.headers)
@@ -88,9 +106,15 @@ class Dispatcher:
             return Answer.json(body, 500), False
 
     def _handle(self, request: Request) -> Answer:
+        route, call = self._verify(request)
+        return _handle_with_faults(route, call)
+
+    def _verify(self, request: Request) -> tuple[Route, Call]:
         center = self._center()
         headers = request.headers
         route, args = self._router.find(request.method, request.path)
+        if route.access != "admin":
+            center.requests[f"{request.method} {route.pattern}"] += 1
         version = negotiate.version_of(headers, request.method, request.path)
         as_text = negotiate.prefers_text(headers.get("accept"))
         signature = None
@@ -123,7 +147,7 @@ class Dispatcher:
             base_url=center.settings.url or f"http://{headers.get('host', 'localhost')}",
             as_text=as_text,
         )
-        return _handle_with_faults(route, call)
+        return route, call
 
 
 def _handle_with_faults(route: Route, call: Call) -> Answer:
@@ -222,7 +246,9 @@ def _md5(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
-async def _send(send: Send, request: Request, answer: Answer, early: bool) -> None:
+async def _send(
+    send: Send, request: Request, answer: Answer, early: bool, kind: str = "http.response"
+) -> None:
     headers = {
         "date": format_datetime(datetime.now(UTC), usegmt=True),
         "connection": "keep-alive" if request.keep_alive else "close",
@@ -241,13 +267,13 @@ async def _send(send: Send, request: Request, answer: Answer, early: bool) -> No
     headers.update({name.lower(): value for name, value in answer.headers.items()})
     await send(
         {
-            "type": "http.response.start",
+            "type": f"{kind}.start",
             "status": answer.status,
             "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
         }
     )
     body = b"" if request.method == "HEAD" else answer.body or b""
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.body", "body": body})
 
 
 def _cut(scope: Scope) -> None:

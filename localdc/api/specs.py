@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from localdc.api.compute import Nic, ZoneSpec
+from localdc.api.catalogue import Network
+from localdc.api.compute import Firewall, Mount, Nic, ZoneSpec
 from localdc.api.model import Key, Machine, Scalar
 from localdc.api.settings import DataCenterSettings
 
@@ -26,10 +27,8 @@ def authorized_keys(machine: Machine, keys: Iterable[Key]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
-def zone_spec(machine: Machine, keys: Iterable[Key], settings: DataCenterSettings) -> ZoneSpec:
-    networks = {network.id: network for network in settings.networks}
-    image = next((i for i in settings.images if i.id == machine.image), None)
-    nics = tuple(
+def _nics(machine: Machine, networks: Mapping[str, Network]) -> tuple[Nic, ...]:
+    return tuple(
         Nic(
             interface=f"net{index}",
             mac=nic.mac,
@@ -44,6 +43,17 @@ def zone_spec(machine: Machine, keys: Iterable[Key], settings: DataCenterSetting
         )
         for index, nic in enumerate(machine.nics)
     )
+
+
+def zone_spec(
+    machine: Machine,
+    keys: Iterable[Key],
+    settings: DataCenterSettings,
+    networks: Mapping[str, Network],
+    firewall: Firewall | None,
+) -> ZoneSpec:
+    """What the compute node is told; `networks` by id, `firewall` resolved."""
+    image = next((i for i in settings.images if i.id == machine.image), None)
     resolvers = dict.fromkeys(
         resolver
         for nic in machine.nics
@@ -58,7 +68,7 @@ def zone_spec(machine: Machine, keys: Iterable[Key], settings: DataCenterSetting
         image_name=image.name if image else "",
         image_version=image.version if image else "",
         package=machine.package,
-        nics=nics,
+        nics=_nics(machine, networks),
         ram=machine.memory,
         disk=machine.disk,
         cpu_cap=machine.cpu_cap,
@@ -70,4 +80,9 @@ def zone_spec(machine: Machine, keys: Iterable[Key], settings: DataCenterSetting
         dc_name=settings.name,
         server_uuid=settings.server_uuid,
         dns_domain=settings.dns_domain,
+        firewall=firewall,
+        mounts=tuple(
+            Mount(volume["id"], volume["mountpoint"], volume["mode"] == "ro")
+            for volume in machine.volumes
+        ),
     )

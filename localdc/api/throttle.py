@@ -21,6 +21,11 @@ class Buckets:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
+    def change(self, limits: Throttle | None) -> None:
+        """From now on these limits; every bucket is full again."""
+        self.limits = limits
+        self._buckets.clear()
+
     def take(self, account: str) -> bool:
         """Take one token; False when the bucket is empty."""
         if self.limits is None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from localdc.api.http import Route
 from localdc.api.routes import (
+    accesskeys,
     account,
     actions,
     admin,
     audit,
+    fabrics,
+    fwrules,
     images,
     keys,
     machines,
@@ -15,15 +18,20 @@ from localdc.api.routes import (
     networks,
     nics,
     packages,
+    snapshots,
     tags,
     unsupported,
+    volumes,
 )
 
 ROUTES: tuple[Route, ...] = (
+    *accesskeys.ROUTES,
     *account.ROUTES,
     *actions.ROUTES,
     *admin.ROUTES,
     *audit.ROUTES,
+    *fabrics.ROUTES,
+    *fwrules.ROUTES,
     *images.ROUTES,
     *keys.ROUTES,
     *machines.ROUTES,
@@ -31,6 +39,8 @@ ROUTES: tuple[Route, ...] = (
     *networks.ROUTES,
     *nics.ROUTES,
     *packages.ROUTES,
+    *snapshots.ROUTES,
     *tags.ROUTES,
     *unsupported.ROUTES,
+    *volumes.ROUTES,
 )

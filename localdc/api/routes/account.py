@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localdc.api import versions
-from localdc.api.errors import invalid_argument, missing_parameter, not_found, not_implemented
+from localdc.api.errors import invalid_argument, missing_parameter, not_found
 from localdc.api.http import Answer, Call, Route
 from localdc.api.model import Account, now_iso
 from localdc.api.validate import is_uuid
@@ -48,8 +48,8 @@ def get(call: Call) -> Answer:
 
 def update(call: Call) -> Answer:
     account = call.account
-    if call.flag("triton_cns_enabled"):
-        raise not_implemented("this data center has no CNS, so triton_cns_enabled stays false")
+    if call.params.get("triton_cns_enabled") not in (None, ""):
+        account.cns_enabled = call.flag("triton_cns_enabled")
     for name in ("email", *PROFILE):
         value = call.params.get(name)
         if value is None or value == "":
@@ -73,9 +73,8 @@ def limits(call: Call) -> Answer:
 
 
 def _default_network(call: Call) -> str:
-    networks = call.center.settings.networks
-    private = next((network for network in networks if not network.public), networks[0])
-    return call.account.default_network or private.id
+    book = call.center.engine.networks
+    return book.default(call.account.uuid, call.account.default_network).id
 
 
 def config(call: Call) -> Answer:
@@ -88,7 +87,7 @@ def set_config(call: Call) -> Answer:
         raise missing_parameter("default_network is a required argument")
     if not is_uuid(network):
         raise invalid_argument('property "default_network": must be a UUID')
-    if all(known.id != network for known in call.center.settings.networks):
+    if call.center.engine.networks.get(call.account.uuid, network) is None:
         raise invalid_argument("unknown network")
     call.account.default_network = str(network)
     call.account.updated = now_iso()

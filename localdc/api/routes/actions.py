@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from localdc.api.create import NO_FIREWALL
-from localdc.api.errors import invalid_argument, missing_parameter, not_implemented, unallocated
+from localdc.api.errors import invalid_argument, missing_parameter, not_implemented
 from localdc.api.http import Answer, Call, Route
 from localdc.api.model import Machine
 from localdc.api.params import required
@@ -28,15 +28,10 @@ def act(call: Call) -> Answer:
     return Answer(202)
 
 
-def _check_allocated(machine: Machine, action: str) -> None:
-    if machine.state == "provisioning":
-        raise unallocated(f"Cannot call {action} for a VM that has not been provisioned yet")
-
-
 def _power(call: Call, machine: Machine) -> None:
     # A machine in the wrong state is no error here: the job fails, and the audit says so.
     action = str(call.params["action"])
-    _check_allocated(machine, action)
+    common.check_allocated(machine, action)
     common.queue(call, machine, action)
 
 
@@ -47,7 +42,7 @@ def _resize(call: Call, machine: Machine) -> None:
         raise invalid_argument(f"{wanted} is not a valid package")
     if machine.type == "virtualmachine":
         raise invalid_argument("resize is not supported for KVM virtualmachines")
-    _check_allocated(machine, "update")
+    common.check_allocated(machine, "update")
     machine.package, machine.memory = package.name, package.memory
     machine.disk, machine.cpu_cap = package.disk, package.cpu_cap
     common.update(call, machine, "resize")
@@ -56,7 +51,7 @@ def _resize(call: Call, machine: Machine) -> None:
 def _rename(call: Call, machine: Machine) -> None:
     name = required(call.params, "name", "New name must be specified")
     checked = check_name(name, call.account.cns_enabled)
-    _check_allocated(machine, "update")
+    common.check_allocated(machine, "update")
     machine.name = checked
     try:
         common.update(call, machine, "rename")
@@ -70,7 +65,7 @@ def _firewall(call: Call, machine: Machine) -> None:
         raise not_implemented(NO_FIREWALL)
     if machine.firewall_enabled == enable:
         return
-    _check_allocated(machine, "update")
+    common.check_allocated(machine, "update")
     machine.firewall_enabled = enable
     # The audit of CloudAPI has no word of its own for firewall changes.
     common.update(call, machine, "unknown")
@@ -78,7 +73,7 @@ def _firewall(call: Call, machine: Machine) -> None:
 
 def _protection(call: Call, machine: Machine) -> None:
     action = str(call.params["action"])
-    _check_allocated(machine, "update")
+    common.check_allocated(machine, "update")
     machine.deletion_protection = action == "enable_deletion_protection"
     common.update(call, machine, action)
 

@@ -5,13 +5,29 @@ All of them need `Authorization: Bearer <admin token>`.
     POST   /--admin/faults      order a fault (fields: localdc.api.faults.Fault)
     GET    /--admin/faults      the faults still on order
     DELETE /--admin/faults      withdraw all;  /--admin/faults/ID  withdraw one
+    GET    /--admin/settings    throttle, and how long a provision takes
+    PUT    /--admin/settings    change them until the next start
+    GET    /--admin/requests    how many calls there were, by method and path
+    DELETE /--admin/requests    count from zero again
+    POST   /--admin/accounts    a further account: {"login": ..., "key": ...}
+
+docs/localdc-admin.md has it all.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
+from typing import Any
+
+from localdc.api.center import add_login
 from localdc.api.errors import invalid_argument, not_found
 from localdc.api.faults import Fault, FaultError, machine_matches
 from localdc.api.http import Answer, Call, Route
+from localdc.api.records import RecordsCompute
+from localdc.api.settings import AccountKey, Throttle
+
+LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@]{2,31}")
 
 
 def order(call: Call) -> Answer:
@@ -56,7 +72,81 @@ def withdraw(call: Call) -> Answer:
     return Answer(204)
 
 
+def _settings_view(call: Call) -> Answer:
+    limits = call.center.buckets.limits
+    view: dict[str, object] = {"throttle": None if limits is None else asdict(limits)}
+    compute = call.center.compute
+    if isinstance(compute, RecordsCompute):
+        view["provision_seconds"] = compute.provision_seconds
+    return Answer.json(view)
+
+
+def settings(call: Call) -> Answer:
+    return _settings_view(call)
+
+
+def set_settings(call: Call) -> Answer:
+    center, params = call.center, call.params
+    unknown = params.keys() - {"throttle", "provision_seconds"}
+    if unknown:
+        raise invalid_argument(f"unknown setting {min(unknown)}; known: throttle provision_seconds")
+    if "provision_seconds" in params:
+        seconds = params["provision_seconds"]
+        if not isinstance(center.compute, RecordsCompute):
+            raise invalid_argument("provision_seconds is for --records-only; order a fault instead")
+        if not _number(seconds) or not 0 <= seconds <= 3600:
+            raise invalid_argument("provision_seconds must be a number, 0 to 3600")
+        center.compute.provision_seconds = float(seconds)
+    if "throttle" in params:
+        center.buckets.change(_throttle(params["throttle"]))
+    return _settings_view(call)
+
+
+def _throttle(value: Any) -> Throttle | None:
+    if value is None:
+        return None
+    if isinstance(value, dict) and value.keys() == {"burst", "rate"}:
+        burst, rate = value["burst"], value["rate"]
+        if _number(burst) and burst == int(burst) >= 1 and _number(rate) and rate > 0:
+            return Throttle(int(burst), float(rate))
+    raise invalid_argument('throttle must be null or {"burst": 1 or more, "rate": more than 0}')
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def requests(call: Call) -> Answer:
+    counts = call.center.requests
+    return Answer.json({"total": counts.total(), "calls": dict(counts)})
+
+
+def forget_requests(call: Call) -> Answer:
+    call.center.requests.clear()
+    return Answer(204)
+
+
+def add_account(call: Call) -> Answer:
+    login, key = call.params.get("login"), call.params.get("key")
+    if not isinstance(login, str) or LOGIN.fullmatch(login) is None:
+        raise invalid_argument("login must be 3 to 32 letters, digits, _ . or @")
+    if not isinstance(key, str):
+        raise invalid_argument("key must be the line of an OpenSSH public key")
+    try:
+        account = add_login(
+            call.center.store, login, f"{login}@localhost", [AccountKey(login, key)]
+        )
+    except ValueError as error:
+        raise invalid_argument(f"key is invalid: {error}") from None
+    return Answer.json({"id": account.uuid, "login": account.login}, 201)
+
+
 ROUTES = (
+    Route("GET", "/--admin/settings", settings, access="admin"),
+    Route("PUT", "/--admin/settings", set_settings, access="admin"),
+    Route("GET", "/--admin/requests", requests, access="admin"),
+    Route("DELETE", "/--admin/requests", forget_requests, access="admin"),
+    Route("POST", "/--admin/accounts", add_account, access="admin"),
     Route("GET", "/--admin/faults", ordered, access="admin"),
     Route("POST", "/--admin/faults", order, access="admin"),
     Route("DELETE", "/--admin/faults", withdraw_all, access="admin"),

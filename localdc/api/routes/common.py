@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid5
 
-from localdc.api.errors import invalid_field, not_found, validation_failed
+from localdc.api.errors import invalid_field, not_found, unallocated, validation_failed
 from localdc.api.http import Answer, Call
 from localdc.api.model import Machine, now_iso
 from localdc.api.settings import NAMESPACE
@@ -31,6 +31,12 @@ def view(call: Call, machine: Machine) -> dict[str, Any]:
     if call.flag("credentials"):
         body["metadata"]["credentials"] = machine.credentials()
     return body
+
+
+def check_allocated(machine: Machine, action: str) -> None:
+    """Raises 409 for a machine that is still being provisioned."""
+    if machine.state == "provisioning":
+        raise unallocated(f"Cannot call {action} for a VM that has not been provisioned yet")
 
 
 def gone(call: Call, machine: Machine) -> Answer | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from localdc.api import cns
 from localdc.api.create import new_machine
 from localdc.api.errors import (
     ApiError,
@@ -88,7 +89,13 @@ def _states(state: str) -> tuple[str, ...] | None:
 
 def get(call: Call) -> Answer:
     machine = common.load(call)
-    return common.gone(call, machine) or Answer.json(common.view(call, machine))
+    answer = common.gone(call, machine)
+    if answer is not None:
+        return answer
+    body = common.view(call, machine)
+    if call.account.cns_enabled:
+        body["dns_names"] = cns.names(machine, call.account, call.center.settings)
+    return Answer.json(body)
 
 
 def create(call: Call) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
+from localdc.api import cns
 from localdc.api.catalogue import Network
 from localdc.api.errors import (
     ApiError,
@@ -14,36 +15,34 @@ from localdc.api.errors import (
     validation_failed,
 )
 from localdc.api.http import Answer, Call, Route
+from localdc.api.networks import view
 from localdc.api.params import integer
 from localdc.api.store.addresses import AddressRecord
 
 MAX_LIMIT = 1000
 
 
-def view(network: Network) -> dict[str, object]:
-    return {
-        "id": network.id,
-        "name": network.name,
-        "public": network.public,
-        "description": network.description,
-    }
+def _view(call: Call, network: Network) -> dict[str, object]:
+    shown = view(network)
+    if call.account.cns_enabled:
+        shown["suffixes"] = cns.suffixes(call.account, call.center.settings)
+    return shown
 
 
 def list_networks(call: Call) -> Answer:
-    if call.flag("fabric"):
-        return Answer.json([])
-    return Answer.json([view(network) for network in call.center.settings.networks])
+    networks = call.center.engine.networks.of(call.account.uuid).values()
+    return Answer.json([_view(call, n) for n in networks if n.fabric or not call.flag("fabric")])
 
 
 def _network(call: Call) -> Network:
-    for network in call.center.settings.networks:
-        if network.id == call.args["network"]:
-            return network
-    raise not_found(f"{call.args['network']} not found")
+    network = call.center.engine.networks.get(call.account.uuid, call.args["network"].lower())
+    if network is None:
+        raise not_found(f"{call.args['network']} not found")
+    return network
 
 
 def get(call: Call) -> Answer:
-    return Answer.json(view(_network(call)))
+    return Answer.json(_view(call, _network(call)))
 
 
 def _ip(call: Call, network: Network) -> str:

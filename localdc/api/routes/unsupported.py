@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from localdc.api.errors import ApiError, not_implemented
 from localdc.api.http import Answer, Call, Handler, Route
+from localdc.api.routes import common
 
 _MACHINE = "/:account/machines/:machine"
 
@@ -24,41 +25,50 @@ def _no_migration(call: Call) -> Answer:
     raise ApiError(412, "PreconditionFailed", "User migration on this VM not allowed")
 
 
-def _collection(what: str, path: str, *more: str) -> list[Route]:
-    """Every verb on a collection, its items, and further paths."""
-    refuse = _refuse(what)
+def _no_vnc(call: Call) -> Answer:
+    raise ApiError(
+        400, "MachineHasNoVNCError", f"Machine {common.load(call).uuid} has no VNC console"
+    )
+
+
+def _only_websocket(call: Call) -> Answer:
+    raise ApiError(400, "UpgradeRequiredError", "the change feed needs a websocket")
+
+
+def _no_disks(call: Call) -> Answer:
+    raise ApiError(
+        409, "BrandNotSupported", f"machines of brand {common.load(call).brand} have no disks"
+    )
+
+
+def _no_image(call: Call) -> Answer:
+    raise ApiError(501, "NotAvailable", "images cannot be made or changed in this data center")
+
+
+def _collection(handler: Handler, path: str) -> list[Route]:
+    """Every verb on a collection and its items."""
     return [
-        Route(method, f"{path}{suffix}", refuse)
-        for suffix in ("", "/:item", *more)
+        Route(method, f"{path}{suffix}", handler)
+        for suffix in ("", "/:item")
         for method in ("GET", "POST", "PUT", "DELETE")
     ]
 
 
 def _empty(what: str, path: str) -> list[Route]:
-    routes = [route for route in _collection(what, path) if route.pattern != path]
+    routes = [route for route in _collection(_refuse(what), path) if route.pattern != path]
     return [Route("GET", path, _none), Route("POST", path, _refuse(what)), *routes]
 
 
 ROUTES = (
-    *_collection("access keys", "/:account/accesskeys"),
-    *_collection("firewall rules", "/:account/fwrules", "/:item/:verb"),
-    *_collection("volumes", "/:account/volumes"),
-    *_collection("fabric VLANs", "/:account/fabrics/default/vlans"),
-    *_collection("fabric networks", "/:account/fabrics/default/vlans/:vlan/networks"),
-    *_collection("snapshots", f"{_MACHINE}/snapshots"),
-    *_collection("disks", f"{_MACHINE}/disks"),
     *_empty("sub-users", "/:account/users"),
     *_empty("roles", "/:account/roles"),
     *_empty("policies", "/:account/policies"),
-    Route("GET", "/:account/volumesizes", _refuse("volumes")),
-    Route("GET", f"{_MACHINE}/fwrules", _refuse("firewall rules")),
-    Route("POST", f"{_MACHINE}/nics", _refuse("changes of network interfaces")),
-    Route("DELETE", f"{_MACHINE}/nics/:mac", _refuse("changes of network interfaces")),
-    Route("GET", f"{_MACHINE}/vnc", _refuse("consoles")),
-    Route("GET", "/:account/changefeed", _refuse("change feeds")),
-    Route("POST", "/:account/images", _refuse("new images")),
-    Route("POST", "/:account/images/:image", _refuse("changes of images")),
-    Route("DELETE", "/:account/images/:image", _refuse("changes of images")),
+    *_collection(_no_disks, f"{_MACHINE}/disks"),
+    Route("GET", f"{_MACHINE}/vnc", _no_vnc),
+    Route("GET", "/:account/changefeed", _only_websocket, websocket=True),
+    Route("POST", "/:account/images", _no_image),
+    Route("POST", "/:account/images/:image", _no_image),
+    Route("DELETE", "/:account/images/:image", _no_image),
     Route("GET", "/:account/migrations", _no_migration),
     Route("GET", "/:account/migrations/:machine", _no_migration),
     Route("POST", f"{_MACHINE}/migrate", _no_migration),

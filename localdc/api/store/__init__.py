@@ -9,15 +9,16 @@ interleave.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from localdc.api.store.accounts import Accounts
 from localdc.api.store.addresses import Addresses
+from localdc.api.store.documents import Documents
 from localdc.api.store.jobs import Jobs
-from localdc.api.store.machines import Machines
-from localdc.api.store.schema import SCHEMA, VERSION
+from localdc.api.store.machines import MachineChange, Machines
+from localdc.api.store.schema import MIGRATIONS, SCHEMA, VERSION
 
 __all__ = ["Store", "StoreError"]
 
@@ -34,6 +35,9 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._changes: list[MachineChange] = []
+        # Called after the commit with each machine that was changed in it.
+        self.listeners: list[Callable[[MachineChange], None]] = []
         self.db = sqlite3.connect(path, isolation_level=None)
         try:
             self._prepare(path)
@@ -44,7 +48,8 @@ class Store:
         self.accounts = Accounts(self.db)
         self.addresses = Addresses(self.db)
         self.jobs = Jobs(self.db)
-        self.machines = Machines(self.db)
+        self.documents = Documents(self.db)
+        self.machines = Machines(self.db, self._changes)
 
     def _prepare(self, path: Path) -> None:
         self.db.execute("PRAGMA journal_mode = WAL")
@@ -54,17 +59,21 @@ class Store:
         self.db.execute("PRAGMA foreign_keys = ON")
         self.db.execute("PRAGMA busy_timeout = 5000")
         (version,) = self.db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            with self.transaction():
-                for statement in SCHEMA:
-                    self.db.execute(statement)
-                self.db.execute(f"PRAGMA user_version = {VERSION}")
-        elif version != VERSION:
+        if version > VERSION:
             self.db.close()
             raise StoreError(
                 f"{path} has version {version}, this program reads {VERSION}; "
                 "move the file away to start afresh"
             )
+        if version == VERSION:
+            return
+        with self.transaction():
+            for statement in SCHEMA if version == 0 else ():
+                self.db.execute(statement)
+            for step in range(max(1, version), VERSION):
+                for statement in MIGRATIONS[step]:
+                    self.db.execute(statement)
+            self.db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -74,8 +83,14 @@ class Store:
             yield
         except BaseException:
             self.db.execute("ROLLBACK")
+            self._changes.clear()
             raise
         self.db.execute("COMMIT")
+        changes = self._changes[:]
+        self._changes.clear()
+        for change in changes:
+            for listener in self.listeners:
+                listener(change)
 
     def close(self) -> None:
         self.db.close()

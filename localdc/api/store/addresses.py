@@ -66,6 +66,26 @@ class Addresses:
         self._db.execute("UPDATE addresses SET machine = NULL WHERE machine = ?", (machine,))
         self._db.execute("DELETE FROM macs WHERE machine = ?", (machine,))
 
+    def give_back(self, network: str, ip: str, mac: str) -> None:
+        """Give back one interface's addresses; a reserved IP stays reserved."""
+        where = "WHERE network = ? AND address = ?"
+        values = (network, int(IPv4Address(ip)))
+        self._db.execute(f"DELETE FROM addresses {where} AND reserved = 0", values)
+        self._db.execute(f"UPDATE addresses SET machine = NULL {where}", values)
+        self._db.execute("DELETE FROM macs WHERE mac = ?", (int(mac.replace(":", ""), 16),))
+
+    def used(self, network: str) -> bool:
+        """True when a machine has an address of the network."""
+        row = self._db.execute(
+            "SELECT 1 FROM addresses WHERE network = ? AND machine IS NOT NULL LIMIT 1", (network,)
+        ).fetchone()
+        return row is not None
+
+    def forget(self, network: str) -> None:
+        """The network is gone."""
+        for table in ("addresses", "cursors"):
+            self._db.execute(f"DELETE FROM {table} WHERE network = ?", (network,))
+
     def reserve(self, network: str, ip: str, account: str, reserved: bool) -> None:
         self._db.execute(
             "INSERT INTO addresses (network, address, account, reserved) VALUES (?, ?, ?, ?)"

@@ -9,6 +9,8 @@ from typing import Any
 
 from localdc.api.model import Job, now_iso
 
+# Jobs for which the audit of CloudAPI has no word.
+WORDLESS = ("add_nics", "remove_nics")
 _JOB = "id, machine, action, params, internal, resumed"
 
 
@@ -106,7 +108,7 @@ class Jobs:
             entry = {
                 "success": "yes" if state == "done" else "no",
                 "time": finished,
-                "action": action,
+                "action": "unknown" if action in WORDLESS else action,
                 "caller": json.loads(caller),
             }
             if reason:

@@ -67,9 +67,26 @@ _TAG = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class MachineChange:
+    """A machine before and after a transaction; None = it was not there, or no longer is."""
+
+    before: Machine | None
+    after: Machine | None
+
+    @property
+    def account(self) -> str:
+        machine = self.after or self.before
+        assert machine is not None
+        return machine.account
+
+
 class Machines:
-    def __init__(self, db: sqlite3.Connection) -> None:
+    """`changes` gets a note of every machine that is added, saved or forgotten."""
+
+    def __init__(self, db: sqlite3.Connection, changes: list[MachineChange]) -> None:
         self._db = db
+        self._changes = changes
 
     def get(self, uuid: str, account: str | None = None) -> Machine | None:
         row = self._db.execute(
@@ -89,9 +106,11 @@ class Machines:
             )
         except sqlite3.IntegrityError as error:
             raise NameTaken(machine.name) from error
+        self._changes.append(MachineChange(None, machine))
 
     def save(self, machine: Machine) -> None:
         """Raises NameTaken."""
+        before = self.get(machine.uuid)
         try:
             self._db.execute(
                 "UPDATE machines SET name = ?, state = ?, type = ?, brand = ?, image = ?,"
@@ -100,9 +119,15 @@ class Machines:
             )
         except sqlite3.IntegrityError as error:
             raise NameTaken(machine.name) from error
+        self._changes.append(MachineChange(before, machine))
 
     def forget(self, uuid: str) -> None:
         """Remove every trace of a machine, its jobs and addresses included."""
+        before = self.get(uuid)
+        if before is None:
+            return
+        self._changes.append(MachineChange(before, None))
+        self._db.execute("DELETE FROM documents WHERE scope = ?", (uuid,))
         for table in ("jobs", "addresses", "macs"):
             self._db.execute(f"DELETE FROM {table} WHERE machine = ?", (uuid,))
         self._db.execute("DELETE FROM machines WHERE uuid = ?", (uuid,))
@@ -132,6 +157,15 @@ class Machines:
         rows = self._db.execute(
             f"SELECT record FROM machines WHERE {where} ORDER BY seq LIMIT ? OFFSET ?",
             (*values, query.limit, query.offset),
+        )
+        return [Machine.from_record(record) for (record,) in rows]
+
+    def with_firewall(self, account: str) -> list[Machine]:
+        """Machines whose firewall is on and whose zone runs, or may."""
+        rows = self._db.execute(
+            "SELECT record FROM machines WHERE account = ?"
+            " AND json_extract(record, '$.firewall_enabled') = 1 AND state = 'running'",
+            (account,),
         )
         return [Machine.from_record(record) for (record,) in rows]
 

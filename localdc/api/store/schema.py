@@ -1,6 +1,6 @@
 """Tables of the state file."""
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = (
     """
@@ -82,3 +82,27 @@ SCHEMA = (
     "CREATE INDEX jobs_by_machine ON jobs (machine, state)",
     "CREATE INDEX jobs_open ON jobs (state) WHERE state IN ('queued', 'running')",
 )
+
+# What has to be done to a file of the version that is the key.
+MIGRATIONS = {
+    1: (
+        # Things of an account or a machine (its scope) that are only ever looked up:
+        # snapshots, firewall rules, volumes, fabric VLANs and networks, access keys.
+        """
+        CREATE TABLE documents (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            id TEXT NOT NULL,
+            scope TEXT NOT NULL,
+            name TEXT NOT NULL,
+            record TEXT NOT NULL,
+            UNIQUE (kind, id),
+            UNIQUE (kind, scope, name)
+        ) STRICT
+        """,
+        """
+        CREATE INDEX machines_with_firewall ON machines (account)
+            WHERE json_extract(record, '$.firewall_enabled') = 1
+        """,
+    ),
+}

@@ -51,6 +51,7 @@ def test_life_of_a_machine(start):
     assert machine["compute_node"] == dc.settings.server_uuid
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", machine["created"])
     assert machine["updated"] > machine["created"]
+    assert f"controller.inst.acme.{dc.settings.name}.local" in machine.pop("dns_names")
     assert dc.get("/my/machines").json() == [machine]
 
     assert dc.delete(f"/my/machines/{new['id']}").status_code == 204
@@ -134,11 +135,13 @@ def test_names(dc):
             "InvalidArgument",
             "",
         ),
-        ({"affinity": ["role!=~web"]}, 501, "NotImplementedError", ""),
-        ({"locality": {"near": []}}, 501, "NotImplementedError", ""),
+        ({"affinity": "foobar"}, 409, "InvalidArgument", "could not find operator"),
+        ({"affinity": "instance==nobody"}, 409, "InsufficientCapacity", ""),
+        ({"locality": {"near": "x"}}, 409, "InvalidArgument", "malformed"),
         ({"affinity": "a==b", "locality": {"near": []}}, 409, "InvalidArgument", ""),
         ({"firewall_enabled": True}, 501, "NotImplementedError", ""),
-        ({"volumes": [{"name": "v"}]}, 501, "NotImplementedError", ""),
+        ({"volumes": [{"name": "v"}]}, 409, "InvalidArgument", "mountpoint"),
+        ({"volumes": [{"name": "v", "mountpoint": "/d"}]}, 409, "InvalidArgument", "no volume v"),
         ({"delegate_dataset": True}, 409, "InvalidArgument", ""),
         ({"brand": "kvm"}, 409, "BrandNotSupported", ""),
         ({"tag.docker:x": "1"}, 409, "ValidationFailed", ""),
@@ -333,7 +336,11 @@ def test_nics(dc):
         "ResourceNotFound",
         "nic not found",
     )
-    assert dc.post(f"/my/machines/{uuid}/nics", json={}).status_code == 501
+    assert error(dc.post(f"/my/machines/{uuid}/nics", json={})) == (
+        409,
+        "InvalidArgument",
+        "network not found",
+    )
 
 
 def test_list_of_a_thousand_is_fast(start):

@@ -184,15 +184,9 @@ def test_every_call_without_a_signature_is_refused(shared):
 @pytest.mark.parametrize(
     "method, path",
     [
-        ("GET", "/my/fwrules"),
-        ("POST", "/my/fwrules"),
-        ("POST", "/my/fwrules/x/enable"),
         ("POST", "/my/users"),
-        ("GET", "/my/volumes"),
-        ("POST", "/my/accesskeys"),
-        ("GET", "/my/fabrics/default/vlans"),
-        ("GET", "/my/changefeed"),
-        ("POST", "/my/images"),
+        ("POST", "/my/roles"),
+        ("POST", "/my/policies"),
     ],
 )
 def test_what_is_not_served_says_so(shared, method, path):
