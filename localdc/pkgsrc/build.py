@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from localdc.pkgsrc import catalogue, interpreter
-from localdc.pkgsrc.catalogue import Entry
+from localdc.pkgsrc.catalogue import Entry, Offer
 from localdc.pkgsrc.wheel import PREFIX, WheelError, unpack
 
 _PYTHON_COMMENT = "Interpreted, interactive, object-oriented programming language"
@@ -23,7 +23,8 @@ class Builder:
     """Adds to a store whatever the catalogue wants and the store does not have.
 
     A package is made in `scratch`, on the same file system, and moved into
-    place complete.
+    place complete.  `offered` is what the catalogue has besides `entries`;
+    `begin` is told the PKGNAME of each offer that `provide` turns to.
     """
 
     def __init__(
@@ -33,12 +34,18 @@ class Builder:
         python: interpreter.Interpreter,
         entries: list[Entry],
         say: Callable[[str], None],
+        offered: Sequence[Offer] = (),
+        begin: Callable[[str], None] | None = None,
     ) -> None:
         self.directory = directory
         self.scratch = scratch
         self.python = python
         self.entries = entries
         self.say = say
+        self.offers = {offer.entry: offer for offer in offered}
+        self.begin = begin
+        everything = [*entries, *self.offers]
+        self._by_distribution = {entry.distribution: entry for entry in everything}
 
     def run(self) -> list[str]:
         """Make what is missing; returns the PKGNAMEs of the whole repository."""
@@ -51,12 +58,41 @@ class Builder:
         for number, entry in enumerate(missing, 1):
             self.say(f"unpacking {self._pkgname(entry)} ({number}/{len(missing)})")
             made.append(self._make_package(entry, wheels[entry.distribution]))
+        self._put_in_place(made)
+        return [self.python.pkgname, *(self._pkgname(entry) for entry in self.entries)]
+
+    def provide(self, wanted: Sequence[Offer]) -> None:
+        """Make those of the `wanted` packages that are missing."""
+        entries = [offer.entry for offer in wanted if not self._has(self._pkgname(offer.entry))]
+        wheels = self._download(entries) if entries else {}
+        made = [self._make_package(entry, wheels[entry.distribution]) for entry in entries]
+        self._put_in_place(made)
+
+    def stanza(self, offer: Offer) -> str:
+        """What pkg_summary says about a package on demand.
+
+        Raises CatalogueError when it needs something the catalogue does not have.
+        """
+        return _stanza(
+            self._pkgname(offer.entry),
+            path=offer.entry.path,
+            comment=offer.comment,
+            homepage=offer.homepage,
+            depends=self._depends(offer.requires),
+            size=offer.size,
+            file_size=offer.file_size,
+        )
+
+    def _put_in_place(self, made: list[str]) -> None:
         if made:
             self.say(f"byte-compiling {len(made)} packages")
             self._compile(made)
         for name in made:
             (self.scratch / name).rename(self.directory / "packages" / name)
-        return [self.python.pkgname, *(self._pkgname(entry) for entry in self.entries)]
+
+    def _depends(self, requires: Sequence[str]) -> list[str]:
+        needs = catalogue.depends(requires, self._by_distribution, self.python.digits, {})
+        return [f"python{self.python.digits}>={self.python.version}", *needs]
 
     def _pkgname(self, entry: Entry) -> str:
         return entry.pkgname(self.python.digits)
@@ -70,7 +106,7 @@ class Builder:
         if absent:
             self.say(f"downloading {len(absent)} wheels with pip")
             target = self.scratch / "wheels"
-            _pip_download([entry.pin for entry in absent], target)
+            _pip_download([entry.pin for entry in absent], target, self._begin_pin(absent))
             for path in target.iterdir():
                 path.replace(self.directory / "wheels" / path.name)
             wheels = self._find_wheels(entries)
@@ -78,6 +114,13 @@ class Builder:
             if entry.distribution not in wheels:
                 raise BuildError(f"pip did not deliver a wheel of {entry.pin}")
         return wheels
+
+    def _begin_pin(self, entries: Sequence[Entry]) -> Callable[[int], None]:
+        def begin(number: int) -> None:
+            if self.begin is not None and number < len(entries):
+                self.begin(self._pkgname(entries[number]))
+
+        return begin
 
     def _find_wheels(self, entries: list[Entry]) -> dict[str, Path]:
         wanted = {(entry.distribution, entry.version) for entry in entries}
@@ -95,19 +138,18 @@ class Builder:
             about = unpack(wheel, tree, self.python.version)
         except WheelError as error:
             raise BuildError(f"{error}; remove {wheel} and try again") from None
-        needs = catalogue.depends(
-            about.requires,
-            {other.distribution: other for other in self.entries},
-            self.python.digits,
-            environment={},
-        )
+        offer = self.offers.get(entry)
+        if offer is not None:
+            # as pkg_summary announced it
+            (tree / "+SUMMARY").write_text(self.stanza(offer))
+            return pkgname
         self._describe(
             tree,
             pkgname,
             path=entry.path,
             comment=about.summary,
             homepage=about.homepage,
-            depends=[f"python{self.python.digits}>={self.python.version}", *needs],
+            depends=self._depends(about.requires),
         )
         return pkgname
 
@@ -138,18 +180,16 @@ class Builder:
         depends: list[str],
     ) -> None:
         size = sum(file.stat().st_size for file in tree.rglob("*") if file.is_file())
-        lines = [f"PKGNAME={pkgname}"]
-        lines += [f"DEPENDS={pattern}" for pattern in depends]
-        lines += [
-            f"COMMENT={comment}",
-            f"SIZE_PKG={size}",
-            f"FILE_SIZE={size}",
-            f"CATEGORIES={path.partition('/')[0]}",
-            f"PKGPATH={path}",
-            f"HOMEPAGE={homepage}",
-            f"DESCRIPTION={comment}",
-        ]
-        (tree / "+SUMMARY").write_text("\n".join(lines) + "\n")
+        text = _stanza(
+            pkgname,
+            path=path,
+            comment=comment,
+            homepage=homepage,
+            depends=depends,
+            size=size,
+            file_size=size,
+        )
+        (tree / "+SUMMARY").write_text(text)
 
     def _compile(self, pkgnames: list[str]) -> None:
         """Byte-compile for the path the files will have in a zone.
@@ -170,15 +210,54 @@ class Builder:
             )
 
 
-def _pip_download(pins: list[str], target: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--only-binary", ":all:", "--no-deps", "--dest", str(target), *pins]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        reason = result.stderr.strip().splitlines()[-5:] or [f"pip ended with {result.returncode}"]
+def _stanza(
+    pkgname: str,
+    *,
+    path: str,
+    comment: str,
+    homepage: str,
+    depends: list[str],
+    size: int,
+    file_size: int,
+) -> str:
+    lines = [f"PKGNAME={pkgname}"]
+    lines += [f"DEPENDS={pattern}" for pattern in depends]
+    lines += [
+        f"COMMENT={comment}",
+        f"SIZE_PKG={size}",
+        f"FILE_SIZE={file_size}",
+        f"CATEGORIES={path.partition('/')[0]}",
+        f"PKGPATH={path}",
+        f"HOMEPAGE={homepage}",
+        f"DESCRIPTION={comment}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _pip_download(pins: list[str], target: Path, begin: Callable[[int], None]) -> None:
+    """Have pip download `pins`; `begin` is told the index of each one it turns to.
+
+    Raises BuildError with what pip said.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
+    command += ["--no-input", "--progress-bar", "off", "--only-binary", ":all:", "--no-deps"]
+    command += ["--dest", str(target), *pins]
+    pip = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    assert pip.stdout is not None
+    lines: list[str] = []
+    count = 0
+    for line in pip.stdout:
+        lines.append(line.rstrip())
+        if line.startswith(("Collecting ", "Processing ")):
+            begin(count)
+            count += 1
+    if pip.wait() != 0:
+        reason = [line for line in lines if line.startswith("ERROR")] or lines[-5:]
         raise BuildError(
             "pip could not download the packages that zones install from:\n  "
-            + "\n  ".join(reason)
+            + "\n  ".join(reason or [f"pip ended with {pip.returncode}"])
             + "\nCheck the network and pip's index settings (pip config list), then try again;"
             " what was downloaded already is kept."
         )

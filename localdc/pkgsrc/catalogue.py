@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
+DESCRIPTIONS = Path(__file__).with_name("on_demand.json")
 
 
 class CatalogueError(Exception):
@@ -41,18 +43,33 @@ class Entry:
         return f"{self.distribution}=={self.version}"
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A package that is made when somebody asks for it, and what is said of it before.
+
+    `file_size` is what must be downloaded, `size` what it takes unpacked, in bytes.
+    """
+
+    entry: Entry
+    comment: str
+    homepage: str
+    requires: tuple[str, ...]
+    file_size: int
+    size: int
+
+
 def canonical(distribution: str) -> str:
     """A distribution's name in the form the package index compares."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def load(path: Path = CATALOGUE) -> list[Entry]:
-    """The entries of a catalogue file.
+def load(path: Path = CATALOGUE, section: str = "packages") -> list[Entry]:
+    """The entries in one section of a catalogue file.
 
     Raises CatalogueError for an entry that is not an exact pin.
     """
     entries = []
-    for pkgpath, pin in tomllib.loads(path.read_text())["packages"].items():
+    for pkgpath, pin in tomllib.loads(path.read_text())[section].items():
         name, separator, version = str(pin).partition("==")
         if not separator or not version or "*" in version:
             raise CatalogueError(f"{path.name}: {pkgpath}: {pin!r} is not an exact pin")
@@ -60,10 +77,29 @@ def load(path: Path = CATALOGUE) -> list[Entry]:
     return entries
 
 
-def digest(entries: Iterable[Entry]) -> str:
-    """A short hash that changes when any entry does."""
-    text = "\n".join(sorted(f"{entry.path} {entry.pin}" for entry in entries))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def offers() -> list[Offer]:
+    """What is made on demand.
+
+    Raises CatalogueError when an entry has no description.
+    """
+    described = json.loads(DESCRIPTIONS.read_text())
+    result = []
+    for entry in load(section="on_demand"):
+        about = described.get(entry.pin)
+        if about is None:
+            raise CatalogueError(
+                f"{DESCRIPTIONS.name} does not describe {entry.pin}; run tools/describe-catalogue"
+            )
+        requires = tuple(about.pop("requires"))
+        result.append(Offer(entry=entry, requires=requires, **about))
+    return result
+
+
+def digest(entries: Iterable[Entry], offered: Iterable[Offer] = ()) -> str:
+    """A short hash that changes when anything in the repository does."""
+    lines = [f"{entry.path} {entry.pin}" for entry in entries]
+    lines += [repr(offer) for offer in offered]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
 def depends(
@@ -90,6 +126,16 @@ def depends(
             raise CatalogueError(f"{requirement} is needed, {CATALOGUE.name} has {entry.version}")
         patterns.append(_pattern(entry.name(python), requirement))
     return sorted(set(patterns))
+
+
+def needed(requirements: Iterable[str]) -> list[str]:
+    """The distributions that requirements name on this interpreter."""
+    found = []
+    for text in requirements:
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            found.append(canonical(requirement.name))
+    return found
 
 
 def _pattern(name: str, requirement: Requirement) -> str:

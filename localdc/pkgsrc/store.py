@@ -4,8 +4,12 @@
     ROOT/TAG/packages/NAME-VERSION/   a package's files, as below /opt/local
     ROOT/TAG/wheels/                  what they were made from
     ROOT/TAG/All/pkg_summary          the repository: what the catalogue offers
+    ROOT/TAG/RELEASE/All/pkg_summary  the same for images of another release
+    ROOT/TAG/RELEASE/packages         link to ROOT/TAG/packages
     ROOT/TAG/complete                 digest of the catalogue, written last
 
+Packages that the catalogue has on demand are in the repository from the
+start, and in packages/ once somebody asked for them (localdc.pkgsrc.demand).
 Packages never change once they are there, and are never removed, because
 zones installed earlier link to them.  A file at the top of a package whose
 name starts with `+` is data about the package, as in a binary package of
@@ -18,13 +22,16 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from localdc.pkgsrc import catalogue, interpreter
+from localdc.pkgsrc import catalogue, interpreter, releases
 from localdc.pkgsrc.build import Builder, BuildError
+
+LAYOUT = 2
+"""Raised when the repository is written differently from the same packages."""
 
 Progress = Callable[[str], None]
 
@@ -65,18 +72,19 @@ def build_store(root: Path, progress: Progress | None = None) -> Store:
     try:
         python = interpreter.current()
         entries = catalogue.load()
+        offers = catalogue.offers()
     except (interpreter.InterpreterError, catalogue.CatalogueError) as error:
         raise StoreError(str(error)) from None
     store = Store(root, python.tag, python.digits, python.version, python.pkgname)
-    digest = catalogue.digest(entries)
+    digest = f"{LAYOUT} {catalogue.digest(entries, offers)}"
     if _complete(store, digest):
         return store
     say = progress or _quiet
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root / "lock", say):
+    with locked(root / "lock", say):
         if not _complete(store, digest):
             try:
-                _build(store, python, entries, say)
+                _build(store, python, entries, offers, say)
             except (BuildError, catalogue.CatalogueError) as error:
                 raise StoreError(str(error)) from None
             _replace(store.directory / "complete", digest + "\n")
@@ -98,16 +106,39 @@ def _build(
     store: Store,
     python: interpreter.Interpreter,
     entries: list[catalogue.Entry],
+    offers: list[catalogue.Offer],
     say: Progress,
 ) -> None:
     for name in ("packages", "wheels", "All"):
         (store.directory / name).mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(store.directory)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=store.directory) as scratch:
-        builder = Builder(store.directory, Path(scratch), python, entries, say)
+    with scratch_directory(store.directory) as scratch:
+        builder = Builder(store.directory, scratch, python, entries, say, offers)
         names = builder.run()
-    stanzas = [(store.directory / "packages" / name / "+SUMMARY").read_text() for name in names]
+        stanzas = [(store.directory / "packages" / name / "+SUMMARY").read_text() for name in names]
+        stanzas += [builder.stanza(offer) for offer in offers]
     _replace(store.directory / "All" / "pkg_summary", "\n".join(stanzas))
+    for release, absent in releases.ABSENT.items():
+        _write_release(store.directory / release, stanzas, absent, store.python)
+
+
+def _write_release(directory: Path, stanzas: list[str], absent: Iterable[str], python: str) -> None:
+    (directory / "All").mkdir(parents=True, exist_ok=True)
+    if not (directory / "packages").is_symlink():
+        (directory / "packages").symlink_to("../packages")
+    left_out = tuple(f"PKGNAME=py{python}-{name}-" for name in absent)
+    offered = [stanza for stanza in stanzas if not stanza.startswith(left_out)]
+    _replace(directory / "All" / "pkg_summary", "\n".join(offered))
+
+
+@contextmanager
+def scratch_directory(directory: Path) -> Iterator[Path]:
+    """A place on the store's file system; what a killed builder left in one is removed.
+
+    Only for the holder of the store's lock.
+    """
+    _remove_leftovers(directory)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=directory) as scratch:
+        yield Path(scratch)
 
 
 def _remove_leftovers(directory: Path) -> None:
@@ -122,7 +153,8 @@ def _replace(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _locked(path: Path, say: Progress) -> Iterator[None]:
+def locked(path: Path, say: Progress) -> Iterator[None]:
+    """Hold the store's lock, `ROOT/lock`; says so when it has to wait."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

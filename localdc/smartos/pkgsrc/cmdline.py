@@ -20,14 +20,30 @@ COMMANDS = (
     ("show-keep", "sk", 'Display "non auto-removable" packages'),
     ("show-no-keep", "snk", 'Display "auto-removable" packages'),
     ("autoremove", "ar", "Remove orphan dependencies"),
+    ("export", "ex", 'Export "non auto-removable" packages to stdout'),
+    ("import", "im", 'Import "non auto-removable" package list from file'),
     ("show-deps", "sd", "Display direct dependencies"),
     ("show-full-deps", "sfd", "Display dependencies recursively"),
     ("show-rev-deps", "srd", "Display reverse dependencies recursively"),
+    ("show-category", "sc", "Show packages belonging to category"),
+    ("show-pkg-category", "spc", "Show package's category"),
+    ("show-all-categories", "sac", "Show all categories"),
     ("pkg-content", "pc", "Show remote package content"),
     ("pkg-descr", "pd", "Show remote package long-description"),
     ("clean", "cl", "Clean packages cache"),
 )
-_UNSUPPORTED = "64cltPd"
+_FLAGS = {
+    "f": "force",
+    "p": "parsable",
+    "V": "verbose",
+    "d": "download_only",
+    "P": "versions",
+    # there is no network between a zone and its repository, so either will do
+    "4": "any_protocol",
+    "6": "any_protocol",
+}
+_USAGE = "Usage: pkgin [-46dfhnPpVvy] [-c chroot] [-l limit] [-t log] command [package ...]"
+_VALUES = {"c": "chroot", "l": "limit", "t": "trace"}
 
 
 class Failure(Exception):
@@ -39,37 +55,35 @@ class Options:
 
     def __init__(self) -> None:
         self.force = self.yes = self.no = self.parsable = self.verbose = False
+        self.download_only = self.versions = self.any_protocol = False
+        self.chroot = self.limit = self.trace = ""
 
 
 def parse(arguments: list[str], options: Options) -> tuple[int | None, list[str]]:
-    """Read `options`; returns the exit status, if it is settled already, and the rest.
-
-    Raises Failure for an option that only the real pkgin has.
-    """
+    """Read `options`; returns the exit status, if it is settled already, and the rest."""
     rest = list(arguments)
     while rest and rest[0].startswith("-") and len(rest[0]) > 1:
         word = rest.pop(0)
         if word == "--":
             break
-        for letter in word[1:]:
+        for position, letter in enumerate(word[1:], 2):
             if letter == "v":
                 # the database is a text file, where the real one is SQLite
                 print(f"pkgin {VERSION} (using text)")
                 return 0, rest
             if letter == "h":
                 return usage(0), rest
-            if letter in _UNSUPPORTED:
-                raise Failure(f"-{letter} is not supported by the embedded data center")
-            if letter == "f":
-                options.force = True
-            elif letter == "y":
-                options.yes, options.no = True, False
-            elif letter == "n":
-                options.yes, options.no = False, True
-            elif letter == "p":
-                options.parsable = True
-            elif letter == "V":
-                options.verbose = True
+            if letter in _VALUES:
+                value = word[position:] or (rest.pop(0) if rest else "")
+                if not value:
+                    print(f"pkgin: option requires an argument -- {letter}", file=sys.stderr)
+                    return usage(1), rest
+                setattr(options, _VALUES[letter], value)
+                break
+            if letter in "yn":
+                options.yes, options.no = letter == "y", letter == "n"
+            elif letter in _FLAGS:
+                setattr(options, _FLAGS[letter], True)
             else:
                 print(f"pkgin: illegal option -- {letter}", file=sys.stderr)
                 return usage(1), rest
@@ -87,7 +101,7 @@ def command(word: str) -> str | None:
 def usage(status: int) -> int:
     """Print how to use pkgin, to stderr when `status` is an error; returns `status`."""
     stream = sys.stderr if status else sys.stdout
-    print("Usage: pkgin [-fhnpVvy] command [package ...]\n\nCommands and shortcuts:", file=stream)
+    print(f"{_USAGE}\n\nCommands and shortcuts:", file=stream)
     for name, shortcut, text in COMMANDS:
         print(f"{name:<19} ({shortcut:<4}) - {text}", file=stream)
     return status

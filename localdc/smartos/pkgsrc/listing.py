@@ -38,14 +38,19 @@ def search(
         matcher = re.compile(pattern, re.IGNORECASE)
     except re.error as error:
         raise ValueError(str(error)) from None
-    present = {versions.split(name)[0]: name for name in installed}
     found = []
-    for name in sorted(available.by_name):
-        for package in available.offers(name):
-            texts = (package.name, package.pkgname, package.comment)
-            if any(matcher.search(text) for text in texts):
-                found.append((package.pkgname, _status(package, present), package.comment))
+    for row, package in zip(with_status(available, installed), available, strict=True):
+        if any(matcher.search(text) for text in (package.name, package.pkgname, package.comment)):
+            found.append(row)
     return found
+
+
+def with_status(
+    available: Available, installed: dict[str, Installed]
+) -> list[tuple[str, str, str]]:
+    """Every package of the repositories as PKGNAME, status and comment."""
+    present = {versions.split(name)[0]: name for name in installed}
+    return [(package.pkgname, _status(package, present), package.comment) for package in available]
 
 
 def _status(package: Package, present: dict[str, str]) -> str:
@@ -57,12 +62,17 @@ def _status(package: Package, present: dict[str, str]) -> str:
 
 def search_results(found: list[tuple[str, str, str]], parsable: bool) -> None:
     """Print the result of `search` and the legend below it."""
+    status_rows(found, parsable)
+    print(LEGEND)
+
+
+def status_rows(found: list[tuple[str, str, str]], parsable: bool) -> None:
+    """Print PKGNAMEs with their status and comment."""
     for name, status, comment in found:
         if parsable:
             print(f"{name};{status};{comment}")
         else:
             print(f"{f'{name} {status}':<20} {comment}")
-    print(LEGEND)
 
 
 def full_dependencies(package: Package, available: Available) -> list[str]:
@@ -80,8 +90,24 @@ def full_dependencies(package: Package, available: Available) -> list[str]:
     return patterns
 
 
-def impact(plan: Impact, one_per_line: bool) -> None:
-    """Print what is about to happen."""
+def download(absent: list[Package], one_per_line: bool) -> None:
+    """Print what -d is about to do."""
+    print()
+    if absent:
+        names = sorted(package.pkgname for package in absent)
+        noun = "package" if len(names) == 1 else "packages"
+        print(f"{len(names)} {noun} to download:\n{wrapped(names, one_per_line)}\n")
+    print(f"{humanize(_file_size(absent))} to download")
+    if not one_per_line:
+        print()
+
+
+def _file_size(packages: list[Package]) -> int:
+    return sum(int(package.fields.get("FILE_SIZE") or 0) for package in packages)
+
+
+def impact(plan: Impact, absent: list[Package], one_per_line: bool) -> None:
+    """Print what is about to happen; `absent` must be downloaded first."""
     print()
     for action in (UPGRADE, INSTALL):
         names = plan.names(action)
@@ -95,7 +121,7 @@ def impact(plan: Impact, one_per_line: bool) -> None:
     effect = (
         "of additional disk space will be used" if size >= 0 else "of disk space will be freed up"
     )
-    print(f"0B to download, {humanize(abs(size))} {effect}")
+    print(f"{humanize(_file_size(absent))} to download, {humanize(abs(size))} {effect}")
     if not one_per_line:
         print()
 

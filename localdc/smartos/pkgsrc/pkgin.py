@@ -4,7 +4,8 @@ Output and exit codes follow pkgin 24 (main.c, actions.c, pkglist.c of
 NetBSDfr/pkgin); what is different underneath is that installing is linking.
 """
 
-# ruff: noqa: PTH118
+# Started dozens of times in a play: pathlib costs more than the work.
+# ruff: noqa: PTH112, PTH123
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ import sys
 from . import listing, summary
 from .cmdline import Failure, Options, command, parse, usage
 from .database import Database
-from .resolve import Available, Impact, Resolver, dependents, find_installed, orphans
+from .queries import Queries
+from .resolve import Impact, Resolver, dependents, find_installed, orphans
 from .transaction import Transaction, TransactionError, recover
 
 NO_RIGHTS = "You don't have enough rights for this operation."
@@ -25,15 +27,19 @@ _NEEDS_ARGUMENT = {
     "remove": "specify at least one package to remove",
     "keep": "specify at least one package to keep",
     "unkeep": "specify at least one package to unkeep",
+    "import": "missing file name",
+    "show-category": "missing category",
+    "show-pkg-category": "missing package name",
     "show-deps": "missing package name",
     "show-full-deps": "missing package name",
     "show-rev-deps": "missing package name",
     "pkg-content": "missing package name",
     "pkg-descr": "missing package name",
 }
+_METHODS = {"list": "list_", "import": "import_", "full-upgrade": "upgrade"}
 _WRITING = frozenset(
     {
-        *("install", "upgrade", "full-upgrade", "remove", "autoremove"),
+        *("install", "import", "upgrade", "full-upgrade", "remove", "autoremove"),
         *("update", "keep", "unkeep"),
     }
 )
@@ -52,6 +58,8 @@ def main(argv: list[str] | None = None, root: str = "/") -> int:
             return usage(1)
         if name in _NEEDS_ARGUMENT and len(rest) < 2:
             raise Failure(_NEEDS_ARGUMENT[name])
+        if options.chroot:
+            _enter(options.chroot)
         return Pkgin(options, root).run(name, rest[1:])
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -65,14 +73,16 @@ def main(argv: list[str] | None = None, root: str = "/") -> int:
         return 1
 
 
-class Pkgin:
-    """One run of pkgin in the zone whose file system is at `root`."""
+def _enter(directory: str) -> None:
+    try:
+        os.chroot(directory)
+        os.chdir("/")
+    except OSError:
+        raise Failure("Unable to chroot") from None
 
-    def __init__(self, options: Options, root: str) -> None:
-        self.options = options
-        self.root = root
-        self.database = Database(root)
-        self.repositories = summary.configured(os.environ, self._in_root(summary.REPOSITORIES))
+
+class Pkgin(Queries):
+    """One run of pkgin in the zone whose file system is at `root`."""
 
     def run(self, name: str, arguments: list[str]) -> int:
         """Run one command; returns the exit status."""
@@ -83,14 +93,11 @@ class Pkgin:
             if name != "update" and set(self.database.summaries()) != set(self.repositories):
                 self._open_for_writing()
                 self._update(verbose=False)
-            method = {"list": "list_", "full-upgrade": "upgrade"}.get(name, name)
+            method = _METHODS.get(name, name)
             status: int = getattr(self, method.replace("-", "_"))(arguments)
         finally:
             self.database.close()
         return status
-
-    def _in_root(self, path: str) -> str:
-        return os.path.join(self.root, path.lstrip("/"))
 
     def _open_for_writing(self) -> None:
         self.database.close()
@@ -111,6 +118,7 @@ class Pkgin:
                 print(f"cleaning database from {url} entries...")
         new = {}
         for url in self.repositories:
+            self._knock(url)
             text = summary.fetch(url)
             new[url] = text
             if old.get(url) == text and not self.options.force:
@@ -122,92 +130,6 @@ class Pkgin:
         if new != old:
             self.database.set_summaries(new)
 
-    def available(self) -> Available:
-        """What the repositories offer, as of the last update."""
-        summaries = self.database.summaries()
-        packages = []
-        for url in self.repositories:
-            packages += summary.parse(summaries.get(url, ""), url)
-        return Available(packages)
-
-    # Lists
-
-    def list_(self, _: list[str]) -> int:
-        """pkgin list"""
-        installed = self.database.installed
-        rows = [(name, installed[name].comment) for name in sorted(installed)]
-        return listing.packages(rows, self.options.parsable)
-
-    def avail(self, _: list[str]) -> int:
-        """pkgin avail"""
-        rows = [(package.pkgname, package.comment) for package in self.available()]
-        return listing.packages(rows, self.options.parsable)
-
-    def search(self, arguments: list[str]) -> int:
-        """pkgin search"""
-        pattern = arguments[0]
-        try:
-            found = listing.search(pattern, self.available(), self.database.installed)
-        except ValueError as error:
-            raise Failure(f"regcomp: {pattern}: {error}") from None
-        if not found:
-            print(f"No results found for {pattern}")
-            return 1
-        listing.search_results(found, self.options.parsable)
-        return 0
-
-    def show_deps(self, arguments: list[str]) -> int:
-        """pkgin show-deps"""
-        package = self._offered(arguments[0])
-        print(f"direct dependencies for {package.pkgname}")
-        for pattern in package.depends:
-            print(f"\t{pattern}")
-        return 0
-
-    def show_full_deps(self, arguments: list[str]) -> int:
-        """pkgin show-full-deps"""
-        package = self._offered(arguments[0])
-        print(f"full dependency tree for {package.pkgname}")
-        for pattern in listing.full_dependencies(package, self.available()):
-            print(f"\t{pattern}")
-        return 0
-
-    def show_rev_deps(self, arguments: list[str]) -> int:
-        """pkgin show-rev-deps"""
-        name = find_installed(arguments[0], self.database.installed)
-        if name is None:
-            print(f"{arguments[0]} is not available in the repository", file=sys.stderr)
-            return 1
-        print(f"local reverse dependency tree for {name}")
-        for other in dependents([name], self.database.installed)[:-1]:
-            print(f"\t{other}")
-        return 0
-
-    def pkg_content(self, arguments: list[str]) -> int:
-        """pkgin pkg-content"""
-        from .linker import PREFIX, files
-
-        package = self._offered(arguments[0])
-        print(f"Information for {package.repository}/{package.pkgname}:\n\nFiles:")
-        for path in files(package.location):
-            print(f"{PREFIX}/{path}")
-        return 0
-
-    def pkg_descr(self, arguments: list[str]) -> int:
-        """pkgin pkg-descr"""
-        package = self._offered(arguments[0])
-        print(f"Information for {package.repository}/{package.pkgname}:\n\nDescription:")
-        print(package.fields.get("DESCRIPTION", package.comment))
-        print(f"\nHomepage:\n{package.fields.get('HOMEPAGE', '')}")
-        return 0
-
-    def _offered(self, pattern: str) -> summary.Package:
-        package = self.available().find(pattern)
-        if package is None:
-            print(f"{pattern} is not available in the repository", file=sys.stderr)
-            raise SystemExit(1)
-        return package
-
     # Changes
 
     def install(self, arguments: list[str]) -> int:
@@ -216,6 +138,19 @@ class Pkgin:
         self._say_calculating()
         impact = Resolver(self.available(), self.database.installed).install(arguments)
         return self._carry_out(impact)
+
+    def import_(self, arguments: list[str]) -> int:
+        """pkgin import: install what `export` wrote"""
+        try:
+            with open(arguments[0]) as file:
+                wanted = file.read().split()
+        except OSError as error:
+            raise Failure(f"{arguments[0]}: {error.strerror}") from None
+        paths = {package.fields.get("PKGPATH"): package.name for package in self.available()}
+        names = [paths.get(path, path) for path in wanted]
+        if not names:
+            raise Failure("Empty import list.")
+        return self.install(names)
 
     def upgrade(self, _: list[str]) -> int:
         """pkgin upgrade"""
@@ -238,12 +173,29 @@ class Pkgin:
             transaction.keep(impact.asked)
             print("nothing to do.")
             return status
-        listing.impact(impact, self.options.no)
+        absent = [package for package in impact.order if not os.path.isdir(package.location)]
+        self._check_space(absent)
+        if self.options.download_only:
+            listing.download(absent, self.options.no)
+        else:
+            listing.impact(impact, absent, self.options.no)
         if not self._confirmed():
             return status
-        if not transaction.install(impact):
+        self._trace(impact)
+        self._download(absent)
+        if not self.options.download_only and not transaction.install(impact):
             status = 1
         return status
+
+    def _trace(self, impact: Impact) -> None:
+        if self.options.trace:
+            try:
+                with open(self.options.trace, "w") as file:
+                    for package in impact.order:
+                        needs = " ".join(package.depends)
+                        file.write(f"{package.pkgname}: {needs}\n")
+            except OSError:
+                raise Failure(f"Couldn't open {self.options.trace} for writing.") from None
 
     def remove(self, arguments: list[str]) -> int:
         """pkgin remove"""
@@ -315,24 +267,6 @@ class Pkgin:
                 installed[name].automatic = automatic
         self.database.commit()
         return 0
-
-    def show_keep(self, _: list[str]) -> int:
-        """pkgin show-keep"""
-        return self._show_marked(automatic=False)
-
-    def show_no_keep(self, _: list[str]) -> int:
-        """pkgin show-no-keep"""
-        return self._show_marked(automatic=True)
-
-    def _show_marked(self, automatic: bool) -> int:
-        installed = self.database.installed
-        names = [name for name in sorted(installed) if installed[name].automatic is automatic]
-        if not names:
-            kind = "autoremovable" if automatic else "non-autoremovable"
-            print(f"empty {kind} package list")
-            return 0
-        rows = [(name, installed[name].comment) for name in names]
-        return listing.packages(rows, self.options.parsable)
 
     def clean(self, _: list[str]) -> int:
         """pkgin clean: nothing is ever cached, packages are linked from the repository"""

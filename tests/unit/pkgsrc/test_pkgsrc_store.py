@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -166,18 +167,30 @@ def test_interpreter_works_from_another_place(tmp_path: Path) -> None:
     assert not (below / "test").exists() and not (below / "idlelib").exists()
 
 
+THREE = catalogue.Offer(
+    catalogue.Entry("devel/py-three", "three", "3.0"),
+    comment="Third time",
+    homepage="https://three.invalid/",
+    requires=("one>=1", "two"),
+    file_size=1000,
+    size=4000,
+)
+
+
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A catalogue of two small wheels that 'pip' delivers, and a Python of one file."""
     wheels = tmp_path / "index"
     make_wheel(wheels, "one", "1.0", {"one.py": "x = 1\n"}, requires=("two>=2",))
     make_wheel(wheels, "two", "2.0", {"two.py": "x = 2\n"})
+    make_wheel(wheels, "three", "3.0", {"three.py": "x = 3\n"}, scripts="three = three:main\n")
     text = '[packages]\n"devel/py-one" = "one==1.0"\n"devel/py-two" = "two==2.0"\n'
     (tmp_path / "catalogue.toml").write_text(text)
 
-    def download(pins: list[str], target: Path) -> None:
+    def download(pins: list[str], target: Path, begin: Callable[[int], None]) -> None:
         target.mkdir()
-        for pin in pins:
+        for number, pin in enumerate(pins):
+            begin(number)
             source = next(wheels.glob(f"{pin.replace('==', '-')}-*"))
             (target / source.name).write_bytes(source.read_bytes())
 
@@ -190,6 +203,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(interpreter, "copy", copy)
     loaded = catalogue.load(tmp_path / "catalogue.toml")
     monkeypatch.setattr(catalogue, "load", lambda: loaded)
+    monkeypatch.setattr(catalogue, "offers", lambda: [THREE])
     return tmp_path / "store"
 
 
@@ -231,7 +245,7 @@ def test_a_build_that_was_killed_is_taken_up_again(
 
 
 def test_pip_failing_says_what_to_do(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(pins: list[str], target: Path) -> None:
+    def download(pins: list[str], target: Path, begin: Callable[[int], None]) -> None:
         raise build.BuildError("pip could not download")
 
     monkeypatch.setattr(build, "_pip_download", download)
