@@ -24,7 +24,8 @@ options:
         are also started when they are stopped, and surplus machines are deleted.
       - V(started) is V(present) and running, V(stopped) halts and V(restarted) reboots machines
         that exist.
-      - V(absent) stops, deletes and verifies that nothing is left.
+      - V(absent) stops, deletes and verifies that nothing is left. With O(selector) machines whose
+        provisioning failed are deleted as well.
     type: str
     choices: [present, absent, started, stopped, restarted]
     default: present

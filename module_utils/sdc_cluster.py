@@ -263,13 +263,12 @@ class Machines(Wish):
             machine = self._machine_of_id()
             return [] if machine is None else [machine]
         if self.params["groups"]:
-            listed = self.api.list_machines(tags=self.selector)
+            listed = self._selected()
             return [machine for group in self.groups for machine in members(group, listed)]
         name = self.params["name"]
         if name and "{" in name:
             group = self.groups[0]
-            listed = self.api.list_machines(tags=self.selector or None)
-            return [machine for machine in listed if group.index_of(machine["name"]) is not None]
+            return [m for m in self._selected() if group.index_of(m["name"]) is not None]
         if name:
             found = self.api.list_machines(name=name, tags=self.selector or None)
             if len(found) > 1:
@@ -278,7 +277,15 @@ class Machines(Wish):
             return found
         if not self.selector:
             raise Refused("say which machines: give name, id, selector or groups")
-        return list(self.api.list_machines(tags=self.selector))
+        return self._selected()
+
+    def _selected(self) -> list[Machine]:
+        """Machines with the tags of the selector; those that failed too when they are to go."""
+        machines = list(self.api.list_machines(tags=self.selector or None))
+        if self.params["state"] == "absent" and self.selector:
+            past = self.api.list_machines(tags=self.selector, tombstone=True)
+            machines += [machine for machine in past if machine.get("state") == "failed"]
+        return machines
 
     # --- waiting and results ---------------------------------------------------------------
 

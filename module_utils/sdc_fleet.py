@@ -185,14 +185,15 @@ class Fleet:
                 self.act(targets)
                 self._check_ssh(targets, probe, pool)
                 pending = [target for target in targets if not target.done]
-                late = time.monotonic() - began >= timeout
+                elapsed = time.monotonic() - began
+                late = elapsed >= timeout
                 if late:
                     self._late(pending, timeout, probe)
                 if late or not pending or any(target.failure for target in targets):
                     break
                 self._pause(pending, pause * random.uniform(0.8, 1.2))
-                pause = min(pause * 1.35, 2.0 if len(pending) < 200 else 6.0)
-                if not all(target.ssh for target in pending) or pause >= 2.0:
+                pause = min(pause * 1.35, 1.0 if elapsed < 30 and len(pending) < 200 else 5.0)
+                if not all(target.ssh for target in pending) or pause >= 1.0:
                     self._refresh(pending, began)
         finally:
             if probe:

@@ -26,6 +26,14 @@ def test_failed_provisioning_ends_at_once_with_the_reason(cloud, sdc_machine):
     assert set(adopted["kept"]) < set(failed["created"])
 
 
+def test_absent_removes_failed_machines_too(cloud, sdc_machine):
+    cloud.fault(kind="provision_failure", machine="ipython-engine-001")
+    failed = sdc_machine(expect="fail", **cluster(1))
+    gone = sdc_machine(state="absent", selector=SELECTOR)
+    assert sorted(gone["deleted"]) == sorted(failed["created"])
+    assert not sdc_machine(state="absent", selector=SELECTOR)["changed"]
+
+
 def test_partial_failure_reports_ids_and_is_adopted(cloud, sdc_machine):
     cloud.fault(kind="unavailable", method="POST", path="*/machines", count=2)
     failed = sdc_machine(expect="fail", **cluster(3))
