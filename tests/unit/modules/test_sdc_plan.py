@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from . import modules_support  # noqa: F401 - makes module_utils importable
 import pytest
 from ansible.module_utils.sdc_plan import (
     REQUEST_TAG,
