@@ -124,10 +124,16 @@ class Editing:
         return self._committed(entity, group)
 
     def _known_type(self, fmri: str, group: str, name: str) -> str:
-        found = self.repository.current(fmri).get(group)
-        if found is None or name not in found.props:
-            raise SmfError("Type required for new properties.", "type")
-        return found.props[name].type
+        groups = self.repository.current(fmri)
+        if group in groups and name in groups[group].props:
+            return groups[group].props[name].type
+        for pattern in groups.values():
+            owner = groups.get(pattern.first("pg_pattern") or "")
+            if owner is not None and (owner.first("name"), pattern.first("name")) == (group, name):
+                type = pattern.first("type")
+                if type:
+                    return type
+        raise SmfError("Type required for new properties.", "type")
 
     def delprop(self, peer: Peer, request: Wire) -> Wire:
         """Remove a property; with ``values`` only these values of it."""

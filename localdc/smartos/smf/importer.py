@@ -69,9 +69,6 @@ def _import_service(repository: Repository, wire: Wire, done: Imported) -> None:
     _dependents(repository, fmri, wire["dependents"], done)
     for instance in wire["instances"]:
         _import_instance(repository, fmri, new, instance, done)
-    for instance in repository.instances_of(fmri):
-        if instance not in done.refreshed and instance in repository.running:
-            done.refreshed.append(instance)
 
 
 def _import_instance(
@@ -176,6 +173,7 @@ def _note_dependents(groups: Groups, dependents: list[Wire]) -> None:
 def _dependents(repository: Repository, fmri: str, dependents: list[Wire], done: Imported) -> None:
     for wire in dependents:
         target = fmris.normalise(wire["target"])
+        before = repository.generation
         if wire.get("delete"):
             if target in repository.entities:
                 repository.drop(repository.entities[target], wire["name"])
@@ -184,6 +182,8 @@ def _dependents(repository: Repository, fmri: str, dependents: list[Wire], done:
             props["entities"] = Property("fmri", [fmri])
             entity = repository.create(target)
             repository.put(entity, wire["name"], PropertyGroup("dependency", props))
+        if repository.generation == before:
+            continue
         for instance in _instances(repository, target):
             if instance not in done.refreshed and instance in repository.running:
                 done.refreshed.append(instance)

@@ -164,6 +164,11 @@ class Repository:
 
     # --- editing
 
+    @property
+    def generation(self) -> int:
+        """Grows with every change of anything."""
+        return self._changes
+
     def touch(self, entity: Entity, durable: bool = True) -> None:
         """Note a change: waiters see the new generation, `commit` writes durable ones."""
         self._changes += 1

@@ -281,3 +281,22 @@ def test_interactive_sessions(zone: Zone) -> None:
     assert err == 'svccfg: Unknown command "frobnicate".\n'
     os.close(primary)
     os.close(secondary)
+
+
+def test_types_from_templates(zone: Zone) -> None:
+    tail = """<property_group name="config" type="application"/><template>
+<common_name><loctext xml:lang="C">x</loctext></common_name>
+<pg_pattern name="config" type="application" target="this">
+<prop_pattern name="port" type="count"/></pg_pattern></template>"""
+    zone.service("a", enabled=False, tail=tail)
+    zone.ok("svccfg", "-s", "site/a", "setprop config/port = 80")
+    assert zone.ok("svcprop", "-c", "-t", "-p", "config/port", A) == "config/port count 80\n"
+
+
+def test_import_refreshes_the_instances_of_the_manifest(zone: Zone) -> None:
+    zone.service("a", enabled=False, tail="<instance name='b' enabled='false'/>")
+    zone.ok("svccfg", "-s", "site/a", "add c")
+    zone.ok("svcadm", "disable", "site/a:c")
+    zone.service("a", enabled=False, tail="<instance name='b' enabled='false'/>")
+    assert "Rereading configuration." in zone.lines("svc:/site/a:b")
+    assert "Rereading configuration." not in zone.lines("svc:/site/a:c")
