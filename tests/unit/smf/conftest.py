@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from localdc.smartos.smf.door import Door
+from localdc.smartos.smf.quoting import quote
+
 REPOSITORY = Path(__file__).parents[3]
 HEADER = """<?xml version="1.0"?>
 <!DOCTYPE service_bundle SYSTEM "/usr/share/lib/xml/dtd/service_bundle.dtd.1">
@@ -79,10 +82,18 @@ class Zone:
         return f"svc:/site/{name}:default"
 
     def state(self, fmri: str) -> str:
-        return self.ok("svcs", "-H", "-o", "state", fmri).strip()
+        """What ``svcs -H -o state`` prints; asked here, because tests ask often."""
+        if not fmri.startswith("svc:"):
+            return self.ok("svcs", "-H", "-o", "state", fmri).strip()
+        (row,) = Door(str(self.door)).call("list", only=[fmri])
+        return row["state"] + "*" * (row["next"] != "none")
 
     def prop(self, fmri: str, name: str) -> str:
-        return self.run("svcprop", "-p", name, fmri).stdout.strip()
+        """What ``svcprop -p`` prints, nothing where the property is missing."""
+        group, _slash, prop = name.partition("/")
+        found = Door(str(self.door)).groups(fmri, "running", group).get(group)
+        values = found.props[prop].values if found and prop in found.props else ()
+        return " ".join(map(quote, values))
 
     def reaches(self, fmri: str, state: str, seconds: float = 15) -> None:
         self.wait(lambda: self.state(fmri) == state, seconds, lambda: self.explain(fmri))
