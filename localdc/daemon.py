@@ -37,6 +37,7 @@ from localdc.image import ImageError, Layer, build_layer
 from localdc.options import StartOptions
 from localdc.paths import StateDir, write_atomically
 from localdc.pkgsrc import Store
+from localdc.pkgsrc.door import Fetcher
 from localdc.zones import syscalls as sc
 from localdc.zones.manager import Zone, ZoneCompute
 from localdc.zones.network import NetworkError, wire
@@ -60,6 +61,7 @@ class Order:
     api: int
     lock: int
     ready: int
+    fetcher: int | None
     store: dict[str, str]
     options: dict[str, Any]
 
@@ -150,7 +152,11 @@ class Daemon:
     def _zone_compute(self, layer: Layer, settings: DataCenterSettings) -> Compute:
         assert self._launcher is not None
         wires = [wire(n.nic_tag, n.subnet, n.gateway) for n in settings.networks]
-        compute = ZoneCompute(self.paths, layer, wires, self._launcher, on_lost=self._launcher_lost)
+        assert self.order.fetcher is not None
+        fetcher = Fetcher(socket.socket(fileno=self.order.fetcher))
+        compute = ZoneCompute(
+            self.paths, layer, wires, self._launcher, self._launcher_lost, fetcher
+        )
         self._zones = compute.zones
         return compute
 
@@ -284,8 +290,9 @@ def main(launcher: socket.socket | None) -> int:
     order = Order.from_environment()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, OPEN_FILES)), hard))
-    for descriptor in (order.api, order.lock, order.ready):
-        os.set_inheritable(descriptor, False)
+    for descriptor in (order.api, order.lock, order.ready, order.fetcher):
+        if descriptor is not None:
+            os.set_inheritable(descriptor, False)
     daemon = RecordsDaemon(order, None) if launcher is None else Daemon(order, launcher)
     try:
         daemon.run()

@@ -19,6 +19,7 @@ from typing import IO, Any
 from localdc import access
 from localdc.control import ask
 from localdc.errors import LocalDCError
+from localdc.fetcher import spawn as spawn_fetcher
 from localdc.options import StartOptions
 from localdc.paths import StateDir, write_atomically
 from localdc.zones.isolate import spawn, subordinate_ids
@@ -135,6 +136,21 @@ def _package_store(paths: StateDir, say: Progress) -> dict[str, str]:
 def _start_daemon(paths: StateDir, lock: int, say: Progress, options: StartOptions) -> None:
     store = {} if options.records_only else _package_store(paths, say)
     access.ensure_key(paths)
+    with contextlib.ExitStack() as held:
+        fetcher = None
+        if not options.records_only:
+            fetcher = held.enter_context(spawn_fetcher(paths.packages, paths.log)).fileno()
+        _start_with(paths, lock, say, options, store, fetcher)
+
+
+def _start_with(
+    paths: StateDir,
+    lock: int,
+    say: Progress,
+    options: StartOptions,
+    store: dict[str, str],
+    fetcher: int | None,
+) -> None:
     ready, ready_end = os.pipe()
     with _listen(paths) as api, os.fdopen(ready) as news:
         url = f"http://{HOST}:{api.getsockname()[1]}"
@@ -145,11 +161,12 @@ def _start_daemon(paths: StateDir, lock: int, say: Progress, options: StartOptio
             "api": api.fileno(),
             "lock": lock,
             "ready": ready_end,
+            "fetcher": fetcher,
             "store": store,
             "options": asdict(options),
         }
         command = [sys.executable, "-m", "localdc", "daemon"]
-        descriptors = (api.fileno(), lock, ready_end)
+        descriptors = [api.fileno(), lock, ready_end, *([] if fetcher is None else [fetcher])]
         env = {**os.environ, VARIABLE: json.dumps(order), "PYTHONPATH": _package_path()}
         say("starting the data center")
         try:

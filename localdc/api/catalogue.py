@@ -107,6 +107,17 @@ def images() -> tuple[Image, ...]:
             brand="joyent-minimal",
             size=46000000,
         ),
+        Image(
+            # its pkgsrc release has no ipyparallel: localdc.pkgsrc.releases
+            id="0a2b61d5-5f0c-4d7e-8f0b-23c4a1e62304",
+            name="base-64-lts",
+            version="23.4.0",
+            description="The image of an older release, for those who must stay on it.",
+            published_at="2024-02-06T12:00:00Z",
+            owner=IMAGE_OWNER,
+            urns=("sdc:sdc:base64:23.4.0", "sdc:sdc:base-64-lts:23.4.0"),
+            size=236000000,
+        ),
     )
 
 

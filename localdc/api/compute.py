@@ -140,6 +140,9 @@ class ComputeEvents(Protocol):
         Raises KeyError for an unknown zone and ValueError for a bad key.
         """
 
+    async def repository_fault(self, uuid: str) -> str | None:
+        """Why the package repository does not answer this zone; None when it does."""
+
 
 class Compute(Protocol):
     """A compute node."""

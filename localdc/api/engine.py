@@ -115,6 +115,15 @@ class Engine:
             machine.updated = now_iso()
             self._store.machines.save(machine)
 
+    async def repository_fault(self, uuid: str) -> str | None:
+        machine = self._store.machines.get(uuid)
+        if machine is None:
+            return None
+        account = self._store.accounts.find(machine.account)
+        login = account.login if account else machine.account
+        fault = self._bench.faults.for_repository(login, machine.name, uuid)
+        return fault.reason if fault else None
+
     # Work
 
     async def _drain(self, uuid: str) -> None:

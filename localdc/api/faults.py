@@ -18,10 +18,12 @@ KINDS: dict[str, str] = {
     "throttle": "429 RequestThrottled, with Retry-After when `retry_after` is given",
     "cut_before": "the connection is cut, the request had no effect",
     "cut_after": "the connection is cut after the request took effect",
+    "repository_down": "pkgin of a machine finds the repository down, with `reason`",
     "lost_machine": "existing machines that match vanish without trace, at once",
 }
 REQUEST_KINDS = ("unavailable", "throttle", "cut_before", "cut_after")
 PROVISION_KINDS = ("provision_delay", "provision_failure")
+REPOSITORY_KINDS = ("repository_down",)
 
 
 class FaultError(ValueError):
@@ -90,6 +92,11 @@ class FaultBook:
     def for_provision(self, account: str, machine: str, uuid: str) -> list[Fault]:
         """The faults that strike this provision; each is used up by one."""
         return self._strike(PROVISION_KINDS, account, machine, uuid, None, None)
+
+    def for_repository(self, account: str, machine: str, uuid: str) -> Fault | None:
+        """The first fault that strikes a request of this machine's pkgin."""
+        struck = self._strike(REPOSITORY_KINDS, account, machine, uuid, None, None, first=True)
+        return struck[0] if struck else None
 
     def for_request(
         self, account: str, machine: str | None, uuid: str | None, method: str, path: str

@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localdc.api.compute import Nic, ZoneSpec
+from localdc.image import template
 from localdc.image.host import ImageError
 from localdc.image.layer import Layer
+from localdc.pkgsrc import releases
 
 _BEGIN = "# begin: kept by the compute node"
 _END = "# end: lines of your own go below"
@@ -48,6 +50,9 @@ def create_root(layer: Layer, spec: ZoneSpec, root: Path) -> None:
     words = {"name": spec.image_name, "version": spec.image_version, "dc": spec.dc_name}
     (scratch / "etc/product").write_text(_PRODUCT.format(**words))
     (scratch / "etc/motd").write_text(_MOTD.format(alias=zone_hostname(spec), **words))
+    conf = scratch / template.REPOSITORIES
+    default = conf.read_text().splitlines()[-1]
+    conf.write_text(template.repositories(releases.repository(default, spec.image_version)))
     configure_root(layer, spec, scratch)
     scratch.rename(root)
 

@@ -60,7 +60,19 @@ _LINKS = {
 }
 # stored without the dot, which package builders tend to leave out
 _DOTTED = ("etc/skel/profile", "root/profile")
+REPOSITORIES = "opt/local/etc/pkgin/repositories.conf"
+_PIP = """\
+[global]
+no-index = true
+find-links = {wheels}
+disable-pip-version-check = true
+"""
 _EMPTY = ("var/svc/provisioning", "var/log/authlog")
+
+
+def repositories(url: str) -> str:
+    """The text of pkgin's list of repositories."""
+    return f"# one repository per line, the first that has a package wins\n{url}\n"
 
 
 def build(
@@ -92,9 +104,10 @@ def build(
         path.symlink_to(destination)
     for name in _EMPTY:
         (target / name).touch()
-    (target / "opt/local/etc/pkgin/repositories.conf").write_text(
-        f"# one repository per line, the first that has a package wins\n{repository}\n"
-    )
+    (target / REPOSITORIES).write_text(repositories(repository))
+    # a zone has no way to the package index: pip gets what the store keeps
+    wheels = repository.removesuffix("/All") + "/wheels"
+    (target / "etc/pip.conf").write_text(_PIP.format(wheels=wheels))
     for name, mode in _MODES.items():
         (target / name).chmod(mode)
     seed(manifests, target / "etc/svc/repository.db")

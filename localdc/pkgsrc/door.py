@@ -10,10 +10,8 @@ import contextlib
 import itertools
 import json
 import logging
-import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from localdc.smartos.pkgsrc import door
@@ -132,6 +130,10 @@ class PackageDoor:
                 working.result()
         except (ConnectionError, ValueError) as error:
             log.info("zone %s: package client cut off: %s", self._zone, error)
+        except Exception:
+            log.exception("zone %s: the package door failed", self._zone)
+            writer.write(f"{door.ERROR} the compute node failed; see its log\n".encode())
+            writer.write(f"{door.END}\n".encode())
         finally:
             if hung_up:
                 log.info("zone %s: pkgin went away", self._zone)
@@ -160,19 +162,3 @@ class PackageDoor:
         async for name in self._fetcher.fetch(names):
             writer.write(f"{door.BEGIN} {name}\n".encode())
             await writer.drain()
-
-
-def bind(directory: int) -> socket.socket:
-    """A listening socket with the door's name in a directory that is open as `directory`."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(door.NAME, dir_fd=directory)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        # a unix socket's path is limited to 107 bytes; this one never is longer
-        listener.bind(str(Path(f"/proc/self/fd/{directory}", door.NAME)))
-        os.chmod(door.NAME, 0o600, dir_fd=directory)
-    except BaseException:
-        listener.close()
-        raise
-    listener.setblocking(False)
-    return listener

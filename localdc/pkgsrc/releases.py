@@ -11,12 +11,13 @@ ABSENT: dict[str, tuple[str, ...]] = {"2023Q4": ("ipyparallel",)}
 """Release -> packages, less their `py3NN-`, that its repository does not have."""
 
 
-def repository(release_root: str, image_version: str) -> str:
-    """The URL of the repository for zones of an image of this version.
-
-    `release_root` is the directory of the packages, as zones see it.
-    """
+def of_image(image_version: str) -> str:
+    """The pkgsrc release of an image's version: `2024Q4` for `24.4.1`."""
     year, _, rest = image_version.partition(".")
-    release = f"20{year}Q{rest.partition('.')[0]}"
-    below = f"/{release}" if release in ABSENT else ""
-    return f"file://{release_root}{below}/All"
+    return f"20{year}Q{rest.partition('.')[0]}"
+
+
+def repository(default: str, image_version: str) -> str:
+    """The repository's URL for zones of an image; `default` is that of most releases."""
+    release = of_image(image_version)
+    return f"{default.removesuffix('/All')}/{release}/All" if release in ABSENT else default

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from localdc.api.compute import ComputeEvents, Nic, ZoneSpec
+from localdc.pkgsrc.door import Fetcher, PackageDoor
 from localdc.smartos.mdata import protocol
+from localdc.smartos.pkgsrc import door
 
 log = logging.getLogger(__name__)
 
@@ -116,27 +118,32 @@ def _text(value: object) -> str:
 
 
 class MetadataAgent:
-    """One zone's end of the metadata socket.
+    """One zone's end of the metadata socket, and of the way to packages beside it.
 
     `spec` may be replaced at any time; the next request sees the new one.
+    Without a `fetcher` packages that are made on demand cannot be had.
     """
 
-    def __init__(self, spec: ZoneSpec, events: ComputeEvents) -> None:
+    def __init__(
+        self, spec: ZoneSpec, events: ComputeEvents, fetcher: Fetcher | None = None
+    ) -> None:
         self.spec = spec
         self._events = events
+        self._packages = PackageDoor(spec.uuid, fetcher, lambda: events.repository_fault(spec.uuid))
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
 
     async def listen(self, root: Path) -> None:
-        """Serve on the socket below the zone's `root`; once more is an error.
+        """Serve on the sockets below the zone's `root`; once more is an error.
 
         The zone's root owns that directory, so no link in it is followed.
         """
         directory = _open_directory(root)
         try:
             self._server = await asyncio.start_unix_server(
-                self._serve, sock=_bind(directory), limit=protocol.MAX_LINE
+                self._serve, sock=_bind(directory, NAME), limit=protocol.MAX_LINE
             )
+            await self._packages.listen(_bind(directory, door.NAME))
         finally:
             os.close(directory)
 
@@ -144,6 +151,7 @@ class MetadataAgent:
         """Stop serving and hang up."""
         if self._server is not None:
             self._server.close()
+        await self._packages.close()
         for writer in list(self._clients):
             writer.close()
 
@@ -210,16 +218,16 @@ def _open_directory(root: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
-def _bind(directory: int) -> socket.socket:
+def _bind(directory: int, name: str) -> socket.socket:
     try:
-        os.unlink(NAME, dir_fd=directory)
+        os.unlink(name, dir_fd=directory)
     except FileNotFoundError:
         log.debug("no metadata socket left over")
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # A unix socket's path is limited to 107 bytes; this one never is longer.
-        server.bind(f"/proc/self/fd/{directory}/{NAME}")
-        os.chmod(NAME, 0o600, dir_fd=directory)
+        server.bind(f"/proc/self/fd/{directory}/{name}")
+        os.chmod(name, 0o600, dir_fd=directory)
     except BaseException:
         server.close()
         raise

@@ -21,6 +21,7 @@ from localdc.api.compute import ComputeError, ComputeEvents, ZoneSpec
 from localdc.image import ImageError, Layer, configure_root, create_root
 from localdc.image.root import zone_hostname
 from localdc.paths import StateDir, write_atomically
+from localdc.pkgsrc.door import Fetcher
 from localdc.zones.agent import MetadataAgent
 from localdc.zones.container import Launch
 from localdc.zones.launchclient import LaunchClient, LaunchError
@@ -70,10 +71,12 @@ class ZoneCompute:
         wires: Sequence[Wire],
         channel: socket.socket,
         on_lost: Callable[[], None],
+        fetcher: Fetcher | None = None,
     ) -> None:
         self.directory = paths.zones
         self.zones: dict[str, Zone] = {}
         self._layer = layer
+        self._fetcher = fetcher
         self._paths = paths
         self._wires = wires
         self._network = Network()
@@ -88,6 +91,8 @@ class ZoneCompute:
         self._events = events
         self.directory.mkdir(parents=True, exist_ok=True)
         self._launcher.open()
+        if self._fetcher is not None:
+            await self._fetcher.open()
         await self._network.open(self._wires)
         for leftover in self.directory.glob(".destroyed-*"):
             await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
@@ -101,6 +106,8 @@ class ZoneCompute:
             await asyncio.wait(self._tasks)
         await asyncio.gather(*(self.halt(uuid) for uuid in list(self.zones)))
         self._launcher.close()
+        if self._fetcher is not None:
+            self._fetcher.close()
         self._network.close()
 
     async def provision(self, spec: ZoneSpec) -> None:
@@ -167,7 +174,7 @@ class ZoneCompute:
         if self._closing:
             raise ComputeError("the data center is stopping")
         assert self._events is not None
-        zone = Zone(spec, MetadataAgent(spec, self._events))
+        zone = Zone(spec, MetadataAgent(spec, self._events, self._fetcher))
         self.zones[spec.uuid] = zone
         try:
             await self._describe(spec)

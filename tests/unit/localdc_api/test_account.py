@@ -103,12 +103,12 @@ def test_keys_open_machines_at_once(dc):
 
 def test_images(shared):
     names = [image["name"] for image in shared.get("/my/images").json()]
-    assert names == ["base-64-lts", "minimal-64-lts"]
+    assert names == ["base-64-lts", "minimal-64-lts", "base-64-lts"]
     image = shared.get(f"/my/images/{BASE64}").json()
     assert (image["version"], image["os"], image["state"]) == ("24.4.1", "smartos", "active")
-    assert shared.get("/my/images", params={"name": "base*"}).json() == [image]
+    assert shared.get("/my/images", params={"name": "base*", "version": "24.4.1"}).json() == [image]
     assert shared.get("/my/images", params={"state": "disabled"}).json() == []
-    assert len(shared.get("/my/images", params={"state": "all", "public": "true"}).json()) == 2
+    assert len(shared.get("/my/images", params={"state": "all", "public": "true"}).json()) == 3
     assert error(shared.get("/my/images/base-64-lts"))[:2] == (404, "ResourceNotFound")
 
 
