@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -40,13 +41,14 @@ class Refused(Exception):
 
 
 def working_directory() -> Path:
-    """The directory whose `.localdc` holds the embedded data center, if there is one.
+    """The directory in which the embedded data center has its state, if there is one.
 
     Ansible runs modules in the directory of the play that is running, which for an imported
     playbook is not where the user is.
     """
     here = Path.cwd()
-    return next((path for path in (here, *here.parents) if (path / ".localdc").is_dir()), here)
+    state = os.environ.get("LOCALDC_DIR") or ".localdc"
+    return next((path for path in (here, *here.parents) if (path / state).is_dir()), here)
 
 
 def shown(machine: Mapping[str, Any]) -> dict[str, Any]:

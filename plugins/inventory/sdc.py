@@ -84,9 +84,11 @@ plugin: sdc
 # group_by: [cluster, role, package]
 """
 
+import functools
 import hashlib
 import ipaddress
 import json
+import os
 import re
 import shlex
 from collections import Counter
@@ -145,7 +147,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _data(self, path: str, use_cache: bool) -> dict[str, Any]:
         """What the data center said, or the cache if it may be used."""
         access = {name: self.get_option(name) for name in ACCESS}
-        settings = config.resolve(**access, cwd=_base_directory(Path(path)))
+        settings = config.resolve(**access, cwd=_state_parent(path))
         caching = self.get_option("cache")
         key = self._cache_key(path, settings)
         if caching and use_cache:
@@ -276,6 +278,14 @@ def _base_directory(inventory_file: Path) -> Path:
     return directory.parent if directory.name == "inventory" else directory
 
 
+def _state_parent(inventory_file: str) -> Path:
+    """Where an embedded data center is: in the current directory, else in the repository."""
+    here = Path.cwd()
+    if (here / (os.environ.get("LOCALDC_DIR") or ".localdc")).is_dir():
+        return here
+    return _base_directory(Path(inventory_file))
+
+
 def _host_variables(machine: Mapping[str, Any]) -> dict[str, Any]:
     variables = {f"sdc_{key}": machine.get(key) for key in (*COPIED, *ALSO_COPIED)}
     variables["sdc_primary_ip"] = machine.get("primaryIp")
@@ -304,7 +314,8 @@ def _ssh_args(ident: str, ssh_config: str | None, known_hosts: Path) -> list[str
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def _address(text: Any) -> Address | None:
+@functools.cache
+def _address(text: str) -> Address | None:
     """An address, or None for what is none, such as `dhcp`."""
     try:
         return ipaddress.ip_address(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -132,6 +133,20 @@ def test_settings_from_the_environment(cloud, monkeypatch):
     for name, value in cloud.environment.items():
         monkeypatch.setenv(name, value)
     assert run_module("sdc_machine", **cluster(1))["data_center"]["source"] == "environment"
+
+
+@pytest.mark.parametrize("state", ["", ".other/dc"])
+def test_embedded_data_center_from_a_directory_below(cloud, tmp_path, monkeypatch, state):
+    """Ansible runs modules in the directory of the playbook that the task is from."""
+    if state:
+        monkeypatch.setenv("LOCALDC_DIR", state)
+    directory = tmp_path / (state or ".localdc")
+    directory.mkdir(parents=True)
+    (directory / "datacenter.json").write_text(json.dumps({"name": "localdc", **cloud.access}))
+    (tmp_path / "playbooks").mkdir()
+    monkeypatch.chdir(tmp_path / "playbooks")
+    result = run_module("sdc_machine", **cluster(1))
+    assert result["data_center"]["source"] == "embedded"
 
 
 def test_secrets_are_in_no_output(cloud, sdc_machine):
