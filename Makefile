@@ -41,7 +41,7 @@ integration: setup
 	$(test_dc) pytest -q tests/integration
 
 molecule: setup
-	$(test_dc) molecule test
+	molecule test
 
 bench: setup
 	$(test_dc) python benchmarks/launch.py

@@ -1,9 +1,12 @@
 # Waits until the machine has run its boot script, then brings in Python and the packages
-# that are missing, in one transaction of pkgin.
+# that are missing, in one transaction of pkgin, and what is wanted from the Python package
+# index in one of pip, into a virtual environment that sees the packages of pkgsrc.
 #
 # boot_timeout  seconds to wait for svc:/smartdc/mdata:execute
 # python        Python version to prefer, such as 3.12 (the one of the user's machine)
 # packages      package names; pyNN- stands for the Python version that was chosen
+# pip_packages  requirements for pip
+# ipyparallel   requirement for pip where the repository has no ipyparallel
 # link          where the interpreter is linked to, a name that does not change with its version
 # check_mode    not empty: say what would change, change nothing
 
@@ -46,29 +49,46 @@ wait_for_boot_script() {
     done
 }
 
+# The Python versions for which the repository has all these packages, oldest first.
 offered() {
-    pkgin -p search '^py3[0-9]+-ipyparallel-[0-9]' 2>/dev/null |
-        sed -n 's/^py\(3[0-9]*\)-ipyparallel-.*/\1/p' | sort -n
+    versions=all
+    for name; do
+        these=$(echo "$catalogue" | sed -n "s/^py\\(3[0-9]*\\)-$name-[0-9].*/\\1/p" | sort -n -u)
+        [ "$versions" != all ] || versions=$these
+        versions=$(for nn in $versions; do echo "$these" | grep -x "$nn"; done)
+    done
+    echo "$versions"
+}
+
+read_catalogue() {
+    catalogue=$(pkgin -p search '^py3[0-9]+-(ipyparallel|zmq|numpy|psutil|pip)-[0-9]' 2>/dev/null)
+    versions=$(offered ipyparallel)
+    # with these from pkgsrc, ipyparallel needs nothing that a compiler would have to make
+    [ -n "$versions" ] || from_pip=$(offered zmq numpy psutil pip)
 }
 
 # The Python that is linked already, else the preferred one if the repository has
-# ipyparallel for it, else the newest for which it has.
+# ipyparallel for it, else the newest for which it has. Where it has none at all, the
+# same with what pip needs to bring ipyparallel in.
 choose_python() {
     nn=$(readlink "$link" | sed -n 's/.*python\([0-9]*\)\.\([0-9]*\)$/\1\2/p')
-    [ -z "$nn" ] || return
-    versions=$(offered)
-    if [ -z "$versions" ]; then
+    if [ -n "$nn" ]; then
+        [ ! -e "$venv/ipyparallel-by-pip" ] || from_pip=$nn
+        return
+    fi
+    read_catalogue
+    if [ -z "$versions$from_pip" ]; then
         # a machine that never asked its repository knows of no package
         log=$(pkgin -y update 2>&1) || fail "pkgin cannot read its package repository:" "$(echo "$log" | tail -n 3)" \
             "Look at /opt/local/etc/pkgin/repositories.conf on this machine."
-        versions=$(offered)
+        read_catalogue
     fi
     preferred=$(echo "$python" | tr -d .)
-    for nn in $versions; do
+    for nn in ${versions:-$from_pip}; do
         [ "$nn" = "$preferred" ] && return
     done
-    [ -n "$nn" ] || fail "The package repository has no py3NN-ipyparallel (asked: pkgin search ipyparallel)." \
-        "Choose a machine_image whose pkgsrc release has it."
+    [ -n "$nn" ] || fail "The package repository has neither py3NN-ipyparallel nor what pip needs to install it" \
+        "(asked: pkgin search '^py3'). Choose a machine_image whose pkgsrc release has it."
 }
 
 missing() {
@@ -78,11 +98,63 @@ missing() {
     done
 }
 
+# Prints those of the requirements that the virtual environment does not meet.
+unmet='
+import sys
+from importlib import metadata
+from pip._vendor.packaging.requirements import Requirement
+
+def unmet(text, extra=""):
+    wanted = Requirement(text)
+    if wanted.marker and not wanted.marker.evaluate({"extra": extra}):
+        return False
+    try:
+        found = metadata.distribution(wanted.name)
+    except metadata.PackageNotFoundError:
+        return True
+    if not wanted.specifier.contains(found.version, prereleases=True):
+        return True
+    optional = [need for need in found.requires or [] if "extra" in need]
+    return any(unmet(need, name) for name in wanted.extras for need in optional)
+
+print(*(text for text in sys.argv[1:] if unmet(text)), sep="\n")
+'
+
+unmet_requirements() {
+    if [ -x "$venv/bin/python3" ]; then
+        "$venv/bin/python3" -c "$unmet" "$@" 2>&1 || fail "python_packages cannot be compared with what is installed."
+    else
+        for requirement; do echo "$requirement"; done
+    fi
+}
+
+install_with_pip() {
+    [ -x "$venv/bin/python3" ] || log=$("$interpreter" -m venv --system-site-packages --without-pip "$venv" 2>&1) ||
+        fail "Cannot make the virtual environment $venv:" "$(echo "$log" | tail -n 5)"
+    if ! log=$("$venv/bin/python3" -m pip install --no-input --disable-pip-version-check "$@" 2>&1); then
+        hint="Correct python_packages; this machine must reach the Python package index, or what /etc/pip.conf says."
+        ! grep -q '^no-index' /etc/pip.conf 2>/dev/null ||
+            hint="Machines of the embedded data center have no network. Fetch it for them: python -m localdc packages --pip $*"
+        fail "pip could not install $*:" "$(echo "$log" | grep '^ERROR' || echo "$log" | tail -n 5)" "$hint"
+    fi
+    [ -z "$from_pip" ] || : >"$venv/ipyparallel-by-pip"
+    printf '#!/bin/sh\nexec %s "$@"\n' "$venv/bin/python3" >"$wrapper" && chmod 0755 "$wrapper" || fail "Cannot write $wrapper."
+}
+
+set -f
+venv=${link%/*}/venv
+from_pip=
 wait_for_boot_script
 choose_python
 interpreter=/opt/local/bin/python${nn%"${nn#?}"}.${nn#?}
 # shellcheck disable=SC2086
 set -- "python$nn" $(echo " $packages" | sed "s/ pyNN-/ py$nn-/g")
+if [ -n "$from_pip" ]; then
+    pip_packages="$ipyparallel $pip_packages"
+    # shellcheck disable=SC2046
+    set -- $(printf '%s\n' "$@" | grep -v "^py$nn-ipyparallel\$") "py$nn-zmq" "py$nn-psutil"
+fi
+[ -z "$pip_packages" ] || set -- "$@" "py$nn-pip"
 wanted=$(missing "$@")
 for name in $wanted; do echo "changed: package $name installed"; done
 if [ -n "$wanted" ] && [ -z "$check_mode" ]; then
@@ -94,9 +166,28 @@ if [ -n "$wanted" ] && [ -z "$check_mode" ]; then
         "Correct the names (pkgin search NAME on this machine) or choose another machine_image."
     [ -z "$pkgin_failed" ] || fail "pkgin failed:" "$(echo "$log" | tail -n 5)"
 fi
+if [ -n "$pip_packages" ]; then
+    wrapper=${link%/*}/venv-python${interpreter##*/python}
+    # shellcheck disable=SC2086
+    wanted=$(unmet_requirements $pip_packages) || fail "$wanted"
+    for name in $wanted; do echo "changed: Python package $name installed"; done
+    # shellcheck disable=SC2086
+    [ -z "$wanted" ] || [ -n "$check_mode" ] || install_with_pip $wanted
+    if [ ! -x "$wrapper" ] && [ -z "$check_mode" ]; then
+        # everything was met by pkgsrc: there may be no environment yet
+        install_with_pip $pip_packages
+    fi
+    interpreter=$wrapper
+elif [ -x "${link%/*}/venv-python${interpreter##*/python}" ]; then
+    interpreter=${link%/*}/venv-python${interpreter##*/python}
+fi
 if [ "$(readlink "$link")" != "$interpreter" ]; then
+    # what runs already runs the other one
+    [ -z "$(readlink "$link")" ] || echo "fact: restart=yes"
     echo "changed: $link -> $interpreter"
     if [ -z "$check_mode" ]; then
+        # the directory for Ansible's temporary files, which it would make with a warning
+        mkdir -p -m 0700 "${HOME:-/root}/.ansible/tmp"
         mkdir -p "${link%/*}" && ln -sf "$interpreter" "$link" || fail "Cannot link $link to $interpreter."
     fi
 fi

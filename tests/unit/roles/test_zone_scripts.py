@@ -49,7 +49,7 @@ class Zone:
         return subprocess.run(
             [self.shell, "-s"],
             input="".join(f"{k}='{v}'\n" for k, v in values.items()) + text,
-            env={"FAKE": str(self.root), "PATH": os.environ["PATH"]},
+            env={"FAKE": str(self.root), "HOME": str(self.root), "PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
             timeout=30,
