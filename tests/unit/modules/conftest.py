@@ -49,7 +49,7 @@ def sdc_machine(cloud):
 
 @pytest.fixture
 def zone(tmp_path, monkeypatch):
-    from smf_zone import Zone
+    from .smf_zone import Zone
 
     zone = Zone(tmp_path / "zone")
     monkeypatch.setenv("PATH", f"{zone.bin}:{os.environ['PATH']}")
