@@ -131,6 +131,27 @@ def test_new_instance_below_a_service(job):
     assert not smf_instance(fmri=fmri, properties={"config/url": "tcp://two"})["changed"]
 
 
+def test_several_instances_start_at_the_same_time(job):
+    wish = {
+        "fmri": ["svc:/site/job:a", "svc:/site/job:b"],
+        "properties": {"config/url": "tcp://both"},
+    }
+    made = smf_instance(**wish)
+    assert [i["smf_state"] for i in made["instances"]] == ["online", "online"]
+    calls = [call.split()[:2] for call in job.commands()]
+    assert calls.index(["svcprop", "-p"]) > len(calls) - 1 - calls[::-1].index(["svcadm", "enable"])
+    again = smf_instance(**wish)
+    assert not again["changed"] and "smf_state" not in again
+    gone = smf_instance(fmri=wish["fmri"], state="absent")
+    assert [i["actions"] for i in gone["instances"]] == [["disable", "delete"]] * 2
+
+
+def test_new_instance_without_properties(job):
+    made = smf_instance(fmri="svc:/site/job:bare", state="present")
+    assert made["changed"] and made["actions"] == ["configure"]
+    assert not smf_instance(fmri="svc:/site/job:bare", state="present")["changed"]
+
+
 def test_maintenance_fails_at_once_with_the_log(zone):
     zone.load(manifest("/bin/sh -c 'echo the reason; exit 96'"))
     failed = smf_instance(expect="fail", wait_timeout=60)
