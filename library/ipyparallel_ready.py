@@ -356,7 +356,8 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     except ImportError as exc:
         module.fail_json(
-            msg=f"{sys.executable} has no ipyparallel ({exc}); run the task on the controller's "
+            msg=f"{sys.executable} has no usable ipyparallel ({' '.join(str(exc).split())[:200]}); "
+            "run the task on the controller's "
             "machine with the interpreter of its packages"
         )
     warnings.simplefilter("ignore")
