@@ -87,8 +87,8 @@ choose_python() {
     for nn in ${versions:-$from_pip}; do
         [ "$nn" = "$preferred" ] && return
     done
-    [ -n "$nn" ] || fail "The package repository has neither py3NN-ipyparallel nor what pip needs to install it" \
-        "(asked: pkgin search '^py3'). Choose a machine_image whose pkgsrc release has it."
+    [ -n "$nn" ] || fail "The package repository has no py3NN-ipyparallel (asked: pkgin search ipyparallel)," \
+        "and for no Python what pip needs to bring it in (py3NN-zmq, -numpy, -psutil, -pip). Choose a machine_image whose pkgsrc release has it."
 }
 
 missing() {
@@ -122,7 +122,7 @@ print(*(text for text in sys.argv[1:] if unmet(text)), sep="\n")
 
 unmet_requirements() {
     if [ -x "$venv/bin/python3" ]; then
-        "$venv/bin/python3" -c "$unmet" "$@" 2>&1 || fail "python_packages cannot be compared with what is installed."
+        "$venv/bin/python3" -W ignore -c "$unmet" "$@" 2>&1
     else
         for requirement; do echo "$requirement"; done
     fi
@@ -150,7 +150,7 @@ interpreter=/opt/local/bin/python${nn%"${nn#?}"}.${nn#?}
 # shellcheck disable=SC2086
 set -- "python$nn" $(echo " $packages" | sed "s/ pyNN-/ py$nn-/g")
 if [ -n "$from_pip" ]; then
-    pip_packages="$ipyparallel $pip_packages"
+    pip_packages="${ipyparallel:-ipyparallel} $pip_packages"
     # shellcheck disable=SC2046
     set -- $(printf '%s\n' "$@" | grep -v "^py$nn-ipyparallel\$") "py$nn-zmq" "py$nn-psutil"
 fi
@@ -169,7 +169,7 @@ fi
 if [ -n "$pip_packages" ]; then
     wrapper=${link%/*}/venv-python${interpreter##*/python}
     # shellcheck disable=SC2086
-    wanted=$(unmet_requirements $pip_packages) || fail "$wanted"
+    wanted=$(unmet_requirements $pip_packages) || fail "python_packages cannot be understood:" "$(echo "$wanted" | tail -n 1)"
     for name in $wanted; do echo "changed: Python package $name installed"; done
     # shellcheck disable=SC2086
     [ -z "$wanted" ] || [ -n "$check_mode" ] || install_with_pip $wanted
