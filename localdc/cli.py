@@ -70,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("service", nargs="?", help="part of a service's log name, e.g. ssh")
     logs.add_argument("-n", "--lines", type=int, default=50, help="how many of the last lines")
     logs.add_argument("-f", "--follow", action="store_true", help="go on showing new lines")
+    packages = add("packages", _packages, "fetch packages before a machine asks for them")
+    packages.add_argument("names", nargs="*", metavar="NAME", help="such as scipy, or py311-scipy")
+    packages.add_argument("--all", action="store_true", help="everything that pkgin avail lists")
+    packages.add_argument(
+        "--pip", action="store_true", help="NAMEs are requirements for pip in the machines"
+    )
     add("purge", _purge, "stop it and remove its state directory with all machines")
     commands.add_parser("daemon", description="the daemon itself; run by start")
     return parser
@@ -124,6 +130,20 @@ def _purge(paths: StateDir, _: argparse.Namespace) -> int:
     stop(paths, say)
     purge(paths)
     say(f"{paths.root} removed")
+    return 0
+
+
+def _packages(paths: StateDir, options: argparse.Namespace) -> int:
+    from localdc import packages
+
+    if bool(options.names) == options.all or (options.all and options.pip):
+        raise LocalDCError("Name packages, or give --all: python -m localdc packages scipy pandas")
+    paths.prepare()
+    if options.pip:
+        packages.fetch_wheels(paths, options.names, say)
+    else:
+        made = packages.fetch(paths, options.names, options.all, say)
+        say(f"there now: {' '.join(made) or 'nothing was missing'}")
     return 0
 
 
