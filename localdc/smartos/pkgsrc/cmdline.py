@@ -50,6 +50,13 @@ class Failure(Exception):
     """Ends the command with status 1 and the message after `pkgin: `."""
 
 
+class NotOffered(Exception):
+    """Ends the command with status 1: no repository has the package."""
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} is not available in the repository"
+
+
 class Options:
     """The command line before the command's own arguments."""
 

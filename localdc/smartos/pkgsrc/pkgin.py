@@ -13,7 +13,7 @@ import os
 import sys
 
 from . import listing, summary
-from .cmdline import Failure, Options, command, parse, usage
+from .cmdline import Failure, NotOffered, Options, command, parse, usage
 from .database import Database
 from .queries import Queries
 from .resolve import Impact, Resolver, dependents, find_installed, orphans
@@ -37,6 +37,8 @@ _NEEDS_ARGUMENT = {
     "pkg-descr": "missing package name",
 }
 _METHODS = {"list": "list_", "import": "import_", "full-upgrade": "upgrade"}
+# these ask the repositories in any case
+_REFRESHING = ("update", "install", "upgrade", "full-upgrade")
 _WRITING = frozenset(
     {
         *("install", "import", "upgrade", "full-upgrade", "remove", "autoremove"),
@@ -67,6 +69,9 @@ def main(argv: list[str] | None = None, root: str = "/") -> int:
     except PermissionError:
         print(f"pkgin: {NO_RIGHTS}", file=sys.stderr)
         return 1
+    except NotOffered as error:
+        print(error, file=sys.stderr)
+        return 1
     except (Failure, TransactionError, summary.RepositoryError) as error:
         sys.stdout.flush()
         print(f"pkgin: {error}", file=sys.stderr)
@@ -90,7 +95,7 @@ class Pkgin(Queries):
         if name in _WRITING or (half_done and os.access(self.database.directory, os.W_OK)):
             self._open_for_writing()
         try:
-            if name != "update" and set(self.database.summaries()) != set(self.repositories):
+            if name not in _REFRESHING and set(self.database.summaries()) != set(self.repositories):
                 self._open_for_writing()
                 self._update(verbose=False)
             method = _METHODS.get(name, name)

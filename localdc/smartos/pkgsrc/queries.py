@@ -8,7 +8,7 @@ import os
 import sys
 
 from . import door, listing, summary
-from .cmdline import Failure, Options
+from .cmdline import Failure, NotOffered, Options
 from .database import Database
 from .resolve import Available, dependents, find_installed
 
@@ -144,8 +144,7 @@ class Queries:
         """pkgin show-rev-deps"""
         name = find_installed(arguments[0], self.database.installed)
         if name is None:
-            print(f"{arguments[0]} is not available in the repository", file=sys.stderr)
-            return 1
+            raise NotOffered(arguments[0])
         print(f"local reverse dependency tree for {name}")
         for other in dependents([name], self.database.installed)[:-1]:
             print(f"\t{other}")
@@ -204,8 +203,7 @@ class Queries:
     def _offered(self, pattern: str) -> summary.Package:
         package = self.available().find(pattern)
         if package is None:
-            print(f"{pattern} is not available in the repository", file=sys.stderr)
-            raise SystemExit(1)
+            raise NotOffered(pattern)
         return package
 
     def show_keep(self, _: list[str]) -> int:
