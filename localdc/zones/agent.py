@@ -46,6 +46,8 @@ def sdc_value(spec: ZoneSpec, key: str) -> str | None:
         "tmpfs": None,
         "volumes": [],
     }
+    if key == "operator-script":
+        return spec.internal_metadata.get(key)
     if key in structured:
         return None if structured[key] is None else json.dumps(structured[key])
     if key.startswith("tags."):

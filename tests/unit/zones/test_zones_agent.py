@@ -66,6 +66,9 @@ class Events:
             raise ValueError("bad key: no spaces")
         self.puts.append((uuid, key, value))
 
+    async def repository_fault(self, uuid: str) -> str | None:
+        return None
+
 
 def ask(agent: MetadataAgent, **request: Any) -> dict[str, Any]:
     line = asyncio.run(agent.answer(protocol.encode(request)))
