@@ -75,12 +75,19 @@ def write_ssh_config(paths: StateDir) -> None:
     other host it is the user's ssh.
     """
     write_atomically(paths.ssh_config, "\n".join(["Host *", *_settings(paths)]) + "\n")
-    known = _connect_command("--knows", str(paths.control))
-    escaped = known.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = _condition("--knows", paths)
+    fabric = _condition("--knows-fabric", paths)
     lines = [
         # The first condition spares names of hosts the second, which costs 20 ms.
         f"Match host *.*.*.* exec \"{escaped} '%h'\"",
         *_settings(paths),
+        # A fabric network is reached through a machine with a foot in it, and
+        # several may have the same addresses, so a host key cannot be kept.
+        f"Match host *.*.*.* exec \"{fabric} '%h'\"",
+        *_identity(paths),
+        "  StrictHostKeyChecking no",
+        "  UserKnownHostsFile /dev/null",
+        "  LogLevel ERROR",
         "Match all",
         # what ssh reads when no file is named, in that order
         "  Include ~/.ssh/config",
@@ -93,12 +100,23 @@ def write_ssh_config(paths: StateDir) -> None:
     write_atomically(paths.commands / "ssh", f"#!/bin/sh\n{command}\n", mode=0o700)
 
 
-def _settings(paths: StateDir) -> list[str]:
+def _condition(question: str, paths: StateDir) -> str:
+    command = _connect_command(question, str(paths.control))
+    return command.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _identity(paths: StateDir) -> list[str]:
     return [
         "  User root",
         f"  IdentityFile {_quoted(paths.key)}",
         "  IdentitiesOnly yes",
         "  PreferredAuthentications publickey",
+    ]
+
+
+def _settings(paths: StateDir) -> list[str]:
+    return [
+        *_identity(paths),
         f"  ProxyCommand {_connect_command(str(paths.control))} %h %p",
         "  ProxyUseFdpass yes",
         "  StrictHostKeyChecking accept-new",

@@ -34,12 +34,15 @@ def call(control: str) -> socket.socket:
     return client
 
 
-def knows(control: str, host: str) -> bool:
-    """Whether `host` is the address of a machine of a running data center."""
+def knows(control: str, host: str, kind: str = "known") -> bool:
+    """Whether `host` is the address of a machine of a running data center.
+
+    `kind` fabric: of one that is reached only through another machine.
+    """
     try:
         client = call(control)
         client.sendall(json.dumps({"op": "knows", "host": host}).encode() + b"\n")
-        return bool(json.loads(client.recv(CHUNK)).get("known"))
+        return bool(json.loads(client.recv(CHUNK)).get(kind))
     except (OSError, ValueError):
         return False
 
@@ -117,4 +120,6 @@ if __name__ == "__main__":
         sys.exit("usage: connect.py CONTROL_SOCKET HOST PORT | --knows CONTROL_SOCKET HOST")
     if sys.argv[1] == "--knows":
         sys.exit(0 if knows(*sys.argv[2:]) else 1)
+    if sys.argv[1] == "--knows-fabric":
+        sys.exit(0 if knows(sys.argv[2], sys.argv[3], "fabric") else 1)
     sys.exit(main(*sys.argv[1:]))

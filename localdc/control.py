@@ -2,7 +2,7 @@
 
 One JSON object per line in either direction.  Requests: `{"op": "status"}`,
 `{"op": "reachable", "seconds": N}`, `{"op": "stop"}`, `{"op": "knows", "host": H}`,
-which tells whether H is the address of a machine, and `{"op": "connect",
+which tells whether H is the address of a machine, and of which kind, and `{"op": "connect",
 "host": H, "port": P}`, which is answered with a connected descriptor.
 """
 
@@ -96,8 +96,10 @@ class ControlServer:
         elif request["op"] == "reachable":
             yield {"unreachable": await self._unreachable(float(request["seconds"]))}
         elif request["op"] == "knows":
-            machines = self._subject.status()["machines"]
-            yield {"known": any(request["host"] in machine["ips"] for machine in machines)}
+            host, machines = request["host"], self._subject.status()["machines"]
+            known = any(host in machine["reachable"] for machine in machines)
+            fabric = not known and any(host in machine["ips"] for machine in machines)
+            yield {"known": known, "fabric": fabric}
         elif request["op"] == "stop":
             self._subject.stop()
             while True:
@@ -124,9 +126,15 @@ class ControlServer:
         with contextlib.suppress(ValueError):
             return str(ipaddress.ip_address(host))
         for machine in self._subject.status()["machines"]:
-            known = (machine["name"], machine["uuid"], machine["uuid"][:8])
-            if host in known and machine["ips"]:
-                return str(machine["ips"][0])
+            known = (machine["name"], machine["uuid"], machine["uuid"][:8], *machine["dns_names"])
+            if host not in known or not machine["ips"]:
+                continue
+            if not machine["reachable"]:
+                raise LocalDCError(
+                    f"{host} is on fabric networks only ({', '.join(machine['ips'])}); go through "
+                    "a machine that is also on a network of the data center"
+                )
+            return str(machine["reachable"][0])
         raise LocalDCError("no machine of this data center has this name or address")
 
     async def _unreachable(self, seconds: float) -> list[str]:
@@ -138,12 +146,12 @@ class ControlServer:
                 async with asyncio.timeout(seconds):
                     while True:
                         with contextlib.suppress(OSError):
-                            (await _open(machine["ips"][0], SSH_PORT, seconds)).close()
+                            (await _open(machine["reachable"][0], SSH_PORT, seconds)).close()
                             return None
                         await asyncio.sleep(0.05)
             return str(machine["name"])
 
-        found = await asyncio.gather(*(late(m) for m in running if m["ips"]))
+        found = await asyncio.gather(*(late(m) for m in running if m["reachable"]))
         return [name for name in found if name is not None]
 
 

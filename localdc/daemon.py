@@ -25,6 +25,7 @@ from typing import Any
 import uvicorn
 
 from localdc import access
+from localdc.api import cns
 from localdc.api.app import create_app, server_config
 from localdc.api.catalogue import widened
 from localdc.api.compute import Compute, ComputeError
@@ -38,6 +39,7 @@ from localdc.options import StartOptions
 from localdc.paths import StateDir, write_atomically
 from localdc.pkgsrc import Store
 from localdc.pkgsrc.door import Fetcher
+from localdc.zones import packetfilter
 from localdc.zones import syscalls as sc
 from localdc.zones.manager import Zone, ZoneCompute
 from localdc.zones.network import NetworkError, wire
@@ -136,6 +138,7 @@ class Daemon:
             url=self.order.url,
             throttle=self.options.bucket(),
             admin_token=access.ensure_admin_token(self.paths),
+            firewall=packetfilter.program() is not None,
         )
 
     def _mount_usr(self, layer: Layer) -> None:
@@ -212,7 +215,11 @@ class Daemon:
         center = self._app.state.center
         progress = center.engine.progress
         machines = []
-        for machine in center.store.machines.alive():
+        # The data center itself is on no fabric network.
+        wired = {network.id for network in center.settings.networks}
+        alive = list(center.store.machines.alive())
+        owners = {m.account: center.store.accounts.find(m.account) for m in alive}
+        for machine in alive:
             zone = self._zones.get(machine.uuid)
             machines.append(
                 {
@@ -220,6 +227,8 @@ class Daemon:
                     "name": machine.name,
                     "state": "provisioning" if machine.state == "ready" else machine.state,
                     "ips": [nic.ip for nic in machine.nics],
+                    "reachable": [nic.ip for nic in machine.nics if nic.network in wired],
+                    "dns_names": cns.names(machine, owners[machine.account], center.settings),
                     "pid": zone.pid if zone else None,
                     "started": zone.started if zone else None,
                 }

@@ -30,6 +30,8 @@ EMULATED = (
     "their documentation",
     "the kernel is Linux: uname says so, and no zone has ZFS, DTrace or crossbow",
     "memory, CPU and disk limits of packages are recorded, not enforced",
+    "firewall rules are enforced by nftables in each zone; volumes are directories shared by "
+    "the zones, not NFS; snapshots are copies; a fabric network is a bridge of its own",
     "no route leads from a machine to the host or beyond; `localdc connect` leads in",
     "zones separate users' mistakes, not attackers: root of a zone is not to be trusted",
 )
@@ -100,6 +102,7 @@ def _python() -> Check:
 def _programs() -> Iterator[Check]:
     needed = [("sshd", "openssh-server"), ("ssh", "openssh-client")]
     needed += [("ssh-agent", "openssh-client"), ("ssh-keygen", "openssh-client")]
+    needed += [("nft", "nftables")]
     for name, package in needed:
         try:
             yield Check(name, True, require_program(name, package))

@@ -64,6 +64,10 @@ class StateDir:
         return self.root / "zones"
 
     @property
+    def volumes(self) -> Path:
+        return self.root / "volumes"
+
+    @property
     def key(self) -> Path:
         return self.root / "keys" / "id_rsa"
 

@@ -25,6 +25,7 @@ from localdc.api.store.machines import Query
 from localdc.api.validate import check_metadata, check_name, check_tags
 
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
+_SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
 
 # What CloudAPI can do and this data center cannot; said rather than ignored.
 _UNSUPPORTED = {
@@ -153,6 +154,8 @@ def _volume(call: Call, entry: object) -> dict[str, str]:
         raise invalid_argument("volumes: mode must be ro or rw")
     if not isinstance(point, str) or _MOUNTPOINT.fullmatch(point) is None or ".." in point:
         raise invalid_argument("volumes: mountpoint must be an absolute path below /")
+    if point.split("/")[1] in _SYSTEM:
+        raise invalid_argument(f"volumes: mountpoint {point} belongs to the system")
     record = call.center.store.documents.named(VOLUME, call.account.uuid, entry["name"])
     if record is None or record["state"] != "ready":
         raise invalid_argument(f"volumes: there is no volume {entry['name']} that is ready")

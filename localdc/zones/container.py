@@ -8,6 +8,7 @@ capabilities, exec.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -146,7 +147,7 @@ def _mount_all(launch: Launch) -> None:
     sc.mount("none", "/", flags=sc.MS_REC | sc.MS_PRIVATE)
     sc.bind(root, root, sc.MS_NODEV)
     for source, target, read_only in launch.binds:
-        directory = _directory(root, target.lstrip("/"))
+        directory = _inside(root, target.strip("/"))
         sc.bind(source, directory, sc.MS_RDONLY | sc.MS_NODEV if read_only else sc.MS_NODEV)
     _mount_proc(_directory(root, "proc"))
     _mount_dev(_directory(root, "dev"))
@@ -157,6 +158,19 @@ def _mount_all(launch: Launch) -> None:
         path = Path(root, alias)
         if path.is_dir() and not path.is_symlink():
             sc.bind(volatile, str(path))
+
+
+def _inside(root: str, name: str) -> str:
+    """As `_directory`, but through no link, which could lead out of the zone."""
+    path = Path(root)
+    for part in name.split("/"):
+        path /= part
+        if path.is_symlink():
+            raise OSError(
+                errno.ELOOP, "is a symbolic link, nothing can be mounted there", str(path)
+            )
+        path.mkdir(exist_ok=True)
+    return str(path)
 
 
 def _directory(root: str, name: str) -> str:

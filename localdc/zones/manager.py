@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from localdc.access import forget_host_keys
-from localdc.api.compute import ComputeError, ComputeEvents, ZoneSpec
+from localdc.api.compute import ComputeError, ComputeEvents, Firewall, ZoneSpec
 from localdc.image import ImageError, Layer, configure_root, create_root
 from localdc.image.root import zone_hostname
 from localdc.paths import StateDir, write_atomically
 from localdc.pkgsrc.door import Fetcher
+from localdc.zones import copies
 from localdc.zones.agent import MetadataAgent
 from localdc.zones.container import Launch
 from localdc.zones.launchclient import LaunchClient, LaunchError
@@ -144,6 +145,57 @@ class ZoneCompute:
         if (before.alias, before.authorized_keys) != (spec.alias, spec.authorized_keys):
             await self._image(configure_root, self._layer, spec, self.root(spec.uuid))
 
+    async def set_firewall(self, uuid: str, firewall: Firewall | None) -> None:
+        """See Compute."""
+        zone = self.zones.get(uuid)
+        if zone is None:
+            return
+        await zone.launched.wait()
+        if zone.pid is None or zone.ended.is_set():
+            return
+        try:
+            await self._network.set_firewall(zone.pid, firewall)
+        except NetworkError as error:
+            raise ComputeError(f"zone {uuid}: {error}") from error
+
+    async def create_snapshot(self, uuid: str, name: str) -> int:
+        """See Compute.  svc.startd stands still meanwhile, so that its repository is whole."""
+        running = uuid in self.zones
+        if running:
+            self._launcher.signal(uuid, signal.SIGSTOP)
+        try:
+            return await self._files(copies.create, self.root(uuid), self._snapshot(uuid, name))
+        finally:
+            if running:
+                self._launcher.signal(uuid, signal.SIGCONT)
+
+    async def rollback_snapshot(self, uuid: str, name: str) -> None:
+        """See Compute."""
+        await self._files(copies.rollback, self._snapshot(uuid, name), self.root(uuid))
+
+    async def delete_snapshot(self, uuid: str, name: str) -> None:
+        """See Compute."""
+        await self._files(copies.remove, self._snapshot(uuid, name))
+
+    async def create_volume(self, volume: str) -> None:
+        """See Compute."""
+        place = self._paths.volumes / volume
+        await self._files(lambda: place.mkdir(parents=True, exist_ok=True))
+
+    async def delete_volume(self, volume: str) -> None:
+        """See Compute."""
+        await self._files(copies.remove, self._paths.volumes / volume)
+
+    async def _files(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Work on files to its end, since half of it would be left behind."""
+        try:
+            return await asyncio.shield(self._background(asyncio.to_thread(function, *arguments)))
+        except OSError as error:
+            raise ComputeError(f"{error.filename}: {error.strerror}") from error
+
+    def _snapshot(self, uuid: str, name: str) -> Path:
+        return self.directory / uuid / "snapshots" / name
+
     def root(self, uuid: str) -> Path:
         """Where the zone's root file system is."""
         return self.directory / uuid / "root"
@@ -203,10 +255,14 @@ class ZoneCompute:
             binds=(
                 (str(self._paths.usr), "/usr", True),
                 (str(self._layer.store), "/opt/.pkgsrc", True),
+                *(
+                    (str(self._paths.volumes / mount.volume), mount.mountpoint, mount.read_only)
+                    for mount in spec.mounts
+                ),
             ),
             console=str(self.console(spec.uuid)),
         )
-        network = await self._network.attach(spec.nics)
+        network = await self._network.attach(spec.nics, spec.firewall)
         try:
             zone.pid = await self._launcher.launch(launch, network)
         finally:

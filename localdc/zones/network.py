@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import itertools
 import os
+import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from typing import Any, TypeVar
 from pyroute2 import IPRoute  # type: ignore[import-untyped]
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
 
-from localdc.api.compute import Nic
+from localdc.api.compute import Firewall, Nic
+from localdc.zones import packetfilter
 from localdc.zones import syscalls as sc
 
 T = TypeVar("T")
+FABRIC = "fabric"
 
 THREAD_NAMESPACE = "/proc/thread-self/ns/net"
 QUIET_SYSCTLS = (
@@ -69,13 +72,28 @@ class Network:
         """Make the bridges in the namespace of the calling process."""
         await self._run(self._open, wires)
 
-    async def attach(self, nics: Sequence[Nic]) -> int:
+    async def attach(self, nics: Sequence[Nic], firewall: Firewall | None = None) -> int:
         """Make a network namespace with these interfaces; return its descriptor.
 
+        The firewall is in force before anything runs there.
         The namespace and its interfaces go away with the last process in it
         and the last descriptor of it.  Raises NetworkError.
         """
-        return await self._run(self._attach, nics)
+        return await self._run(self._attach, nics, firewall)
+
+    async def set_firewall(self, pid: int, firewall: Firewall | None) -> None:
+        """Change the firewall of the namespace in which the process runs.
+
+        Raises NetworkError; does nothing for a process that has ended.
+        """
+        try:
+            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            await self._run(self._filter, namespace, firewall)
+        finally:
+            os.close(namespace)
 
     def close(self) -> None:
         """End the worker; the kernel removes bridges with the namespace."""
@@ -89,6 +107,8 @@ class Network:
             return await loop.run_in_executor(self._worker, lambda: function(*arguments))
         except NetlinkError as error:
             raise NetworkError(f"netlink: {error}") from error
+        except (packetfilter.FilterError, subprocess.TimeoutExpired) as error:
+            raise NetworkError(f"firewall: {error}") from error
         except OSError as error:
             raise NetworkError(f"{error.filename or 'network'}: {error.strerror}") from error
 
@@ -106,7 +126,7 @@ class Network:
             self._route.link("set", index=index, state="up")
             self._bridges[item.tag] = index
 
-    def _attach(self, nics: Sequence[Nic]) -> int:
+    def _attach(self, nics: Sequence[Nic], firewall: Firewall | None) -> int:
         namespace = -1
         sc.unshare(sc.CLONE_NEWNET, "create a network namespace")
         try:
@@ -123,6 +143,8 @@ class Network:
             inside.link("set", index=1, state="up")
             for nic in nics:
                 self._plug(inside, nic, namespace)
+            if firewall is not None:
+                self._filter(namespace, firewall)
         except BaseException:
             os.close(namespace)
             raise
@@ -130,11 +152,32 @@ class Network:
             inside.close()
         return namespace
 
+    def _filter(self, namespace: int, firewall: Firewall | None) -> None:
+        sc.setns(namespace, sc.CLONE_NEWNET, "enter the zone's network namespace")
+        try:
+            packetfilter.apply(firewall)
+        finally:
+            sc.setns(self._home, sc.CLONE_NEWNET, "return to the data center's namespace")
+
+    def _bridge(self, nic: Nic) -> int:
+        """The bridge of a network; that of a fabric network is made when first used.
+
+        The data center has no address on it: only machines on it reach each other.
+        """
+        name = nic.network_id if nic.nic_tag == FABRIC else nic.nic_tag
+        if name not in self._bridges:
+            if nic.nic_tag != FABRIC:
+                known = ", ".join(sorted(self._bridges))
+                raise NetworkError(f"no network with NIC tag {nic.nic_tag!r}; there are: {known}")
+            interface = f"br{next(self._serial)}f"
+            self._route.link("add", ifname=interface, kind="bridge", br_mcast_snooping=0)
+            index = self._index(self._route, interface)
+            self._route.link("set", index=index, state="up")
+            self._bridges[name] = index
+        return self._bridges[name]
+
     def _plug(self, inside: Any, nic: Nic, namespace: int) -> None:
-        bridge = self._bridges.get(nic.nic_tag)
-        if bridge is None:
-            known = ", ".join(sorted(self._bridges))
-            raise NetworkError(f"no network with NIC tag {nic.nic_tag!r}; there are: {known}")
+        bridge = self._bridge(nic)
         outer = f"z{next(self._serial)}"
         peer = {"ifname": nic.interface, "address": nic.mac, "net_ns_fd": namespace}
         self._route.link("add", ifname=outer, kind="veth", peer=peer)

@@ -9,6 +9,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from localdc.api.compute import FirewallRule
+from localdc.zones import packetfilter
 from localdc.zones import syscalls as sc
 from localdc.zones.container import CAPABILITIES
 from localdc.zones.isolate import Report
@@ -150,6 +152,16 @@ def _links(_: Path) -> str:
     return "bridge, veth pair, addresses"
 
 
+def _firewall(_: Path) -> str:
+    sc.unshare(sc.CLONE_NEWNET, "create a network namespace")
+    rules = (FirewallRule("in", "allow", "tcp", ("10.88.0.1",), ((22, 22),)),)
+    try:
+        packetfilter.apply(rules)
+    except packetfilter.FilterError as error:
+        raise OSError(errno.EOPNOTSUPP, str(error), "firewall") from None
+    return "nftables with connection tracking"
+
+
 def _identities(_: Path) -> str:
     sc.drop_bounding_capabilities(CAPABILITIES)
     os.setgroups([])
@@ -168,5 +180,6 @@ TRIALS: tuple[tuple[str, str, Callable[[Path], str]], ...] = (
     ("tmpfs and devpts", "", _system_mounts),
     ("pivot_root", "", _pivot),
     ("bridge and veth", "veth bridge", _links),
+    ("firewall", "nf_tables nf_conntrack", _firewall),
     ("users", "", _identities),
 )

@@ -64,7 +64,9 @@ def view(image: Image, version: Version) -> dict[str, object]:
 
 def list_images(call: Call) -> Answer:
     state = call.params.get("state", "active")
-    images = [i for i in call.center.settings.images if state in ("all", i.state)]
+    # In this order the triton command takes the newest of a name.
+    known = sorted(call.center.settings.images, key=lambda image: image.published_at)
+    images = [image for image in known if state in ("all", image.state)]
     full = [(view(i, (9, 0, 0)), view(i, call.version)) for i in images]
     for name in _FILTERS:
         if name in call.params:

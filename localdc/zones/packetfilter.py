@@ -1,0 +1,91 @@
+"""Firewall rules as nftables sees them, in the network namespace of a zone.
+
+root of a zone has no capability over its network, so it cannot change them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from ipaddress import IPv4Network, collapse_addresses
+
+from localdc.api.compute import Firewall, FirewallRule
+
+TABLE = "inet cloud_firewall"
+SECONDS = 20
+
+
+class FilterError(Exception):
+    """nft refused; the message is its own."""
+
+
+def program() -> str | None:
+    """The path of nft; None when it is not installed."""
+    return shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
+
+
+def ruleset(firewall: Firewall | None) -> str:
+    """What `nft -f -` makes of the rules in one transaction; None removes them all."""
+    lines = [f"table {TABLE} {{ }}", f"delete table {TABLE}"]
+    if firewall is None:
+        return "\n".join(lines) + "\n"
+    lines += [f"table {TABLE} {{", "chain incoming {"]
+    lines += ["type filter hook input priority 0; policy drop;", 'iif "lo" accept']
+    lines += ["ct state established,related accept"]
+    lines += [line for rule in firewall if rule.direction == "in" for line in _lines(rule)]
+    lines += ["icmp type echo-request icmp code 0 accept", "}", "chain outgoing {"]
+    lines += ["type filter hook output priority 0; policy accept;", 'oif "lo" accept']
+    lines += ["ct state established,related accept"]
+    lines += [line for rule in firewall if rule.direction == "out" for line in _lines(rule)]
+    return "\n".join([*lines, "}", "}"]) + "\n"
+
+
+def _lines(rule: FirewallRule) -> Iterator[str]:
+    side = "saddr" if rule.direction == "in" else "daddr"
+    verdict = "accept" if rule.action == "allow" else "drop"
+    peers = ""
+    if rule.peers is not None:
+        # A set must not name an address twice, not even within a subnet.
+        networks = collapse_addresses(IPv4Network(peer) for peer in rule.peers)
+        peers = f"ip {side} {{ {', '.join(map(str, networks))} }} "
+    if rule.protocol != "icmp":
+        ports = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in _merged(rule.ports))
+        what = f"{rule.protocol} dport {{ {ports} }}" if ports else f"meta l4proto {rule.protocol}"
+        yield f"{peers}{what} {verdict}"
+    elif not rule.types:
+        yield f"{peers}meta l4proto icmp {verdict}"
+    for kind, code in rule.types:
+        exactly = "" if code is None else f" icmp code {code}"
+        yield f"{peers}icmp type {kind}{exactly} {verdict}"
+
+
+def _merged(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+    """The same ports in ranges that do not overlap."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def apply(firewall: Firewall | None) -> None:
+    """Put the rules in force in the network namespace of the calling thread.
+
+    Raises FilterError.
+    """
+    path = program()
+    if path is None:
+        raise FilterError("nft is not installed. As root: apt-get install nftables")
+    done = subprocess.run(
+        [path, "-f", "-"],
+        input=ruleset(firewall),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise FilterError(f"nft: {done.stderr.strip()}")
