@@ -3,8 +3,6 @@
 # ruff: noqa: PTH110 (pathlib costs start-up time)
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from . import fmri as fmris
 from .authority import Authority
 from .editing import Editing
@@ -25,6 +23,7 @@ from .server import Later, Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     Wire = dict[str, Any]

@@ -13,9 +13,15 @@ of the last member of a contract always arrives as SIGCHLD: nothing is polled.
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+else:
+    # without the enumerations of the module around it
+    import _signal as signal
 
 CLONE_NEWCGROUP = 0x02000000
 PR_SET_CHILD_SUBREAPER = 36

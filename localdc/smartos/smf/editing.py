@@ -9,7 +9,6 @@ from .model import Property, PropertyGroup, SmfError
 from .repository import Entity, Repository
 from .restarter import Restarter
 from .server import Peer
-from .values import normalise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,6 +117,9 @@ class Editing:
         kept = old.values if request.get("add") and old is not None else ()
         if kept and old is not None and old.type != type:
             raise SmfError(f'Property "{group}/{name}" is of type {old.type}.')
+        # it needs re, which a zone whose properties nobody sets does not
+        from .values import normalise
+
         values = [normalise(type, value) for value in request["values"]]
         prop = Property(type, (*kept, *values))
         self.repository.put(entity, group, found.having(name, prop))

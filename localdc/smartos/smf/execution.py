@@ -7,7 +7,6 @@ when SIGCHLD or a timer says so.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from errno import EAGAIN
 
@@ -27,6 +26,11 @@ from .methods import (
 from .model import SmfError
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    # without the enumerations of the module around it
+    import _signal as signal
 if TYPE_CHECKING:
     from .restarter import Restarter
 
@@ -361,6 +365,8 @@ class Executor:
 
 def signal_name(number: int) -> str:
     """The name that sig2str(3C) gives: ``KILL`` for 9."""
+    import signal
+
     try:
         return signal.Signals(number).name.removeprefix("SIG")
     except ValueError:

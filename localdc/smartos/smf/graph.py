@@ -7,11 +7,14 @@ The answers follow graph.c of svc.startd: 1 satisfied, 0 not yet, -1 not without
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from . import fmri as fmris
 from .instance import UP, Instance
 from .model import Groups
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GROUPINGS = ("require_all", "require_any", "exclude_all", "optional_all")
 # which stop events reach a dependent, by restart_on; the events are error > restart > refresh

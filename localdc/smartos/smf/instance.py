@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from .model import Groups, boolean_of, value_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .contracts import Contract
     from .graph import Dependency
     from .loop import Timer

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import heapq
 import os
-import selectors
-import signal
 import time
-from collections.abc import Callable
+from select import EPOLLIN, EPOLLOUT, epoll
 
-READ = selectors.EVENT_READ
-WRITE = selectors.EVENT_WRITE
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+else:
+    # without the enumerations of the module around it
+    import _signal as signal
+
+READ = EPOLLIN
+WRITE = EPOLLOUT
 
 
 class Timer:
@@ -37,7 +43,8 @@ class Loop:
         self.failed = failed
         self.settled: Callable[[], None] = lambda: None
         self.stopped = False
-        self._selector = selectors.DefaultSelector()
+        self._poll = epoll()
+        self._calls: dict[int, Callable[[], None]] = {}
         self._timers: list[Timer] = []
         self._signals: dict[int, Callable[[], None]] = {}
         self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -46,14 +53,16 @@ class Loop:
 
     def watch(self, fd: int, events: int, call: Callable[[], None]) -> None:
         """Call `call` while `fd` is ready; again for the same `fd` to change the events."""
-        try:
-            self._selector.modify(fd, events, call)
-        except KeyError:
-            self._selector.register(fd, events, call)
+        if fd in self._calls:
+            self._poll.modify(fd, events)
+        else:
+            self._poll.register(fd, events)
+        self._calls[fd] = call
 
     def forget(self, fd: int) -> None:
         """No longer watch `fd`."""
-        self._selector.unregister(fd)
+        del self._calls[fd]
+        self._poll.unregister(fd)
 
     def on_signal(self, number: int, call: Callable[[], None]) -> None:
         """Call `call` from the loop after signal `number` has come, once for several."""
@@ -70,8 +79,10 @@ class Loop:
         """Serve until `stopped` is set. As pid 1 it outlives its own errors, but reports them."""
         self._guard(self.settled)
         while not self.stopped:
-            for key, _events in self._selector.select(self._timeout()):
-                self._guard(key.data)
+            for fd, _events in self._poll.poll(self._timeout()):
+                # one event may close the descriptor of another
+                if fd in self._calls:
+                    self._guard(self._calls[fd])
             self._fire()
             self._guard(self.settled)
 

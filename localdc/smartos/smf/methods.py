@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Mapping
 
 from . import fmri as fmris
 from .logs import stamp
@@ -12,6 +10,12 @@ from .model import Groups, SmfError
 from .quoting import shell_quote
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Mapping
+else:
+    # without the enumerations of the module around it
+    import _signal as signal
 if TYPE_CHECKING:
     from typing import NoReturn
 

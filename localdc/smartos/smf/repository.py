@@ -7,12 +7,12 @@ is in memory. Equal documents (an entity and its snapshots, usually) are stored 
 from __future__ import annotations
 
 import os
-import sqlite3
 from _blake2 import blake2b
-from json import dumps, loads
+from marshal import dumps, loads
 
 from . import fmri as fmris
 from .model import Groups, Property, PropertyGroup, SmfError, compose, decode, encode
+from .wire import MARSHAL
 
 SNAPSHOTS = ("initial", "last-import", "running", "start")
 # the service's own part of the last import; a row of the table, never visible as a snapshot
@@ -23,7 +23,7 @@ _COLLECT = (
 )
 _COLLECT_EVERY = 200
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS doc(hash BLOB PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS doc(hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entity(fmri TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS snapshot(
     fmri TEXT NOT NULL, name TEXT NOT NULL, instance BLOB NOT NULL, service BLOB NOT NULL,
@@ -39,6 +39,13 @@ if TYPE_CHECKING:
         dict[tuple[str, str], "Snapshot | None"],
         set[str],
     ]
+
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    # the package around it would import datetime
+    import _sqlite3 as sqlite3
 
 
 class Entity:
@@ -88,7 +95,7 @@ class Repository:
 
         def doc(key: bytes) -> Groups:
             if key not in docs:
-                docs[key] = decode(loads(bodies[key]))
+                docs[key] = _parse(bodies[key])
             return docs[key]
 
         for fmri, key in self._db.execute("SELECT fmri, doc FROM entity"):
@@ -153,7 +160,7 @@ class Repository:
             " JOIN doc b ON b.hash = s.service WHERE s.fmri = ? AND s.name = ?",
             (fmri, name),
         ).fetchone()
-        return None if row is None else Snapshot(decode(loads(row[0])), decode(loads(row[1])))
+        return None if row is None else Snapshot(_parse(row[0]), _parse(row[1]))
 
     def snapshots(self, fmri: str) -> list[str]:
         """Names of the snapshots of an instance, sorted."""
@@ -306,8 +313,8 @@ class Repository:
         self._db.execute("INSERT OR REPLACE INTO entity VALUES (?, ?)", (fmri, key))
 
     def _doc(self, groups: Groups) -> bytes:
-        body = dumps(encode(groups), separators=(",", ":"))
-        key = blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        body = dumps(encode(groups), MARSHAL)
+        key = blake2b(body, digest_size=16).digest()
         self._db.execute("INSERT OR IGNORE INTO doc VALUES (?, ?)", (key, body))
         return key
 
@@ -322,6 +329,15 @@ class Repository:
     def abandon(self) -> None:
         """Close without writing anything (after an error, or in a forked child)."""
         self._db.close()
+
+
+def _parse(body: bytes | str) -> Groups:
+    if isinstance(body, str):
+        # repositories made before 0.1 was tagged hold JSON
+        from json import loads as json
+
+        return decode(json(body))
+    return decode(loads(body))
 
 
 def _durable(groups: Groups) -> Groups:

@@ -7,7 +7,6 @@ for it wait in its queue until the method's result is known.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 
 from . import fmri as fmris
 from .contracts import Contracts
@@ -18,6 +17,10 @@ from .logs import Logs
 from .loop import Loop
 from .model import Property, PropertyGroup, boolean_of, value_of
 from .repository import Repository
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 STOP_REASONS = {
     "exit": ("restart", "ct_ev_exit", "all processes in service exited"),

@@ -1,24 +1,20 @@
-"""The door of the repository: a unix socket on which clients send a line of JSON per request.
-
-Answers are marshalled, with their length before them: see ``door``.
-"""
+"""The door of the repository: a unix socket on which clients ask svc.startd (see ``wire``)."""
 
 # ruff: noqa: PTH101, PTH103, PTH108 (pathlib costs start-up time)
 from __future__ import annotations
 
 import os
-import socket
 import struct
-from collections.abc import Callable
-from json import loads
-from marshal import dumps
+from _socket import AF_UNIX, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET
+from _socket import socket as Socket
 
-from .door import LENGTH
 from .loop import READ, WRITE, Loop
 from .model import SmfError
+from .wire import LENGTH, framed, pack_answer, unpack_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     Wire = dict[str, Any]
@@ -44,8 +40,8 @@ class Peer:
 
     __slots__ = ("_input", "_output", "connection", "server", "uid", "waiting")
 
-    def __init__(self, server: Server, connection: socket.socket) -> None:
-        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    def __init__(self, server: Server, connection: Socket) -> None:
+        raw = connection.getsockopt(SOL_SOCKET, SO_PEERCRED, _CREDENTIALS.size)
         self.uid: int = _CREDENTIALS.unpack(raw)[1]
         self.server = server
         self.connection = connection
@@ -65,15 +61,20 @@ class Peer:
         if not data or len(self._input) > REQUEST_MAX:
             self.server.drop(self)
             return
-        while self.waiting is None and (end := self._input.find(b"\n")) >= 0:
-            line = bytes(self._input[:end])
-            del self._input[: end + 1]
-            self.server.answer(self, line)
+        while self.waiting is None and len(self._input) >= LENGTH:
+            end = LENGTH + int.from_bytes(self._input[:LENGTH], "big")
+            if end > REQUEST_MAX:
+                self.server.drop(self)
+                return
+            if len(self._input) < end:
+                return
+            body = bytes(self._input[LENGTH:end])
+            del self._input[:end]
+            self.server.answer(self, body)
 
     def reply(self, answer: Wire) -> None:
         """Send an answer; what the socket does not take now is sent as it drains."""
-        body = dumps(answer)
-        self._output += len(body).to_bytes(LENGTH) + body
+        self._output += framed(pack_answer(answer))
         self._flush()
 
     def _flush(self) -> None:
@@ -108,9 +109,10 @@ class Server:
 
     def _accept(self) -> None:
         try:
-            connection, _address = self._socket.accept()
+            fd, _address = self._socket._accept()  # type: ignore[attr-defined]
         except OSError:
             return
+        connection = Socket(AF_UNIX, SOCK_STREAM, 0, fd)
         connection.setblocking(False)
         peer = Peer(self, connection)
         self.peers.add(peer)
@@ -118,10 +120,10 @@ class Server:
         # the request is usually there already
         peer.read()
 
-    def answer(self, peer: Peer, line: bytes) -> None:
+    def answer(self, peer: Peer, body: bytes) -> None:
         """Handle one request; errors become answers."""
         try:
-            request = loads(line)
+            request = unpack_request(body)
             handler = self.handlers.get(request.get("op", ""))
             if handler is None:
                 raise SmfError("unknown request", "protocol")
@@ -129,7 +131,7 @@ class Server:
         except SmfError as error:
             peer.reply({"error": str(error), "code": error.code})
             return
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             peer.reply({"error": f"malformed request: {error!r}", "code": "protocol"})
             return
         except Exception:
@@ -168,12 +170,12 @@ class Server:
         os.unlink(self.path)
 
 
-def _listen(path: str) -> socket.socket:
+def _listen(path: str) -> Socket:
     parent, name = os.path.split(path)
     os.makedirs(parent, exist_ok=True)
     if os.path.lexists(path):
         os.unlink(path)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listening = Socket(AF_UNIX, SOCK_STREAM)
     directory = os.open(parent, os.O_PATH | os.O_CLOEXEC)
     try:
         # socket paths end at 107 bytes; this way only the name counts

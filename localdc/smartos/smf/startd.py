@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Mapping
 from itertools import pairwise
 
 from .api import Api
@@ -20,6 +18,12 @@ from .restarter import Restarter
 from .server import Server
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Mapping
+else:
+    # without the enumerations of the module around it
+    import _signal as signal
 if TYPE_CHECKING:
     from typing import NoReturn
 

@@ -12,6 +12,7 @@ import pytest
 
 from localdc.smartos.smf import seed
 from localdc.smartos.smf.door import Door
+from localdc.smartos.smf.wire import framed
 
 from .conftest import CLIENT, DAEMON, HEADER, PYTHON, REPOSITORY, Zone, service
 
@@ -186,21 +187,18 @@ def test_idle_means_idle(zone: Zone) -> None:
     assert [line for line in status.read_text().splitlines() if "ctxt" in line] == before
 
 
-def test_a_malformed_request_does_no_harm(zone: Zone) -> None:
+def test_a_malformed_request_does_no_harm(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
-    for text in (
-        b"\n",
-        b"{}\n",
-        b"[1]\n",
-        b'{"op":"get"}\n',
-        b'{"op":"get","fmri":3}\n',
-        b"\xff\n",
-    ):
+    bodies = (b"", b"op", b"op\0", b"op\0sget", b"op\0sget\0fmri\0i3", b"\xff", b"op\0l9",
+              b"op\0l-1", b"op\0j{", b"op\0ix")  # fmt: skip
+    # a path that a socket address can hold
+    monkeypatch.chdir(zone.door.parent)
+    for body in bodies:
         client = socket.socket(socket.AF_UNIX)
-        os.chdir(zone.door.parent)
+        client.settimeout(5)
         client.connect(zone.door.name)
-        client.sendall(text + b"\n")
+        client.sendall(framed(body))
         assert b"error" in client.recv(4096)
         client.close()
     assert "restarter:default" in zone.ok("svcs")
