@@ -143,10 +143,30 @@ start_engine() {
         --IPEngine.url_file="$file" --timeout="$timeout" $args
 }
 
-# The engine alone is signalled: its nanny then tells the controller that it is gone and
-# ends by itself. Signalling both would leave a dead id until the heartbeat gives up.
+# Returns whether the process ended within so many tenths of a second.
+ended_within() {
+    tenths=$1
+    while kill -0 "$2" 2>/dev/null; do
+        [ "$tenths" -gt 0 ] || return 1
+        tenths=$((tenths - 1))
+        sleep 0.1
+    done
+}
+
+# The engine alone is signalled first: its nanny then tells the controller that it is gone.
+# Signalling both would leave a dead id until the heartbeat gives up. One that does not listen,
+# deep in somebody's computation, is killed: a stop method that takes too long means maintenance.
 stop_engine() {
-    pid=$(svcprop -p restarter/start_pid "$SMF_FMRI") && kill "$pid"
+    pid=$(svcprop -p restarter/start_pid "$SMF_FMRI") && [ -n "$pid" ] || exit 0
+    nanny=$(pgrep -P "$pid" -f ipyparallel.engine.nanny)
+    kill "$pid" 2>/dev/null
+    ended_within 100 "$pid" || kill -9 "$pid"
+    # it would try for 3 s to tell a controller that is gone as well
+    [ -z "$nanny" ] || ended_within 10 "$nanny"
+    if [ -r /lib/svc/share/smf_include.sh ]; then
+        . /lib/svc/share/smf_include.sh
+        smf_kill_contract "$(svcprop -p restarter/contract "$SMF_FMRI")" TERM
+    fi
     exit 0
 }
 

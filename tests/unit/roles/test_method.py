@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -141,11 +142,24 @@ def test_arguments_are_no_patterns(zone: Zone) -> None:
     assert zone.arguments()[5:] == ["/*"]
 
 
-def test_stop_signals_the_engine_alone(zone: Zone) -> None:
-    with subprocess.Popen(["sleep", "60"]) as process:
+def stop(zone: Zone, program: str) -> int:
+    """Run the stop method on a program; return how the program ended."""
+    with subprocess.Popen(["sh", "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.read(1), "the program says when it is ready"
         (zone.root / "start_pid").write_text(f"{process.pid}\n")
+        reaper = threading.Thread(target=process.wait)
+        reaper.start()
         assert zone.run("stop").returncode == 0
-        assert process.wait(10) == -signal.SIGTERM
+        reaper.join(10)
+        return process.wait(0)
+
+
+def test_stop_asks_the_engine_to_end(zone: Zone) -> None:
+    assert stop(zone, "echo ready; exec sleep 60") == -signal.SIGTERM
+
+
+def test_stop_insists(zone: Zone) -> None:
+    assert stop(zone, "trap '' TERM; echo ready; exec sleep 60") == -signal.SIGKILL
 
 
 def test_an_engine_that_has_gone_is_stopped(zone: Zone) -> None:
