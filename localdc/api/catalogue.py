@@ -131,7 +131,7 @@ _SIZES = (
      "4 GiB for a controller of many engines"),
     ("9e0d8b7a-2c15-4e0d-b7a3-c4d5e6f70512", "g4-highcpu-512M", 512, 10240, 1, "High CPU",
      "Compute optimised, 512 MiB"),
-    ("9e0d8b7a-2c15-4e0d-b7a3-c4d5e6f71024", "g4-highcpu-1G", 1024, 25600, 1, "High CPU",
+    ("c81f3a64-2c15-4e0d-b7a3-c4d5e6f71024", "g4-highcpu-1G", 1024, 25600, 1, "High CPU",
      "Compute optimised, 1 GiB"),
     ("73c9b4c2-1c06-4a4b-90b1-2013c0de0512", "Extra Small 512 MB", 512, 15360, 1, "Standard",
      "The size of the 2013 how-to"),

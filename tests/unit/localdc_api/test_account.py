@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from localdc.api.catalogue import networks
+from localdc.api.catalogue import images, networks, packages
 
 from .harness import BASE64, error
 from .signer import Key, Signer
@@ -128,6 +128,12 @@ def test_packages(shared):
     assert names == ["g4-highcpu-512M", "g4-highcpu-1G"]
     assert len(shared.get("/my/packages", params={"memory": 512}).json()) == 3
     assert error(shared.get("/my/packages/none"))[2] == "none not found"
+
+
+def test_short_ids_tell_apart():
+    """The triton command crashes on a short id, the first eight digits, that two objects have."""
+    for catalogue in (images(), packages(), networks()):
+        assert len({entry.id[:8] for entry in catalogue}) == len(catalogue)
 
 
 def test_networks(shared):
