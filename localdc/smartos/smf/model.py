@@ -13,11 +13,6 @@ if TYPE_CHECKING:
 
     Wire = dict[str, Any]
 
-FRAMEWORK = "framework"
-APPLICATION = "application"
-DEPENDENCY = "dependency"
-METHOD = "method"
-
 
 class SmfError(Exception):
     """A request that SMF refuses; ``code`` is a word that clients test, the text is for people."""

@@ -15,8 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_STDIN = "/dev/stdin"
-
 
 class FileCommands:
     """Mixed into the session, which has the selection and the door."""
