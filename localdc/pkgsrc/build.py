@@ -44,6 +44,7 @@ class Builder:
         self.say = say
         self.offers = {offer.entry: offer for offer in offered}
         self.begin = begin
+        self._begun: set[Entry] = set()
         everything = [*entries, *self.offers]
         self._by_distribution = {entry.distribution: entry for entry in everything}
 
@@ -65,7 +66,10 @@ class Builder:
         """Make those of the `wanted` packages that are missing."""
         entries = [offer.entry for offer in wanted if not self._has(self._pkgname(offer.entry))]
         wheels = self._download(entries) if entries else {}
-        made = [self._make_package(entry, wheels[entry.distribution]) for entry in entries]
+        made = []
+        for entry in entries:
+            self._begin(entry)
+            made.append(self._make_package(entry, wheels[entry.distribution]))
         self._put_in_place(made)
 
     def stanza(self, offer: Offer) -> str:
@@ -117,10 +121,16 @@ class Builder:
 
     def _begin_pin(self, entries: Sequence[Entry]) -> Callable[[int], None]:
         def begin(number: int) -> None:
-            if self.begin is not None and number < len(entries):
-                self.begin(self._pkgname(entries[number]))
+            if number < len(entries):
+                self._begin(entries[number])
 
         return begin
+
+    def _begin(self, entry: Entry) -> None:
+        """Tell of a package once: when pip turns to it, or when its wheel was there already."""
+        if self.begin is not None and entry not in self._begun:
+            self._begun.add(entry)
+            self.begin(self._pkgname(entry))
 
     def _find_wheels(self, entries: list[Entry]) -> dict[str, Path]:
         wanted = {(entry.distribution, entry.version) for entry in entries}

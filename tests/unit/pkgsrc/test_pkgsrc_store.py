@@ -36,6 +36,7 @@ def make_wheel(
     lines = [f"Name: {name}", f"Version: {version}", f"Summary: The {name} distribution"]
     lines += [f"Requires-Dist: {text}" for text in requires]
     contents = {**files, f"{info}/METADATA": "\n".join(lines) + "\n\nText\n"}
+    contents[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     if scripts:
         contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{scripts}"
     record = "".join(

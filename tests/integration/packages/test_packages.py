@@ -1,0 +1,164 @@
+"""Packages in real zones: on demand, of another release, from a repository that is down."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ..localdc.center import Center, alive, eventually
+from .conftest import Faults, NewZone, Zone
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PY = f"py{PYTHON.replace('.', '')}"
+
+
+def test_a_package_on_demand_is_made_once_and_works(zone: Zone) -> None:
+    pattern = f"/opt/.pkgsrc/*/packages/{PY}-networkx-*"
+    for made in zone.center.store.glob(f"*/packages/{PY}-networkx-*"):
+        shutil.rmtree(made)
+    assert zone.run(f"ls -d {pattern}")[0] != 0
+    output = zone.succeed(f"pkgin -y install {PY}-networkx")
+    assert f"[1/1] downloading {PY}-networkx-" in output and ".tgz done.\n" in output
+    code = "import networkx; print(networkx.path_graph(4).number_of_edges())"
+    assert zone.succeed(f"/opt/local/bin/python{PYTHON} -c '{code}'") == "3\n"
+    zone.succeed(f"pkgin -y remove {PY}-networkx")
+    assert ".tgz" not in zone.succeed(f"pkgin -y install {PY}-networkx")
+
+
+def test_two_zones_ask_for_the_same(new_zone: NewZone) -> None:
+    zones = [new_zone(), new_zone()]
+    for made in zones[0].center.store.glob(f"*/packages/{PY}-mpmath-*"):
+        shutil.rmtree(made)
+    config = str(zones[0].center.state / "ssh_config")
+    running = [
+        subprocess.Popen(
+            ["ssh", "-F", config, each.address, f"pkgin -y install {PY}-mpmath"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for each in zones
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    assert sum(".tgz" in output for output in outputs) == 1
+
+
+def test_everything_on_demand_is_offered(zone: Zone) -> None:
+    offered = zone.succeed("pkgin -p avail")
+    for name in ("numpy", "scipy", "pandas", "matplotlib", "scikit-learn", "sympy", "jupyterlab"):
+        assert f"{PY}-{name}-" in offered
+
+
+def test_one_good_and_one_bad_name(zone: Zone) -> None:
+    status, output = zone.run(f"pkgin -y install {PY}-decorator nosuch")
+    assert status == 1
+    assert "nosuch is not available in the repository\n" in output
+    zone.succeed(f"pkg_info -qe {PY}-decorator")
+
+
+def test_a_repository_that_is_down(zone: Zone, faults: Faults) -> None:
+    zone.succeed("pkgin -y update")
+    faults.order("repository_down", machine=zone.machine.name, reason="Connection refused", count=1)
+    status, output = zone.run(f"pkgin -y install {PY}-decorator")
+    assert status == 1
+    assert output.startswith("pkgin: Could not fetch file:///opt/.pkgsrc/")
+    assert output.endswith("pkg_summary.gz: Connection refused\n")
+    # ordered for one request
+    zone.succeed(f"pkgin -y install {PY}-decorator")
+    faults.order("repository_down", machine="another", count=None)
+    zone.succeed("pkgin -y update")
+
+
+def test_an_index_that_cannot_be_reached(new_zone: NewZone, tmp_path: Path) -> None:
+    from .conftest import running
+
+    center = Center(tmp_path / "dc", tmp_path / "store")
+    shared = new_zone().center.store
+    shutil.copytree(shared, center.store, symlinks=True)
+    for made in [*center.store.glob("*/*/*scikit_learn*"), *center.store.glob("*/*/*-scikit-*")]:
+        shutil.rmtree(made) if made.is_dir() else made.unlink()
+    center.variables.update(PIP_NO_INDEX="1", PIP_FIND_LINKS="", PIP_CONFIG_FILE="/dev/null")
+    for _ in running(center):
+        (machine,) = center.create("lonely")
+        status, output = Zone(center, machine).run(f"pkgin -y install {PY}-scikit-learn")
+        assert status == 1
+        assert "pkgin: error downloading packages: pip could not download" in output
+        assert "No matching distribution found for " in output
+        assert Zone(center, machine).run(f"pkg_info -qe {PY}-numpy")[0] == 1
+
+
+def test_an_image_whose_release_has_no_ipyparallel(new_zone: NewZone) -> None:
+    old = new_zone(image="0a2b61d5-5f0c-4d7e-8f0b-23c4a1e62304")
+    assert old.run("pkgin search ^py3[0-9]+-ipyparallel")[0] == 1
+    assert "2023Q4" in old.succeed("cat /opt/local/etc/pkgin/repositories.conf")
+    old.succeed(f"pkgin -y install {PY}-zmq {PY}-pip")
+    # real pip, with what the store keeps
+    python = f"/opt/local/bin/python{PYTHON}"
+    old.succeed(f"{python} -m venv --system-site-packages --without-pip /root/v")
+    output = old.succeed("/root/v/bin/python -m pip install ipyparallel")
+    assert "Successfully installed" in output
+    where = old.succeed("/root/v/bin/python -c 'import zmq, ipyparallel as i; print(i.__file__)'")
+    assert where.startswith("/root/v/lib/")
+
+
+def test_the_process_on_the_host_ends_with_the_data_center(tmp_path: Path, zone: Zone) -> None:
+    center = Center(tmp_path / "dc", zone.center.store)
+    center.run("start")
+    try:
+        found = fetchers(center)
+        assert len(found) == 1
+        assert resident(found[0]) < 20_000
+        center.run("stop")
+        eventually(lambda: not any(alive(pid) for pid in found), 10)
+        center.run("start")
+        found = fetchers(center)
+        subprocess.run(["kill", "-9", str(center.process()["pid"])], check=True)
+        eventually(lambda: not any(alive(pid) for pid in found), 10)
+    finally:
+        center.run("purge", check=False)
+
+
+def fetchers(center: Center) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            where = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"localdc.fetcher" in words and f"LOCALDC_DIR={center.state}\0".encode() in where:
+            found.append(int(entry.name))
+    return found
+
+
+def resident(pid: int) -> int:
+    """RSS in KiB."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0])
+
+
+def test_packages_before_a_machine_asks(zone: Zone) -> None:
+    center = zone.center
+    done = center.run("packages", "sympy")
+    assert f"{PY}-sympy-" in done.stderr and f"{PY}-mpmath-" in done.stderr
+    begin = time.monotonic()
+    assert ".tgz" not in zone.succeed(f"pkgin -y install {PY}-sympy")
+    assert time.monotonic() - begin < 20
+    refused = center.run("packages", "nosuch", check=False)
+    assert refused.returncode == 1 and "no package nosuch" in refused.stderr
+    refused = center.run("packages", check=False)
+    assert refused.returncode == 1 and "--all" in refused.stderr
+
+
+@pytest.mark.parametrize("requirement", ["six"])
+def test_wheels_for_pip(zone: Zone, requirement: str) -> None:
+    zone.center.run("packages", "--pip", requirement)
+    zone.succeed(f"pkgin -y install {PY}-pip")
+    zone.succeed(f"/opt/local/bin/python{PYTHON} -m pip install --target /root/t {requirement}")
+    status, output = zone.run(f"/opt/local/bin/python{PYTHON} -m pip install nosuch-zzz")
+    assert status == 1 and "No matching distribution found for nosuch-zzz" in output
