@@ -115,7 +115,8 @@ def unmet(text, extra=""):
     if not wanted.specifier.contains(found.version, prereleases=True):
         return True
     optional = [need for need in found.requires or [] if "extra" in need]
-    return any(unmet(need, name) for name in wanted.extras for need in optional)
+    extras = wanted.extras & set(found.metadata.get_all("Provides-Extra") or [])
+    return any(unmet(need, name) for name in extras for need in optional)
 
 print(*(text for text in sys.argv[1:] if unmet(text)), sep="\n")
 '
