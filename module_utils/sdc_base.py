@@ -88,6 +88,7 @@ class SdcModule:
         self.check_mode: bool = self.module.check_mode
         self.differences = Differences()
         self.result: dict[str, Any] = {}
+        self.subject: dict[str, Any] = {}  # what a failure is about, such as machine_id
 
     def work(self) -> None:
         """Find out what differs and change it."""
@@ -111,7 +112,7 @@ class SdcModule:
 
     def fail(self, message: str, **more: Any) -> NoReturn:
         """Leave the module with an error; what was done so far stays in the result."""
-        self.module.fail_json(msg=message, **{**self._outcome(), **more})
+        self.module.fail_json(msg=message, **{**self._outcome(), **self.subject, **more})
 
     def hide(self, values: Iterable[Any]) -> None:
         """Keep these values out of all output."""
@@ -134,6 +135,25 @@ class SdcModule:
             "source": settings.source,
         }
         return settings.connect()
+
+    def machine(self, wanted: str) -> dict[str, Any]:
+        """A machine by name or id, which failures then name as `machine_id`.
+
+        A name that is not there raises LookupFailed with the nearest ones.
+        """
+        if lookup.is_uuid(wanted):
+            self.subject["machine_id"] = wanted
+            found = [self.api.get_machine(wanted)]
+        else:
+            found = self.api.list_machines(name=wanted)
+        if not found:
+            names = (str(machine.get("name")) for machine in self.api.list_machines())
+            raise errors.LookupFailed("machine", wanted, lookup.near(wanted, names))
+        if len(found) > 1:
+            ids = ", ".join(machine["id"] for machine in found)
+            raise Refused(f"{len(found)} machines are called {wanted!r}; give an id: {ids}")
+        self.subject["machine_id"] = found[0]["id"]
+        return found[0]
 
     def _outcome(self) -> dict[str, Any]:
         return {

@@ -85,9 +85,13 @@ class NetworkCalls(Calls):
     def nics(self, machine_id: str) -> list[Record]:
         return self.get_list("machines", machine_id, "nics")
 
-    def add_nic(self, machine_id: str, network: str | Mapping[str, Any]) -> Record | None:
+    def add_nic(
+        self, machine_id: str, network: str | Mapping[str, Any], *, primary: bool = False
+    ) -> Record | None:
         """Add a NIC; the machine reboots.  None when it has one on that network (302)."""
-        body = {"network": network if isinstance(network, str) else dict(network)}
+        body: Record = {"network": network if isinstance(network, str) else dict(network)}
+        if primary:
+            body["primary"] = True
         response = self.send("POST", ["machines", machine_id, "nics"], json=body)
         if response.status_code == 302:
             return None

@@ -1,0 +1,230 @@
+#!/usr/bin/python
+# ruff: noqa: E402 - ansible-doc wants the documentation before the imports
+"""Ansible module: firewall rules of an account."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sdc_firewall_rule
+short_description: Firewall rules of a SmartDataCenter (Triton) account
+description:
+  - Adds, changes and removes firewall rules. They apply to machines with C(firewall_enabled).
+  - A rule is recognised by O(id), else by O(description), else by its text. Case of keywords,
+    spaces, quotes and the order of alternatives do not matter.
+version_added: "0.2.0"
+author: The sdc-ipython-cluster contributors
+options:
+  id:
+    description:
+      - Id of an existing rule.
+    type: str
+  rule:
+    description:
+      - The rule, such as C(FROM any TO tag "role" = "web" ALLOW tcp PORT 80). In C(vm NAME) the
+        name of a machine may stand for its id.
+    type: str
+  description:
+    description:
+      - What the rule is for. Rules of the account with the same description are the same rule, so
+        its text can be changed.
+    type: str
+  enabled:
+    description:
+      - Whether the rule is in force. A new rule is, unless this says otherwise.
+    type: bool
+  log:
+    description:
+      - Whether connections that the rule decides on are logged.
+    type: bool
+  state:
+    description:
+      - Whether it shall exist.
+    type: str
+    choices: [present, absent]
+    default: present
+extends_documentation_fragment: [sdc]
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the result and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows what changes.
+"""
+
+EXAMPLES = r"""
+- name: Web servers are reached by everybody
+  sdc_firewall_rule:
+    description: web
+    rule: FROM any TO tag "role" = "web" ALLOW tcp (PORT 80 AND PORT 443)
+
+- name: No longer
+  sdc_firewall_rule:
+    description: web
+    state: absent
+"""
+
+RETURN = r"""
+rule:
+  description: The rule, in check mode as it would be; null when it is gone.
+  returned: success
+  type: dict
+  sample:
+    id: 38de17c4-39e8-48c7-a168-0f58083de860
+    rule: FROM any TO tag "role" = "web" ALLOW tcp PORT 80
+    enabled: true
+    description: web
+data_center:
+  description: Name and URL of the data center and where the settings came from.
+  returned: always
+  type: dict
+  sample: {name: localdc, url: "http://127.0.0.1:8080", account: localdc, source: embedded}
+code:
+  description: CloudAPI error code, when a request failed.
+  returned: failure
+  type: str
+  sample: InvalidCredentials
+status:
+  description: HTTP status, when a request failed.
+  returned: failure
+  type: int
+  sample: 401
+request_id:
+  description: Id of the failed request in the data center's logs.
+  returned: failure
+  type: str
+machine_id:
+  description: Id of the machine that the failure is about.
+  returned: failure
+  type: str
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from ansible.module_utils.sdc_base import Refused, errors, lookup
+from ansible.module_utils.sdc_resource import Record, Resource
+
+OPTIONS: dict[str, Any] = {
+    "id": {"type": "str"},
+    "rule": {"type": "str"},
+    "description": {"type": "str"},
+    "enabled": {"type": "bool"},
+    "log": {"type": "bool"},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+}
+
+WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "from to any all vms vm ip subnet tag or and allow block tcp udp icmp icmp6 "
+        "port ports type code priority",
+    )
+)
+TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([(),=])|([^\s(),="]+)')
+MACHINE = re.compile(r'(\bvm\s+)("?)([A-Za-z0-9][A-Za-z0-9_.-]*)\2', re.IGNORECASE)
+GROUP = re.compile(r"\(([^()]*)\)")
+
+
+def normal(rule: str) -> str:
+    """The text of a rule, so that two texts of one meaning are equal."""
+    tokens = []
+    for quoted, sign, word in TOKEN.findall(rule):
+        plain = quoted.replace("\\", "") if quoted else sign or word
+        tokens.append(plain.lower() if not quoted and plain.lower() in WORDS else plain)
+
+    def ordered(match: re.Match[str]) -> str:
+        parts = re.split(r" (or|and) ", match[1].strip())
+        joint = f" {parts[1]} " if len(parts) > 1 else ""
+        return f"( {joint.join(sorted(parts[::2]))} )"
+
+    return GROUP.sub(ordered, " ".join(tokens))
+
+
+class FirewallRule(Resource):
+    """One rule by id, description or text."""
+
+    options = OPTIONS
+    kind = "rule"
+
+    @cached_property
+    def text(self) -> str | None:
+        """The wanted rule, with machines' ids in place of names."""
+        rule = self.params["rule"]
+        return rule and MACHINE.sub(self._machine, " ".join(rule.split()))
+
+    def _machine(self, match: re.Match[str]) -> str:
+        wanted = match[3]
+        return match[1] + (wanted if lookup.is_uuid(wanted) else self.machine(wanted)["id"])
+
+    def find(self) -> Record | None:
+        ident, description = self.params["id"], self.params["description"]
+        if ident:
+            return self._by_id(ident)
+        if not description and not self.text:
+            raise Refused("say which rule: give id, description or rule")
+        rules = self.api.fwrules()
+        found = [r for r in rules if description and r.get("description") == description]
+        if not found and self.text:
+            found = [r for r in rules if normal(r["rule"]) == normal(self.text)]
+        if len(found) > 1:
+            ids = ", ".join(rule["id"] for rule in found)
+            raise Refused(f"{len(found)} rules fit; give id: {ids}")
+        return found[0] if found else None
+
+    def _by_id(self, ident: str) -> Record | None:
+        try:
+            return self.api.fwrule(ident)
+        except errors.NotFound:
+            if self.params["state"] == "absent":
+                return None
+            raise Refused(
+                f"there is no firewall rule {ident}; leave id out to create one"
+            ) from None
+
+    def wanted(self) -> Record:
+        wish = {name: self.params[name] for name in ("description", "enabled", "log")}
+        wish["rule"] = self.text
+        return {name: value for name, value in wish.items() if value is not None}
+
+    def title(self, thing: Mapping[str, Any]) -> str:
+        return str(thing.get("description") or thing.get("id") or thing["rule"])
+
+    def same(self, name: str, before: Any, after: Any) -> bool:
+        if name == "rule":
+            return normal(before) == normal(after)
+        return bool(before == after) or (name == "log" and not before and not after)
+
+    def create_fields(self) -> Record:
+        if not self.text:
+            raise Refused(f"{self.params['description']!r} has to be added, which needs rule")
+        return {"enabled": True, **self.wanted()}
+
+    def create(self) -> Record:
+        return self.api.create_fwrule(**self.create_fields())
+
+    def _create(self) -> None:
+        wish = self.create_fields()
+        self.differences.add_thing(self.title(wish), None, wish)
+        self.result["rule"] = wish if self.check_mode else self.create()
+
+    def update(self, thing: Record, changes: Record) -> Record:
+        return self.api.update_fwrule(thing["id"], **changes)
+
+    def delete(self, thing: Record) -> None:
+        try:
+            self.api.delete_fwrule(thing["id"])
+        except errors.NotFound:
+            # somebody else was faster
+            return
+
+
+def main() -> None:
+    """Entry point."""
+    FirewallRule().run()
+
+
+if __name__ == "__main__":
+    main()

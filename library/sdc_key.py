@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# ruff: noqa: E402 - ansible-doc wants the documentation before the imports
+"""Ansible module: SSH keys of an account."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sdc_key
+short_description: SSH keys of a SmartDataCenter (Triton) account
+description:
+  - Adds and removes SSH public keys. The keys of an account open all of its machines and sign
+    requests.
+  - The key that signs the requests of this very task is never removed.
+version_added: "0.2.0"
+author: The sdc-ipython-cluster contributors
+options:
+  name:
+    description:
+      - Name of the key. With O(state=absent) its MD5 fingerprint is accepted as well.
+    type: str
+    required: true
+  key:
+    description:
+      - The public key, in OpenSSH form (C(ssh-ed25519 AAAA...)). Needed when it has to be added.
+    type: str
+  replace:
+    description:
+      - Replace a key of this name that is another one. Without it that is a failure.
+    type: bool
+    default: false
+  state:
+    description:
+      - Whether it shall exist.
+    type: str
+    choices: [present, absent]
+    default: present
+extends_documentation_fragment: [sdc]
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the result and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows what changes.
+"""
+
+EXAMPLES = r"""
+- name: My key
+  sdc_key:
+    name: laptop
+    key: "{{ lookup('ansible.builtin.file', '~/.ssh/id_ed25519.pub') }}"
+
+- name: The key of somebody who left
+  sdc_key:
+    name: old-laptop
+    state: absent
+"""
+
+RETURN = r"""
+key:
+  description: The key, in check mode as it would be; null when it is gone.
+  returned: success
+  type: dict
+  sample: {name: laptop, fingerprint: "9b:1f:...", key: ssh-ed25519 AAAA...}
+data_center:
+  description: Name and URL of the data center and where the settings came from.
+  returned: always
+  type: dict
+  sample: {name: localdc, url: "http://127.0.0.1:8080", account: localdc, source: embedded}
+code:
+  description: CloudAPI error code, when a request failed.
+  returned: failure
+  type: str
+  sample: InvalidCredentials
+status:
+  description: HTTP status, when a request failed.
+  returned: failure
+  type: int
+  sample: 401
+request_id:
+  description: Id of the failed request in the data center's logs.
+  returned: failure
+  type: str
+"""
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+from ansible.module_utils.sdc_base import Refused, errors
+from ansible.module_utils.sdc_resource import Record, Resource
+
+OPTIONS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "key": {"type": "str", "no_log": False},
+    "replace": {"type": "bool", "default": False},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+}
+
+
+def fingerprint(line: str) -> str:
+    """MD5 fingerprint of an OpenSSH public key; Refused when it is none."""
+    parts = line.split()
+    try:
+        blob = base64.b64decode(parts[1], validate=True)
+    except (IndexError, binascii.Error, ValueError):
+        blob = b""
+    if not blob.startswith(len(parts[0] if parts else "").to_bytes(4, "big")):
+        raise Refused("key is not an OpenSSH public key, such as: ssh-ed25519 AAAA... comment")
+    return digest(blob)
+
+
+def digest(blob: bytes) -> str:
+    """MD5 fingerprint of a key's public part, as CloudAPI writes it."""
+    text = hashlib.md5(blob, usedforsecurity=False).hexdigest()
+    return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
+
+
+class SdcKey(Resource):
+    """One key by name."""
+
+    options = OPTIONS
+    kind = "key"
+
+    def find(self) -> Record | None:
+        name = self.params["name"]
+        keys = self.api.keys()
+        found = next((key for key in keys if key.get("name") == name), None)
+        if self.params["state"] == "absent":
+            by_print = next((key for key in keys if key.get("fingerprint") == name), None)
+            found = found or by_print
+            if found and self._signs(found):
+                raise Refused(
+                    f"{name!r} is the key that signs this task's requests; remove it with another"
+                )
+        elif found is None and self.params["key"]:
+            wanted = fingerprint(self.params["key"])
+            twin = next((key for key in keys if key.get("fingerprint") == wanted), None)
+            if twin:
+                raise Refused(f"the account has this key already, under the name {twin['name']!r}")
+        return found
+
+    def _signs(self, key: Record) -> bool:
+        auth = self.api.auth
+        return auth is not None and digest(auth.signer.blob) == key.get("fingerprint")
+
+    def wanted(self) -> Record:
+        line = self.params["key"]
+        if line is None:
+            return {"name": self.params["name"]}
+        return {"name": self.params["name"], "fingerprint": fingerprint(line), "key": line.strip()}
+
+    def same(self, name: str, before: Any, after: Any) -> bool:
+        # the comment is no part of the key
+        return name == "key" or bool(before == after)
+
+    def create(self) -> Record:
+        if not self.params["key"]:
+            raise Refused(f"{self.params['name']!r} has to be added, which needs the option key")
+        return self.api.add_key(self.params["name"], self.params["key"].strip())
+
+    def update(self, thing: Record, changes: Record) -> Record:
+        self.delete(thing)
+        return self.create()
+
+    def _update(self, thing: Record) -> None:
+        wish = self.wanted()
+        if wish.get("fingerprint", thing["fingerprint"]) != thing["fingerprint"]:
+            if not self.params["replace"]:
+                raise Refused(
+                    f"{thing['name']!r} is another key ({thing['fingerprint']}); "
+                    "choose another name, or say replace: true"
+                )
+            if self._signs(thing):
+                raise Refused(
+                    f"{thing['name']!r} signs this task's requests; replace it with another key"
+                )
+        super()._update(thing)
+
+    def delete(self, thing: Record) -> None:
+        try:
+            self.api.delete_key(thing["fingerprint"])
+        except errors.NotFound:
+            # somebody else was faster
+            return
+
+
+def main() -> None:
+    """Entry point."""
+    SdcKey().run()
+
+
+if __name__ == "__main__":
+    main()

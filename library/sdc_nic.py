@@ -1,0 +1,241 @@
+#!/usr/bin/python
+# ruff: noqa: E402 - ansible-doc wants the documentation before the imports
+"""Ansible module: network interfaces of machines."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sdc_nic
+short_description: Network interfaces of SmartDataCenter (Triton) machines
+description:
+  - Adds interfaces to machines and removes them. Either reboots the machine when it runs.
+version_added: "0.2.0"
+author: The sdc-ipython-cluster contributors
+options:
+  machine:
+    description:
+      - The machine, by name or id.
+    type: str
+    required: true
+  network:
+    description:
+      - Network, by name or id. A machine has at most one interface in a network.
+    type: str
+  mac:
+    description:
+      - Hardware address of an existing interface, in place of O(network).
+    type: str
+  ip:
+    description:
+      - Address that a new interface shall get. Without it the data center chooses. An interface
+        with another address is a failure, because it cannot be changed.
+    type: str
+  primary:
+    description:
+      - Make a new interface the primary one. Only used when it is added.
+    type: bool
+    default: false
+  state:
+    description:
+      - Whether it shall exist.
+    type: str
+    choices: [present, absent]
+    default: present
+  wait:
+    description:
+      - Wait until the change has come to its end; a failure of it fails the task at once.
+    type: bool
+    default: true
+  wait_timeout:
+    description:
+      - Seconds after which waiting fails the task.
+    type: int
+    default: 300
+extends_documentation_fragment: [sdc]
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the result and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows what changes.
+"""
+
+EXAMPLES = r"""
+- name: The gateway is in the internal network as well
+  sdc_nic:
+    machine: gateway
+    network: internal
+
+- name: No longer
+  sdc_nic:
+    machine: gateway
+    network: internal
+    state: absent
+"""
+
+RETURN = r"""
+nic:
+  description: The interface, in check mode as it would be; null when it is gone.
+  returned: success
+  type: dict
+  sample:
+    mac: 90:b8:d0:2f:b8:f9
+    ip: 10.99.0.12
+    netmask: 255.255.252.0
+    primary: false
+    state: running
+    network: 2f0f0f5c-7a34-4c7e-9e0b-3b4c1de1a5f0
+data_center:
+  description: Name and URL of the data center and where the settings came from.
+  returned: always
+  type: dict
+  sample: {name: localdc, url: "http://127.0.0.1:8080", account: localdc, source: embedded}
+code:
+  description: CloudAPI error code, when a request failed.
+  returned: failure
+  type: str
+  sample: InvalidCredentials
+status:
+  description: HTTP status, when a request failed.
+  returned: failure
+  type: int
+  sample: 401
+request_id:
+  description: Id of the failed request in the data center's logs.
+  returned: failure
+  type: str
+machine_id:
+  description: Id of the machine that the failure is about.
+  returned: failure
+  type: str
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.sdc_base import Refused, errors
+from ansible.module_utils.sdc_offers import Offers
+from ansible.module_utils.sdc_resource import WAITING, Record, Resource
+
+OPTIONS: dict[str, Any] = {
+    "machine": {"type": "str", "required": True},
+    "network": {"type": "str"},
+    "mac": {"type": "str"},
+    "ip": {"type": "str"},
+    "primary": {"type": "bool", "default": False},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    **WAITING,
+}
+
+
+class Nic(Resource):
+    """One interface of one machine, by network or hardware address."""
+
+    options = OPTIONS
+    constraints = {  # noqa: RUF012
+        "required_one_of": [("network", "mac")],
+        "mutually_exclusive": [("network", "mac")],
+    }
+    kind = "nic"
+
+    def find(self) -> Record | None:
+        absent = self.params["state"] == "absent"
+        try:
+            self.host = self.machine(self.params["machine"])
+        except (errors.Gone, errors.NotFound, errors.LookupFailed):
+            if absent:
+                return None
+            raise
+        nics = self.api.nics(self.host["id"])
+        if self.params["mac"]:
+            wanted = _plain(self.params["mac"])
+            found = next((nic for nic in nics if _plain(nic["mac"]) == wanted), None)
+            if found is None and not absent:
+                raise Refused(
+                    f"machine {self.host['name']!r} has no interface {self.params['mac']}; "
+                    "give network to add one"
+                )
+            return found
+        self.network = Offers(self.api).network(self.params["network"])["id"]
+        return next((nic for nic in nics if nic["network"] == self.network), None)
+
+    def wanted(self) -> Record:
+        wish: Record = {"network": self.network} if self.params["network"] else {}
+        if self.params["ip"]:
+            wish["ip"] = self.params["ip"]
+        return wish
+
+    def title(self, thing: Mapping[str, Any]) -> str:
+        return f"{self.host['name']} {self.params['network'] or self.params['mac']}"
+
+    def create(self) -> Record:
+        network: Record = {"ipv4_uuid": self.network}
+        if self.params["ip"]:
+            network["ipv4_ips"] = [self.params["ip"]]
+        nic = self._add({"network": network, "primary": self.params["primary"]})
+        if not self.params["wait"]:
+            return nic
+        found = self.poll(lambda: self._read(nic["mac"]), self._settled, "running")
+        assert found is not None
+        return found
+
+    def _add(self, body: Record) -> Record:
+        made = self.api.add_nic(self.host["id"], body["network"], primary=body["primary"])
+        # None: somebody else was faster
+        found = made or self._on_network()
+        if found is None:
+            raise Refused("the data center says that there is such an interface, and lists none")
+        return found
+
+    def _on_network(self) -> Record | None:
+        nics = self.api.nics(self.host["id"])
+        return next((nic for nic in nics if nic["network"] == self.network), None)
+
+    def _read(self, mac: str) -> Record | None:
+        nics = self.api.nics(self.host["id"])
+        return next((nic for nic in nics if nic["mac"] == mac), None)
+
+    def _settled(self, nic: Record | None) -> bool:
+        """Whether a new interface is there and the machine is again what it was."""
+        if nic is None or nic.get("state") not in ("running", "stopped"):
+            return False
+        return self._machine_settled()
+
+    def _machine_settled(self) -> bool:
+        return bool(self.api.get_machine(self.host["id"])["state"] == self.host["state"])
+
+    def _update(self, thing: Record) -> None:
+        ip = self.params["ip"]
+        if ip and ip != thing["ip"]:
+            raise Refused(
+                f"the interface {thing['mac']} has {thing['ip']}, not {ip}; "
+                "an address cannot be changed: remove the interface first"
+            )
+        self.result["nic"] = thing
+
+    def delete(self, thing: Record) -> None:
+        try:
+            self.api.delete_nic(self.host["id"], thing["mac"])
+        except errors.NotFound:
+            # somebody else was faster
+            return
+        if self.params["wait"]:
+            self.poll(
+                lambda: self._read(thing["mac"]),
+                lambda nic: nic is None and self._machine_settled(),
+                "deleted",
+            )
+
+
+def _plain(mac: str) -> str:
+    return mac.replace(":", "").lower()
+
+
+def main() -> None:
+    """Entry point."""
+    Nic().run()
+
+
+if __name__ == "__main__":
+    main()

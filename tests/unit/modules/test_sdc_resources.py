@@ -1,0 +1,233 @@
+"""sdc_key, sdc_firewall_rule and sdc_volume, against the embedded API without zones."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from .modules_support import Cloud, run_module
+from .test_sdc_machine_cluster import OFFER
+
+UNKNOWN = "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"), firewall=True)
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture
+def run(cloud):
+    def run(name, /, *, check=False, expect="ok", **arguments):
+        return run_module(name, check=check, expect=expect, **{**cloud.access, **arguments})
+
+    yield run
+    cloud.app.state.center.faults.withdraw()
+
+
+def life(run, module, kind, wish, title):
+    """Predicted, made, unchanged, predicted gone, gone, still gone."""
+    predicted = run(module, check=True, **wish)
+    assert predicted["changed"] and predicted["diff"]["before"] == {}
+    assert list(predicted["diff"]["after"]) == [title]
+    made = run(module, **wish)
+    assert made["changed"] and made["diff"] == predicted["diff"]
+    assert {**made[kind], **predicted[kind]} == made[kind]
+    for check in (True, False):
+        again = run(module, check=check, **wish)
+        assert not again["changed"] and again["diff"] == {"before": {}, "after": {}}
+        assert again[kind] == made[kind]
+    yield made[kind]
+    gone = run(module, check=True, **wish, state="absent")
+    assert gone["changed"] and gone[kind] is None and list(gone["diff"]["before"]) == [title]
+    assert not run(module, **wish)["changed"], "check mode removed it"
+    assert run(module, **wish, state="absent")["changed"]
+    assert not run(module, **wish, state="absent")["changed"]
+
+
+def refused(cloud, run, module, wish):
+    """A refusal is a structured failure, and the next run does it."""
+    cloud.fault(kind="unavailable", method="POST", path="*", count=None, reason="closed")
+    failed = run(module, expect="fail", **wish)
+    assert failed["status"] == 503 and failed["code"] and failed["request_id"]
+    cloud.app.state.center.faults.withdraw()
+    assert run(module, **wish)["changed"]
+    assert run(module, **wish, state="absent")["changed"]
+    wrong = run(module, expect="fail", **wish, account="nobody")
+    assert wrong["code"] == "InvalidCredentials" and wrong["status"] == 401
+
+
+# --- keys --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("keys")
+    for name in ("a", "b"):
+        command = [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            name,
+            "-f",
+            directory / name,
+        ]
+        subprocess.run(command, check=True)
+    return [(directory / f"{name}.pub").read_text() for name in ("a", "b")]
+
+
+def test_key(cloud, run, lines):
+    for key in life(run, "sdc_key", "key", {"name": "laptop", "key": lines[0]}, "laptop"):
+        other_comment = " ".join([*lines[0].split()[:2], "other"])
+        assert not run("sdc_key", name="laptop", key=other_comment)["changed"]
+        assert not run("sdc_key", name="laptop")["changed"]
+        assert "another key" in run("sdc_key", expect="fail", name="laptop", key=lines[1]).msg
+        twin = run("sdc_key", expect="fail", name="twin", key=lines[0])
+        assert "'laptop'" in twin.msg
+        predicted = run("sdc_key", check=True, name="laptop", key=lines[1], replace=True)
+        replaced = run("sdc_key", name="laptop", key=lines[1], replace=True)
+        assert replaced["diff"] == predicted["diff"]
+        assert replaced["diff"]["before"]["laptop"]["fingerprint"] == key["fingerprint"]
+        assert replaced["key"]["fingerprint"] == predicted["key"]["fingerprint"]
+        run("sdc_key", name="laptop", key=lines[0], replace=True)
+    run("sdc_key", name="laptop", key=lines[0])
+    assert run("sdc_key", name=key["fingerprint"], state="absent")["changed"]
+    refused(cloud, run, "sdc_key", {"name": "laptop", "key": lines[0]})
+
+
+def test_the_key_that_signs_stays(cloud, run):
+    for name in ("k", cloud.key_id):
+        for check in (True, False):
+            failed = run("sdc_key", expect="fail", check=check, name=name, state="absent")
+            assert "signs this task's requests" in failed.msg
+    assert cloud.machines() == {}
+
+
+@pytest.mark.parametrize("line", ["", "nonsense", "ssh-rsa !!!", "ssh-rsa QUJD comment"])
+def test_not_a_key(run, line):
+    assert "OpenSSH public key" in run("sdc_key", expect="fail", name="x", key=line or " ").msg
+    assert "needs the option key" in run("sdc_key", expect="fail", name="x").msg
+
+
+# --- firewall rules ----------------------------------------------------------------------------
+
+WEB = 'FROM any TO tag "role" = "web" ALLOW tcp (PORT 80 AND PORT 443)'
+
+
+def test_firewall_rule(cloud, run):
+    wish = {"rule": WEB, "description": "web"}
+    for rule in life(run, "sdc_firewall_rule", "rule", wish, "web"):
+        assert rule["enabled"] and rule["description"] == "web"
+        for same in (
+            "from ANY to tag role = web allow TCP (port 443 and port 80)",
+            "FROM any  TO tag role=web ALLOW tcp ( PORT 80 AND PORT 443 )",
+        ):
+            assert not run("sdc_firewall_rule", rule=same)["changed"]
+        changed = WEB.replace("443", "8443")
+        predicted = run("sdc_firewall_rule", check=True, description="web", rule=changed)
+        update = run("sdc_firewall_rule", description="web", rule=changed, enabled=False, log=True)
+        assert update["rule"]["id"] == rule["id"] == predicted["rule"]["id"]
+        assert update["diff"]["before"]["web"]["rule"] == rule["rule"]
+        assert update["diff"]["after"]["web"]["enabled"] is False
+        by_id = {"id": rule["id"], "rule": WEB, "enabled": True, "log": False}
+        assert run("sdc_firewall_rule", **by_id)["changed"]
+        assert not run("sdc_firewall_rule", **by_id)["changed"]
+    refused(cloud, run, "sdc_firewall_rule", wish)
+
+
+def test_firewall_rule_for_a_machine_by_name(cloud, run):
+    ident = run("sdc_machine", name="gw", **OFFER)["created"][0]
+    made = run("sdc_firewall_rule", rule="FROM any TO vm gw ALLOW tcp PORT 22")
+    assert f"vm {ident} " in made["rule"]["rule"]
+    assert not run("sdc_firewall_rule", rule=f"FROM any TO vm {ident} ALLOW tcp PORT 22")["changed"]
+    failed = run("sdc_firewall_rule", expect="fail", rule="FROM any TO vm gww ALLOW tcp PORT 22")
+    assert "no machine 'gww'" in failed.msg and "gw" in failed.msg
+    assert run("sdc_firewall_rule", id=made["rule"]["id"], state="absent")["changed"]
+    assert run("sdc_machine", name="gw", state="absent")["changed"]
+
+
+def test_firewall_rule_failures(cloud, run):
+    for arguments, words in (
+        ({"rule": "FROM here TO there"}, "rule"),
+        ({"description": "none"}, "needs rule"),
+        ({"enabled": True}, "say which rule"),
+        ({"id": UNKNOWN, "rule": WEB}, UNKNOWN),
+    ):
+        assert words in run("sdc_firewall_rule", expect="fail", **arguments).msg
+    assert not run("sdc_firewall_rule", id=UNKNOWN, state="absent")["changed"]
+    with cloud.client() as client:
+        twins = [client.create_fwrule(WEB, description="twin")["id"] for _ in range(2)]
+        failed = run("sdc_firewall_rule", expect="fail", description="twin", state="absent")
+        assert all(twin in failed.msg for twin in twins)
+        for twin in twins:
+            client.delete_fwrule(twin)
+
+
+# --- volumes -----------------------------------------------------------------------------------
+
+
+def test_volume(cloud, run):
+    wish = {"name": "data", "size": 20480}
+    for volume in life(run, "sdc_volume", "volume", wish, "data"):
+        assert volume["state"] == "ready"
+        assert not run("sdc_volume", name="data")["changed"]
+        assert "20480 MiB" in run("sdc_volume", expect="fail", name="data", size=10240).msg
+        renamed = {"id": volume["id"], "name": "results"}
+        predicted = run("sdc_volume", check=True, **renamed)
+        done = run("sdc_volume", **renamed)
+        assert done["diff"] == predicted["diff"] and done["volume"] == predicted["volume"]
+        assert done["diff"]["before"] == {"data": {"name": "data"}}
+        assert not run("sdc_volume", **renamed)["changed"]
+        assert run("sdc_volume", id=volume["id"], name="data")["changed"]
+    refused(cloud, run, "sdc_volume", wish)
+
+
+def test_volume_options_and_failures(cloud, run):
+    made = run("sdc_volume", name="vv", network="internal", tags={"a": "b"}, wait=False)["volume"]
+    with cloud.client() as client:
+        network = next(n["id"] for n in client.list_networks() if n["name"] == "internal")
+    assert made["networks"] == [network] and made["tags"] == {"a": "b"}
+    assert run("sdc_volume", name="vv")["volume"]["state"] == "ready"
+    assert run("sdc_volume", name="vv", state="absent", wait=False)["changed"]
+    failed = run("sdc_volume", expect="fail", name="ww", size=7)
+    assert failed["code"] == "VolumeSizeNotAvailable" and failed["status"] == 409
+    for arguments, words in (
+        ({}, "name or id"),
+        ({"id": UNKNOWN}, UNKNOWN),
+        ({"name": "ww", "network": "interna"}, "nearest: internal"),
+        ({"name": "!"}, "Invalid volume name"),
+    ):
+        assert words in run("sdc_volume", expect="fail", **arguments).msg
+    assert not run("sdc_volume", id=UNKNOWN, state="absent")["changed"]
+
+
+def test_volume_that_never_gets_ready(cloud, run, monkeypatch):
+    async def stuck(_self, _ident):
+        import asyncio
+
+        await asyncio.sleep(3)
+
+    monkeypatch.setattr(type(cloud.compute), "create_volume", stuck)
+    failed = run("sdc_volume", expect="fail", name="late", wait_timeout=1)
+    assert "still creating after 1 s" in failed.msg
+    adopted = run("sdc_volume", name="late")
+    assert not adopted["changed"] and adopted["volume"]["state"] == "ready"
+    assert run("sdc_volume", name="late", state="absent")["changed"]
+
+
+def test_volume_whose_creation_fails(cloud, run, monkeypatch):
+    from localdc.api.compute import ComputeError
+
+    async def broken(_self, _ident):
+        raise ComputeError("disk full")
+
+    monkeypatch.setattr(type(cloud.compute), "create_volume", broken)
+    failed = run("sdc_volume", expect="fail", name="broken")
+    assert "failed instead of being ready" in failed.msg
