@@ -331,12 +331,7 @@ class Repository:
         self._db.close()
 
 
-def _parse(body: bytes | str) -> Groups:
-    if isinstance(body, str):
-        # repositories made before 0.1 was tagged hold JSON
-        from json import loads as json
-
-        return decode(json(body))
+def _parse(body: bytes) -> Groups:
     return decode(loads(body))
 
 
