@@ -1,0 +1,73 @@
+"""What Ansible's own validate-modules says about the modules, without ansible-test around it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import ansible_test
+import pytest
+
+from .modules_support import ROOT
+
+CHECKER = (
+    Path(ansible_test.__file__).parent / "_util/controller/sanity/validate-modules/validate.py"
+)
+# GPL headers and the copyright line are the rule of ansible's collections
+IGNORED = ("missing-gplv3-license",)
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    """A collection made of our files: validate-modules checks nothing else."""
+    root = tmp_path_factory.mktemp("shadow")
+    base = root / "ansible_collections/local/sdc"
+    target = "ansible_collections.local.sdc.plugins.module_utils"
+    for source, name in (
+        ("library", "modules"),
+        ("module_utils", "module_utils"),
+        ("plugins/doc_fragments", "doc_fragments"),
+    ):
+        directory = base / "plugins" / name
+        directory.mkdir(parents=True)
+        own = {path.stem for path in (ROOT / "module_utils").glob("*.py")}
+        for path in (ROOT / source).glob("*.py"):
+            text = path.read_text()
+            for util in own:
+                text = text.replace(f"ansible.module_utils.{util} ", f"{target}.{util} ")
+            if name == "modules":
+                text = text.replace(
+                    "extends_documentation_fragment: [sdc]",
+                    "extends_documentation_fragment: [local.sdc.sdc]",
+                )
+            (directory / path.name).write_text(text)
+    (base / "galaxy.yml").write_text("namespace: local\nname: sdc\nversion: 0.2.0\n")
+    return root
+
+
+def test_validate_modules(collection):
+    missing = [
+        n for n in ("voluptuous", "antsibull_docs_parser") if not importlib.util.find_spec(n)
+    ]
+    assert not missing, f"validate-modules needs {missing}: pip install -e '.[test]'"
+    modules = sorted(path.name for path in (ROOT / "library").glob("*.py"))
+    done = subprocess.run(
+        [sys.executable, CHECKER, "--arg-spec", "--collection", "ansible_collections/local/sdc"]
+        + [f"plugins/modules/{name}" for name in modules],
+        cwd=collection / "ansible_collections/local/sdc",
+        env={**os.environ, "PYTHONPATH": f"{collection}:{CHECKER.parent}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    problems = [
+        line
+        for line in done.stdout.splitlines()
+        if line.strip() and not line.startswith("=") and not any(code in line for code in IGNORED)
+    ]
+    problems = [line for line in problems if not line.startswith("plugins/")]
+    assert "Traceback" not in done.stderr, done.stderr
+    assert not problems, "\n".join([*problems, done.stderr])
