@@ -37,7 +37,7 @@ options:
   id:
     description:
       - Id (UUID) of an existing machine. An id that does not exist is an error, never a new
-        machine.
+        machine. With O(name) the machine is renamed.
     type: str
   selector:
     description:
@@ -47,8 +47,8 @@ options:
     aliases: [count_tags]
   exact_count:
     description:
-      - The number of machines that shall exist, V(0) included. Provisioning, running and stopped
-        machines count. Needs a non-empty O(selector).
+      - The number of machines that shall exist, V(0) included. Provisioning, running and (see
+        O(count_stopped)) stopped machines count. Needs a non-empty O(selector).
     type: int
   groups:
     description:
@@ -108,6 +108,15 @@ options:
         description:
           - As O(firewall_enabled).
         type: bool
+      deletion_protection:
+        description:
+          - As O(deletion_protection).
+        type: bool
+      affinity:
+        description:
+          - As O(affinity).
+        type: list
+        elements: str
   package:
     description:
       - Package, by name or id. An existing machine with another package is resized.
@@ -119,13 +128,19 @@ options:
   networks:
     description:
       - Networks, by name or id, the primary one first. Without it CloudAPI chooses.
-      - Only used when a machine is created.
+      - Only used when a machine is created, unless there is O(attach_networks).
     type: list
     elements: str
   tags:
     description:
       - Tags that the machines shall have beside the selector's.
     type: dict
+  purge_tags:
+    description:
+      - Remove all other tags. Those that Triton and this module itself use (C(triton.*),
+        C(tritoncli.*), C(docker:*), C(ansible.request)) stay.
+    type: bool
+    default: false
   metadata:
     description:
       - Metadata that the machines shall have. Values of keys that look secret (C(*_pw), C(*key),
@@ -143,6 +158,30 @@ options:
     description:
       - Whether the firewall rules of the account apply to the machines.
     type: bool
+  deletion_protection:
+    description:
+      - Whether the data center refuses to delete the machines. Such machines count as protected
+        when there are too many (see O(protect)), and O(state=absent) fails before it deletes any.
+      - With V(false) it is switched off where it is in the way.
+    type: bool
+  affinity:
+    description:
+      - Where new machines shall be in relation to others, such as V(role!=engine) or
+        V(instance==gateway). With it machines are created one after the other.
+    type: list
+    elements: str
+  attach_networks:
+    description:
+      - Give existing machines the networks of O(networks) that they lack, which reboots them.
+        Networks are never taken away; see M(sdc_nic).
+    type: bool
+    default: false
+  count_stopped:
+    description:
+      - With O(exact_count) and O(groups), count stopped machines and start them. Otherwise they
+        are left alone, and so are their names.
+    type: bool
+    default: true
   wait:
     description:
       - What to wait for. V(false) waits for nothing, V(running) for the state, V(ssh) until a
@@ -236,6 +275,14 @@ EXAMPLES = r"""
     metadata: {stage: test}
     state: started
 
+- name: Another name and size for it, and no other tags
+  sdc_machine:
+    id: 5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d
+    name: front
+    package: sample-2G
+    tags: {team: geo}
+    purge_tags: true
+
 - name: Everything of the cluster deleted, and verified
   sdc_machine:
     state: absent
@@ -279,7 +326,7 @@ started:
   type: list
   elements: str
 updated:
-  description: Ids of machines whose tags, metadata, package or firewall this task changed.
+  description: Ids of machines of which this task changed something.
   returned: always
   type: list
   elements: str
@@ -313,52 +360,14 @@ request_id:
   description: Id of the failed request in the data center's logs.
   returned: failure
   type: str
+machine_id:
+  description: Id of the machine that the failure is about.
+  returned: failure
+  type: str
 """
 
-from typing import Any
-
 from ansible.module_utils.sdc_cluster import Machines
-
-GROUP: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "exact_count": {"type": "int", "default": 1},
-    "selector": {"type": "dict", "aliases": ["count_tags"]},
-    "package": {"type": "str"},
-    "image": {"type": "str"},
-    "networks": {"type": "list", "elements": "str"},
-    "tags": {"type": "dict"},
-    "metadata": {"type": "dict"},
-    "secret_metadata": {"type": "dict", "no_log": True},
-    "user_script": {"type": "str"},
-    "firewall_enabled": {"type": "bool"},
-}
-
-OPTIONS: dict[str, Any] = {
-    **GROUP,
-    "name": {"type": "str"},
-    "exact_count": {"type": "int"},
-    "groups": {"type": "list", "elements": "dict", "options": GROUP},
-    "state": {
-        "type": "str",
-        "default": "present",
-        "choices": ["present", "absent", "started", "stopped", "restarted"],
-    },
-    "id": {"type": "str"},
-    "wait": {"type": "str", "default": "running", "choices": ["false", "running", "ssh"]},
-    "wait_timeout": {"type": "int", "default": 600},
-    "ssh_config": {"type": "path"},
-    "ssh_user": {"type": "str", "default": "root"},
-    "ssh_args": {"type": "list", "elements": "str", "default": []},
-    "scale_in": {
-        "type": "str",
-        "default": "newest",
-        "choices": ["newest", "oldest", "highest_index"],
-    },
-    "protect": {"type": "list", "elements": "str", "default": []},
-    "max_delete": {"type": "int"},
-    "stop_first": {"type": "bool", "default": True},
-    "parallel": {"type": "int", "default": 10},
-}
+from ansible.module_utils.sdc_options import OPTIONS
 
 
 class SdcMachine(Machines):

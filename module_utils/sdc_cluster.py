@@ -11,26 +11,26 @@ from typing import Any
 from ansible.module_utils.sdc_base import Refused, details, errors, shown
 from ansible.module_utils.sdc_fleet import Fleet, Target
 from ansible.module_utils.sdc_plan import (
+    MACHINE_NAME,
     REQUEST_TAG,
     Group,
     GroupPlan,
     Machine,
     PlanError,
-    Update,
     has_tags,
     members,
     plan_group,
-    plan_update,
 )
-from ansible.module_utils.sdc_report import brief, describe, predicted, summary, updated
+from ansible.module_utils.sdc_report import brief, describe, predicted, summary
 from ansible.module_utils.sdc_ssh import SshProbe
+from ansible.module_utils.sdc_update import Update, Updating, plan_update, updated
 from ansible.module_utils.sdc_wish import Wish
 
 Creation = tuple[Group, dict[str, Any]]
 Updates = Sequence[tuple[Group, Update]]
 
 
-class Machines(Wish):
+class Machines(Updating, Wish):
     """One run of sdc_machine."""
 
     def work(self) -> None:
@@ -60,7 +60,7 @@ class Machines(Wish):
         keep = [(plan.group, machine) for plan in plans for machine in plan.keep]
         surplus = [machine for plan in plans for machine in plan.remove]
         self._check_max_delete(surplus)
-        updates = [(group, plan_update(group, machine)) for group, machine in keep]
+        updates = [(group, plan_update(group, m, self._networks(group))) for group, m in keep]
         updates = [(group, update) for group, update in updates if update]
         self._check_packages(updates)
         creations = self._creations(plans)
@@ -71,7 +71,7 @@ class Machines(Wish):
         if self.check_mode:
             self._predict(keep, creations, surplus, updates, sleeping)
             return
-        kept = self._update(updates, [machine for _, machine in keep])
+        kept = self.update_all(updates, [machine for _, machine in keep])
         made = self._create(creations)
         waiting = start or self.params["wait"] != "false"
         targets = [Target(machine, "running") for machine in made]
@@ -80,7 +80,7 @@ class Machines(Wish):
             for machine in kept
             if start or (waiting and machine.get("state") != "stopped")
         ]
-        targets += [Target(machine, "gone", self.params["stop_first"]) for machine in surplus]
+        targets += self._leaving(surplus)
         self._settle(targets)
         last = {target.id: target.machine for target in targets}
         self.result["machines"] = [shown(last.get(m["id"], m)) for m in [*kept, *made]]
@@ -104,6 +104,16 @@ class Machines(Wish):
         self.result["updated"] = [update.machine["id"] for _, update in updates]
         self.result["started"] = [machine["id"] for machine in sleeping]
 
+    def _networks(self, group: Group) -> list[str]:
+        """Ids of the networks that existing machines shall be given."""
+        if not self.params["attach_networks"]:
+            return []
+        return [self.offers.network(name)["id"] for name in group.networks or ()]
+
+    def _leaving(self, machines: Iterable[Machine]) -> list[Target]:
+        unprotect = self.params["deletion_protection"] is False
+        return [Target(m, "gone", self.params["stop_first"], unprotect) for m in machines]
+
     def _check_packages(self, updates: Updates) -> None:
         """Let an unknown package fail before anything is changed."""
         for _, update in updates:
@@ -117,6 +127,7 @@ class Machines(Wish):
         if self.counting:
             machines = self.api.list_machines(tags=self.selector)
             options = self.params["scale_in"], self.params["protect"]
+            options += (self.params["count_stopped"],)
             return [plan_group(group, members(group, machines), *options) for group in groups]
         group = groups[0]
         machines = self.api.list_machines(name=group.name)
@@ -139,10 +150,14 @@ class Machines(Wish):
             raise Refused(
                 f"there is no machine {self.params['id']}; leave id out to create one by name"
             )
-        group = self.group({"name": machine["name"], "exact_count": 1})
+        rename = self.params["name"]
+        if rename and not MACHINE_NAME.fullmatch(rename):
+            raise Refused(f"{rename!r} is not a machine name")
+        group = self.group({"name": machine["name"], "exact_count": 1, "rename": rename})
         return GroupPlan(group, [machine], [], [])
 
     def _machine_of_id(self) -> Machine | None:
+        self.subject["machine_id"] = self.params["id"]
         try:
             machine = self.api.get_machine(self.params["id"])
         except (errors.NotFound, errors.Gone):
@@ -178,14 +193,21 @@ class Machines(Wish):
         }
         if group.networks is not None:
             payload["networks"] = [self.offers.network(name)["id"] for name in group.networks]
-        if group.firewall_enabled is not None:
-            payload["firewall_enabled"] = group.firewall_enabled
+        for option in ("firewall_enabled", "deletion_protection", "affinity"):
+            value = getattr(group, option)
+            if value is not None:
+                payload[option] = list(value) if option == "affinity" else value
         return payload
 
     def _create(self, creations: Sequence[Creation]) -> list[Machine]:
         made: list[Machine] = []
-        payloads = [payload for _, payload in creations]
-        for payload, machine, exc in self.fleet.each(self.fleet.create, payloads):
+        payloads = [payload for _, payload in creations if not payload.get("affinity")]
+        placed = [payload for _, payload in creations if payload.get("affinity")]
+        answers = self.fleet.each(self.fleet.create, payloads)
+        for payload in placed:
+            # where one machine goes depends on where the one before has gone
+            answers += self.fleet.each(self._place, [payload])
+        for payload, machine, exc in answers:
             if exc is None:
                 made.append(machine)
                 self.result["created"].append(machine["id"])
@@ -193,30 +215,8 @@ class Machines(Wish):
                 self._failed({"name": payload["name"], "id": None}, "create", exc)
         return made
 
-    def _update(self, updates: Updates, machines: Sequence[Machine]) -> list[Machine]:
-        """Change existing machines; return them as they are then."""
-        changed: dict[str, Machine] = {}
-        for (_, update), _, exc in self.fleet.each(self._apply, updates):
-            machine = update.machine
-            if exc is None:
-                changed[machine["id"]] = updated(update)
-                self.result["updated"].append(machine["id"])
-            else:
-                self._failed(machine, "update", exc)
-        return [changed.get(machine["id"], machine) for machine in machines]
-
-    def _apply(self, item: tuple[Group, Update]) -> None:
-        _, update = item
-        ident = update.machine["id"]
-        if update.tags:
-            self.api.set_tags(ident, update.tags)
-        if update.metadata:
-            self.api.set_metadata(ident, update.metadata)
-        if update.package:
-            self.api.act(ident, "resize", package=self.offers.package(update.package)["id"])
-        if update.firewall_enabled is not None:
-            verb = "enable" if update.firewall_enabled else "disable"
-            self.api.act(ident, f"{verb}_firewall")
+    def _place(self, payload: Mapping[str, Any]) -> Machine:
+        return self.fleet.create_settled(payload, self.params["wait_timeout"])
 
     # --- stopped, restarted, absent --------------------------------------------------------
 
@@ -226,6 +226,7 @@ class Machines(Wish):
         goal = {"absent": "gone", "stopped": "stopped", "restarted": "restarted"}[state]
         if state == "absent":
             self._check_max_delete(machines)
+            self._check_protection(machines)
         for machine in machines:
             if goal == "gone":
                 self.differences.add_thing(machine["name"], brief(machine), None)
@@ -240,10 +241,25 @@ class Machines(Wish):
             after = {"stopped": "stopped", "restarted": "running"}.get(goal)
             self.result["machines"] = [shown({**m, "state": after}) for m in machines if after]
             return
-        targets = [Target(machine, goal, self.params["stop_first"]) for machine in machines]
+        targets = [Target(machine, goal) for machine in machines]
+        targets = self._leaving(machines) if goal == "gone" else targets
         self._settle(targets)
         self.result["machines"] = [shown(t.machine) for t in targets if t.goal != "gone"]
         self._finish(targets)
+
+    def _check_protection(self, machines: Sequence[Machine]) -> None:
+        """Let a protected machine fail before others are deleted or halted."""
+        bound = [machine for machine in machines if machine.get("deletion_protection")]
+        if not bound or self.params["deletion_protection"] is False:
+            return
+        names = ", ".join(sorted(str(machine["name"]) for machine in bound))
+        self.fail(
+            f"deletion_protection is on for {names}: nothing was deleted; "
+            "write deletion_protection: false to delete them all the same",
+            code="CannotDestroyMachineError",
+            status=409,
+            machine_id=bound[0]["id"],
+        )
 
     def _existing(self) -> list[Machine]:
         """The machines that state stopped, restarted or absent is about."""

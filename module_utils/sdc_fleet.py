@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ class Target:
     machine: Machine
     goal: str
     stop_first: bool = True
+    unprotect: bool = False
     done: bool = False
     failure: dict[str, Any] | None = None
     asked: set[str] = field(default_factory=set)
@@ -77,6 +79,10 @@ class Target:
         if self.state == "deleted":
             self.done = True
             return None
+        if self.unprotect and self.machine.get("deletion_protection"):
+            action = self._once("disable_deletion_protection")
+            if action:
+                return action
         if self.state in ("running", "ready") and self.stop_first:
             return self._once("stop")
         if self.state in ("provisioning", "stopping"):
@@ -138,6 +144,18 @@ class Fleet:
                     raise
         raise AssertionError("unreachable")
 
+    def create_settled(self, payload: Mapping[str, Any], timeout: float) -> Machine:
+        """Create one machine and wait until it has its place."""
+        machine = self.create(payload)
+        deadline = time.monotonic() + timeout
+        pause = 0.2
+        while machine.get("state") == "provisioning" and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(pause * 1.5, 3.0)
+            with contextlib.suppress(errors.NotFound):
+                machine = self.api.get_machine(machine["id"])
+        return machine
+
     def _find_request(self, request: str) -> Machine | None:
         for pause in (0.3, 0.7, 1.5, 2.5):
             time.sleep(pause)
@@ -155,7 +173,11 @@ class Fleet:
         for (target, action), _, exc in self.each(self._ask, todo):
             if exc is None:
                 continue
-            if isinstance(exc, errors.APIError) and exc.code == "UnallocatedVM":
+            again = ["UnallocatedVM"]
+            if target.unprotect:
+                # the data center switches protection off in its own time
+                again.append("CannotDestroyMachineError")
+            if isinstance(exc, errors.APIError) and exc.code in again:
                 target.asked.discard(action)
             elif isinstance(exc, errors.Gone | errors.NotFound) and target.goal == "gone":
                 target.done = True
@@ -229,6 +251,16 @@ class Fleet:
             else:
                 target.machine = self._look_up(target, began)
 
+    def listed(self, idents: Sequence[str]) -> dict[str, Machine]:
+        """These machines as they are now; one that cannot be read is left out."""
+        if self.selector or len(idents) > 1:
+            return self._list()
+        found = {}
+        for ident in idents:
+            with contextlib.suppress(errors.NotFound, errors.Gone):
+                found[ident] = self.api.get_machine(ident)
+        return found
+
     def _list(self, **options: Any) -> dict[str, Machine]:
         machines = self.api.list_machines(tags=dict(self.selector) or None, **options)
         return {machine["id"]: machine for machine in machines}
@@ -275,11 +307,12 @@ class Fleet:
         """Add the data center's own words, if it has any, to the first failures."""
         failed = [target for target in targets if target.failure and not target.ssh]
         for target in failed[:limit]:
-            reason = self._reason(target.id)
+            reason = self.reason(target.id)
             if reason and target.failure:
                 target.failure["message"] += f": {reason}"
 
-    def _reason(self, machine_id: str) -> str:
+    def reason(self, machine_id: str) -> str:
+        """Why the last job of a machine failed, in the data center's words."""
         try:
             entries = self.api.audit(machine_id)
         except errors.SmartDCError:

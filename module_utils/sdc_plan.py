@@ -57,6 +57,10 @@ class Group:
     metadata: Mapping[str, str] = field(default_factory=dict)
     secret_keys: frozenset[str] = frozenset()
     firewall_enabled: bool | None = None
+    deletion_protection: bool | None = None
+    affinity: Sequence[str] | None = None
+    purge_tags: bool = False
+    rename: str | None = None
 
     @property
     def indexed(self) -> bool:
@@ -170,13 +174,19 @@ def plan_group(
     machines: Sequence[Machine],
     scale_in: str = "newest",
     protect: Iterable[str] = (),
+    count_stopped: bool = True,
 ) -> GroupPlan:
     """Decide which of the group's machines stay and go and which names are to be made."""
+    everyone = machines
+    if not count_stopped:
+        machines = [m for m in machines if m.get("state") not in ("stopped", "stopping")]
     protected = set(protect)
     surplus = len(machines) - group.count
     remove: list[Machine] = []
     if surplus > 0:
-        free = [m for m in machines if m["id"] not in protected and m["name"] not in protected]
+        free = [m for m in machines if not protected & {m["id"], m["name"]}]
+        if group.deletion_protection is not False:
+            free = [m for m in free if not m.get("deletion_protection")]
         if len(free) < surplus:
             raise PlanError(
                 f"{group.name!r} cannot shrink to {group.count}: {len(machines) - len(free)} of "
@@ -185,7 +195,7 @@ def plan_group(
         remove = _leaving_order(group, free, scale_in)[:surplus]
     gone = {m["id"] for m in remove}
     keep = [m for m in machines if m["id"] not in gone]
-    return GroupPlan(group, keep, remove, _free_names(group, machines, -surplus))
+    return GroupPlan(group, keep, remove, _free_names(group, everyone, -surplus))
 
 
 def _leaving_order(group: Group, machines: Sequence[Machine], scale_in: str) -> list[Machine]:
@@ -223,37 +233,3 @@ def _free_names(group: Group, machines: Sequence[Machine], wanted: int) -> list[
             names.append(group.machine_name(index))
         index += 1
     return names
-
-
-@dataclass
-class Update:
-    """What has to change on one existing machine; None and empty stand for nothing."""
-
-    machine: Machine
-    tags: dict[str, Any] = field(default_factory=dict)
-    metadata: dict[str, str] = field(default_factory=dict)
-    package: str | None = None
-    firewall_enabled: bool | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.tags or self.metadata or self.package or self.firewall_enabled is not None)
-
-
-def plan_update(group: Group, machine: Machine) -> Update:
-    """Compare what the task wrote, and nothing else, with the machine."""
-    tags = machine.get("tags") or {}
-    metadata = machine.get("metadata") or {}
-    update = Update(machine)
-    for key, want in group.all_tags.items():
-        if key not in tags or text(tags[key]) != text(want):
-            update.tags[key] = want
-    for key, value in group.metadata.items():
-        # CloudAPI does not show passwords and drops them in updates
-        if not key.endswith("_pw") and metadata.get(key) != value:
-            update.metadata[key] = value
-    if group.package and group.package != machine.get("package"):
-        update.package = group.package
-    firewall = group.firewall_enabled
-    if firewall is not None and firewall != bool(machine.get("firewall_enabled")):
-        update.firewall_enabled = firewall
-    return update

@@ -7,7 +7,8 @@ from typing import Any
 
 from ansible.module_utils.difference import HIDDEN, Differences
 from ansible.module_utils.sdc_base import shown
-from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine, Update, text
+from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine, text
+from ansible.module_utils.sdc_update import Update
 
 Payload = Mapping[str, Any]
 
@@ -41,6 +42,9 @@ def _creation(group: Group, payload: Payload) -> dict[str, Any]:
     new = {"state": "running", "package": group.package, "image": group.image, "tags": tags}
     if group.networks is not None:
         new["networks"] = list(group.networks)
+    for name in ("firewall_enabled", "deletion_protection", "affinity"):
+        if getattr(group, name):
+            new[name] = getattr(group, name)
     if group.metadata:
         new["metadata"] = {
             key: HIDDEN if group.is_secret(key) else value for key, value in group.metadata.items()
@@ -54,26 +58,19 @@ def _describe_update(differences: Differences, group: Group, update: Update) -> 
     for key, want in update.tags.items():
         old = (machine.get("tags") or {}).get(key)
         differences.add(name, f"tags.{key}", None if old is None else text(old), text(want))
+    for key in update.no_tags:
+        differences.add(name, f"tags.{key}", text(machine["tags"][key]), None)
     for key, value in update.metadata.items():
         old = (machine.get("metadata") or {}).get(key)
         differences.add(name, f"metadata.{key}", old, value, secret=group.is_secret(key))
-    if update.package:
-        differences.add(name, "package", machine.get("package"), update.package)
-    if update.firewall_enabled is not None:
-        old = bool(machine.get("firewall_enabled"))
-        differences.add(name, "firewall_enabled", old, update.firewall_enabled)
-
-
-def updated(update: Update) -> dict[str, Any]:
-    """The machine as it is after the update."""
-    machine = dict(update.machine)
-    machine["tags"] = {**(machine.get("tags") or {}), **update.tags}
-    machine["metadata"] = {**(machine.get("metadata") or {}), **update.metadata}
-    if update.package:
-        machine["package"] = update.package
-    if update.firewall_enabled is not None:
-        machine["firewall_enabled"] = update.firewall_enabled
-    return machine
+    for key in ("name", "package"):
+        if getattr(update, key):
+            differences.add(name, key, machine.get(key), getattr(update, key))
+    for key, wanted in update.switches.items():
+        differences.add(name, key, bool(machine.get(key)), wanted)
+    if update.networks:
+        before = list(machine.get("networks") or [])
+        differences.add(name, "networks", before, [*before, *update.networks])
 
 
 def predicted(group: Group, payload: Payload) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from ansible.module_utils.sdc_base import Refused, SdcModule, lookup
 from ansible.module_utils.sdc_offers import Offers
 from ansible.module_utils.sdc_plan import Group, check_disjoint, check_group
 
-INHERITED = ("package", "image", "networks", "firewall_enabled", "user_script")
+INHERITED = ("package", "image", "networks", "user_script")
+INHERITED += ("firewall_enabled", "deletion_protection", "affinity")
 
 
 class Wish(SdcModule):
@@ -75,6 +76,8 @@ class Wish(SdcModule):
             tags=merged("tags"),
             metadata={key: _metadatum(value) for key, value in metadata.items()},
             secret_keys=frozenset(secret),
+            purge_tags=self.params["purge_tags"],
+            rename=wish.get("rename"),
             **taken,
         )
 

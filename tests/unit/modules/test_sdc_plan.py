@@ -11,8 +11,8 @@ from ansible.module_utils.sdc_plan import (
     check_group,
     members,
     plan_group,
-    plan_update,
 )
+from ansible.module_utils.sdc_update import plan_update
 
 ENGINES = Group("e-{index:03d}", 0, {"cluster": "x", "role": "engine"}, {"role": "engine"})
 

@@ -1,0 +1,51 @@
+"""The options of sdc_machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GROUP: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "exact_count": {"type": "int", "default": 1},
+    "selector": {"type": "dict", "aliases": ["count_tags"]},
+    "package": {"type": "str"},
+    "image": {"type": "str"},
+    "networks": {"type": "list", "elements": "str"},
+    "tags": {"type": "dict"},
+    "metadata": {"type": "dict"},
+    "secret_metadata": {"type": "dict", "no_log": True},
+    "user_script": {"type": "str"},
+    "firewall_enabled": {"type": "bool"},
+    "deletion_protection": {"type": "bool"},
+    "affinity": {"type": "list", "elements": "str"},
+}
+
+OPTIONS: dict[str, Any] = {
+    **GROUP,
+    "name": {"type": "str"},
+    "exact_count": {"type": "int"},
+    "groups": {"type": "list", "elements": "dict", "options": GROUP},
+    "state": {
+        "type": "str",
+        "default": "present",
+        "choices": ["present", "absent", "started", "stopped", "restarted"],
+    },
+    "id": {"type": "str"},
+    "wait": {"type": "str", "default": "running", "choices": ["false", "running", "ssh"]},
+    "wait_timeout": {"type": "int", "default": 600},
+    "ssh_config": {"type": "path"},
+    "ssh_user": {"type": "str", "default": "root"},
+    "ssh_args": {"type": "list", "elements": "str", "default": []},
+    "purge_tags": {"type": "bool", "default": False},
+    "attach_networks": {"type": "bool", "default": False},
+    "count_stopped": {"type": "bool", "default": True},
+    "scale_in": {
+        "type": "str",
+        "default": "newest",
+        "choices": ["newest", "oldest", "highest_index"],
+    },
+    "protect": {"type": "list", "elements": "str", "default": []},
+    "max_delete": {"type": "int"},
+    "stop_first": {"type": "bool", "default": True},
+    "parallel": {"type": "int", "default": 10},
+}
