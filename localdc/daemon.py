@@ -48,6 +48,7 @@ log = logging.getLogger("localdc")
 
 VARIABLE = "LOCALDC_DAEMON"
 RECORDS_AT_ONCE = 10_000
+METADATA_SECONDS = 0.4
 OPEN_FILES = 65536
 """A zone takes a descriptor or two, a client one; the usual soft limit is 1024."""
 KNOWN_ERRORS = (LocalDCError, ImageError, StoreError, ComputeError, NetworkError, OSError)
@@ -139,6 +140,7 @@ class Daemon:
             throttle=self.options.bucket(),
             admin_token=access.ensure_admin_token(self.paths),
             firewall=packetfilter.program() is not None,
+            metadata_seconds=METADATA_SECONDS,
         )
 
     def _mount_usr(self, layer: Layer) -> None:

@@ -43,6 +43,8 @@ class DataCenterSettings:
     provision_concurrency: zones provisioned or booted at the same time.
     max_clock_skew: seconds a request's Date may differ from our clock.
     firewall: the compute node enforces firewalls; otherwise they are refused.
+    metadata_seconds: how long a change of metadata takes at least, when nothing
+        else waits for the machine.
     """
 
     name: str = "localdc"
@@ -59,6 +61,7 @@ class DataCenterSettings:
     max_clock_skew: float = 300.0
     dns_domain: str = "local"
     firewall: bool = False
+    metadata_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.networks or not any(network.public for network in self.networks):

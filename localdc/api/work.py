@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -286,7 +287,19 @@ class Bench:
             except ComputeError as error:
                 raise JobFailed(str(error)) from error
         await self.firewalls.settle()
+        if job.action.endswith("_metadata"):
+            await self._linger(machine.uuid)
         self.change(machine.uuid, end=job)
+
+    async def _linger(self, uuid: str) -> None:
+        """Let the client have its answer before the audit tells of the end.
+
+        `triton` waits for an entry that is newer than the moment it got the
+        answer.  Work that waits for this machine is not held up.
+        """
+        until = time.monotonic() + self.settings.metadata_seconds
+        while time.monotonic() < until and not self.store.jobs.waiting(uuid) and not self.closing:
+            await asyncio.sleep(0.02)
 
     async def note(self, job: Job, machine: Machine) -> None:
         """Nothing for the compute node to do."""

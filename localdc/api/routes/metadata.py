@@ -43,7 +43,8 @@ def delete_all(call: Call) -> Answer:
     if answer is not None:
         return answer
     machine.metadata = {k: v for k, v in machine.metadata.items() if k in _KEPT}
-    return Answer(204, headers=common.update(call, machine, "remove_metadata"))
+    # In the audit this is a replacement by what must be kept.
+    return Answer(204, headers=common.update(call, machine, "replace_metadata"))
 
 
 def get(call: Call) -> Answer:

@@ -76,6 +76,13 @@ class Jobs:
         """True when such a job is queued or running."""
         return self._exists(machine, action, "queued") or self._exists(machine, action, "running")
 
+    def waiting(self, machine: str) -> bool:
+        """True when any job of this machine has yet to begin."""
+        row = self._db.execute(
+            "SELECT 1 FROM jobs WHERE machine = ? AND state = 'queued' LIMIT 1", (machine,)
+        ).fetchone()
+        return row is not None
+
     def queued(self, machine: str, action: str) -> bool:
         """True when such a job has yet to begin."""
         return self._exists(machine, action, "queued")

@@ -219,7 +219,7 @@ def test_metadata(dc):
     assert set(dc.get(path).json()) == {"root_authorized_keys"}
     dc.settle()
     assert [e["action"] for e in dc.audit(uuid)][:3] == [
-        "remove_metadata",
+        "replace_metadata",
         "remove_metadata",
         "set_metadata",
     ]
