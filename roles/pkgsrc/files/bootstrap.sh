@@ -14,7 +14,7 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin:/opt/local/sbin:/opt/local/bin
 export PATH
 
 fail() {
-    for line; do echo "failed: $line"; done
+    for text; do echo "$text" | sed 's/^/failed: /'; done
     exit 1
 }
 
