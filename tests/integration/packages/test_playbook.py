@@ -1,0 +1,75 @@
+"""extra_packages and python_packages from the command line to what engines can import."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import ipyparallel as ipp
+import pytest
+
+from ..cluster.playbooks import Cluster, DataCenter
+from ..localdc.center import Center
+from .test_packages import PY
+
+OLD = "base-64-lts@23.4.0"
+
+
+@pytest.fixture
+def cluster(center: Center) -> Iterator[Cluster]:
+    made = Cluster(DataCenter(center.state, str(center.store)), f"packages{os.getpid()}")
+    yield made
+    made.play("teardown.yml", check=False)
+    shutil.rmtree(made.directory, ignore_errors=True)
+
+
+def versions(cluster: Cluster, *names: str) -> list[str]:
+    """The versions that an engine imports."""
+
+    def found(names: tuple[str, ...]) -> list[str]:
+        from importlib import import_module, metadata
+
+        for name in names:
+            import_module(name)
+        return [metadata.version(name) for name in names]
+
+    # engines do not have this module, so the function has to travel by value
+    found.__module__ = "__main__"
+    client = cluster.client()
+    try:
+        view: ipp.DirectView = client[client.ids[0]]
+        result: list[str] = view.apply_sync(found, names)
+        return result
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("image", ["base-64-lts@24.4.1", OLD])
+def test_packages_of_both_kinds(center: Center, cluster: Cluster, image: str) -> None:
+    center.run("packages", "--pip", "lark==1.3.1")
+    variables = {"engines": 1, "machine_image": image}
+    cluster.play("site.yml", **variables)
+    wanted = {
+        **variables,
+        "extra_packages": "pyNN-networkx",
+        "python_packages": ["lark >= 1"],
+    }
+    planned = cluster.play("site.yml", "--check", "--diff", **wanted)
+    assert f"+ package {PY}-networkx installed" in planned.output
+    assert "+ Python package lark>=1 installed" in planned.output
+    assert cluster.ssh("engine", f"pkg_info -qe {PY}-networkx || echo absent") == "absent\n"
+    done = cluster.play("site.yml", **wanted)
+    assert done.total("changed") >= 2
+    assert versions(cluster, "networkx", "lark", "numpy", "ipyparallel")[1] == "1.3.1"
+    again = cluster.play("site.yml", **wanted)
+    assert again.total("changed") == 0, again.output
+    by_pip = cluster.ssh("engine", "ls /opt/local/libexec/ipyparallel/venv/lib/*/site-packages")
+    assert ("ipyparallel" in by_pip) is (image == OLD)
+
+
+def test_a_python_package_that_nobody_fetched(center: Center, cluster: Cluster) -> None:
+    done = cluster.play("site.yml", check=False, engines=0, python_packages="nosuch-zzz")
+    assert done.code != 0
+    assert "No matching distribution found for nosuch-zzz" in done.output
+    assert "python -m localdc packages --pip nosuch-zzz" in done.output
