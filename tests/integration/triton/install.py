@@ -12,7 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FILES = ("package.json", "package-lock.json", ".npmrc")
-OLDEST_NODE = 18
+# smartdc 9.0.1 calls functions that Node.js 23 has no more.
+NODES = range(18, 23)
 INSTALL_SECONDS = 600
 
 
@@ -23,17 +24,15 @@ class Missing(Exception):
 def find_node() -> str:
     """The directory of `node` and `npm`.
 
-    Raises Missing where there is none that is new enough.
+    Raises Missing where there is none that all clients run on.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     node = shutil.which("node", path=path)
     if node is None or shutil.which("npm", path=str(Path(node).parent)) is None:
         raise Missing("node and npm are not installed; as root: apt-get install nodejs npm")
     shown = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
-    if int(shown.lstrip("v").split(".")[0]) < OLDEST_NODE:
-        raise Missing(
-            f"node is {shown.strip()}; the clients are tested with {OLDEST_NODE} and newer"
-        )
+    if int(shown.lstrip("v").split(".")[0]) not in NODES:
+        raise Missing(f"node is {shown.strip()}; the clients run on {NODES[0]} to {NODES[-1]}")
     return str(Path(node).parent)
 
 

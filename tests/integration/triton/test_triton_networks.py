@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,7 +11,7 @@ from .shell import IMAGE, PACKAGE, Shell, created_id, eventually
 
 UNKNOWN = "00000000-1111-4222-8333-444444444444"
 # bash opens the connection, and prints the first bytes of what the sshd there says
-GREETING = "timeout 2 bash -c 'exec 3<>/dev/tcp/{}/22; head -c 4 <&3'; true"
+GREETING = "timeout 1 bash -c 'exec 3<>/dev/tcp/{}/22; head -c 4 <&3'; true"
 
 
 @pytest.fixture(scope="module")
@@ -23,50 +23,55 @@ def fortress(shell: Shell) -> Iterator[str]:
     shell.triton("instance", "delete", "-f", "-w", machine)
 
 
-def greeting(shell: Shell, address: str) -> str:
+Greeting = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def greeting(shell: Shell, web: str) -> Greeting:
     """What `web` gets from the ssh port of an address."""
-    return shell.triton("ssh", "web", GREETING.format(address))
+    front = shell.triton("ip", "web").strip()
+    return lambda address: shell.run("ssh", f"root@{front}", GREETING.format(address)).stdout
 
 
-def test_what_no_rule_allows_is_dropped(shell: Shell, web: str, fortress: str) -> None:
+def test_what_no_rule_allows_is_dropped(shell: Shell, fortress: str, greeting: Greeting) -> None:
     address = shell.triton("ip", "fortress").strip()
-    assert greeting(shell, address) == ""
+    assert greeting(address) == ""
     text = f"FROM any TO vm {fortress} ALLOW tcp PORT 22"
     rule = created_rule(shell.triton("fwrule", "create", "-D", "door", text))
-    assert eventually(lambda: greeting(shell, address)) == "SSH-"
+    assert eventually(lambda: greeting(address)) == "SSH-"
     assert shell.triton_json("fwrule", "get", rule) == {
         "id": rule, "rule": text, "enabled": True, "log": False, "description": "door",
     }  # fmt: skip
     assert "fortress" in shell.triton("fwrule", "instances", rule)
     assert rule in shell.triton("instance", "fwrule", "list", fortress)
     shell.triton("fwrule", "disable", rule)
-    eventually(lambda: greeting(shell, address) == "")
+    eventually(lambda: greeting(address) == "")
     shell.triton("fwrule", "enable", rule)
-    eventually(lambda: greeting(shell, address))
+    eventually(lambda: greeting(address))
     shell.triton("fwrule", "delete", "-f", rule)
-    eventually(lambda: greeting(shell, address) == "")
+    eventually(lambda: greeting(address) == "")
 
 
-def test_tag_rules_follow_the_machines(shell: Shell, web: str, fortress: str) -> None:
+def test_tag_rules_follow_the_machines(shell: Shell, fortress: str, greeting: Greeting) -> None:
     address = shell.triton("ip", "fortress").strip()
     text = f"FROM tag guest = yes TO vm {fortress} ALLOW tcp PORT 22"
     rule = created_rule(shell.triton("fwrule", "create", text))
-    assert greeting(shell, address) == ""
+    assert greeting(address) == ""
     shell.triton("instance", "tag", "set", "-w", "web", "guest=yes")
-    eventually(lambda: greeting(shell, address))
+    eventually(lambda: greeting(address))
     shell.triton("instance", "tag", "delete", "-w", "web", "guest")
-    eventually(lambda: greeting(shell, address) == "")
+    eventually(lambda: greeting(address) == "")
     shell.triton("fwrule", "update", rule, "rule=FROM any TO all vms ALLOW tcp PORT 22")
-    eventually(lambda: greeting(shell, address))
+    eventually(lambda: greeting(address))
     shell.triton("fwrule", "delete", "-f", rule)
 
 
-def test_firewall_off_and_on(shell: Shell, web: str, fortress: str) -> None:
+def test_firewall_off_and_on(shell: Shell, fortress: str, greeting: Greeting) -> None:
     address = shell.triton("ip", "fortress").strip()
     shell.triton("instance", "disable-firewall", "-w", "fortress")
-    eventually(lambda: greeting(shell, address))
+    eventually(lambda: greeting(address))
     shell.triton("instance", "enable-firewall", "-w", "fortress")
-    eventually(lambda: greeting(shell, address) == "")
+    eventually(lambda: greeting(address) == "")
     message = shell.triton_fails(1, "instance", "enable-firewall", "nothing")
     assert 'no instance with name or short id "nothing" was found' in message
 
@@ -124,7 +129,7 @@ def test_fabrics_refused(shell: Shell, fabrics: dict[str, str]) -> None:
 
 
 def test_machine_of_a_fabric_is_reached_through_another(
-    shell: Shell, web: str, fabrics: dict[str, str]
+    shell: Shell, greeting: Greeting, fabrics: dict[str, str]
 ) -> None:
     """The tag `tritoncli.ssh.proxy` names the machine in between; two fabrics are separate."""
     output = shell.triton("instance", "nic", "create", "-w", "web", "attic")
@@ -136,8 +141,8 @@ def test_machine_of_a_fabric_is_reached_through_another(
         options = ["-w", "-n", f"in-{name}", "-t", tag, "-N", name, IMAGE, PACKAGE]
         shell.triton("instance", "create", *options)
     assert shell.triton("ssh", "in-attic", "uname -n") == "in-attic\n"
-    assert greeting(shell, shell.triton("ip", "in-attic").strip()) == "SSH-"
-    assert greeting(shell, shell.triton("ip", "in-vault").strip()) == ""
+    assert greeting(shell.triton("ip", "in-attic").strip()) == "SSH-"
+    assert greeting(shell.triton("ip", "in-vault").strip()) == ""
     shell.triton("instance", "delete", "-w", "-f", "in-attic", "in-vault")
     shell.triton("instance", "nic", "delete", "-f", "web", mac)
     eventually(lambda: shell.state("web") == "running" and len(nics(shell)) == 2)

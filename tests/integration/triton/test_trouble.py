@@ -62,7 +62,7 @@ def test_deleted_machine_is_gone_for_both(shell: Shell) -> None:
     assert machine not in shell.sdc("listmachines")
     assert machine in shell.sdc("listmachines", "--tombstone")
     for name in ("stopmachine", "startmachine", "rebootmachine", "deletemachine"):
-        assert shell.sdc_fails(3, name, machine) == "Object is Gone (410)\n"
+        assert "Object is Gone (410)\n" in shell.sdc_fails(3, name, machine)
 
 
 def test_no_data_center(shell: Shell) -> None:
