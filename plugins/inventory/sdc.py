@@ -7,9 +7,12 @@ DOCUMENTATION = r"""
 name: sdc
 short_description: Machines of a SmartDataCenter (Triton) account
 description:
-  - Lists the machines of an account through CloudAPI, with one list request for all of them.
+  - Lists the machines of an account through CloudAPI, with one list request per 1,000 of them.
   - Groups and host variables are built in Python; O(compose), O(groups) and O(keyed_groups) work on
     top for those who want more.
+  - Machines that share a name become C(NAME-SHORTID), and members of a group C(NAME).
+  - Tags C(tritoncli.ssh.ip), C(tritoncli.ssh.port), C(tritoncli.ssh.proxy) and
+    C(tritoncli.ssh.proxyuser) are honoured as the C(triton) command does.
   - Empty and quiet when no data center is configured and the embedded one does not run.
 version_added: "0.1.0"
 author: The sdc-ipython-cluster contributors
@@ -21,6 +24,14 @@ options:
     type: str
     required: true
     choices: [sdc]
+  sources:
+    description:
+      - Several data centers, accounts or profiles. Each entry takes the access options of this
+        plugin, such as C(profile) or C(url) and C(account); what it leaves out comes from the
+        option of the same name.
+    type: list
+    elements: dict
+    default: []
   selector:
     description:
       - Only machines that have these tags; the data center does the filtering.
@@ -32,6 +43,20 @@ options:
     type: list
     elements: str
     default: [running]
+  include:
+    description:
+      - Only machines that one of these filters fits. A filter maps properties (C(name), C(id),
+        C(state), C(package), C(brand), C(image), C(network), C(tag.NAME)) to a shell pattern or a
+        list of them, and fits when all of its properties do.
+    type: list
+    elements: dict
+    default: []
+  exclude:
+    description:
+      - No machines that one of these filters fits; written as in O(include).
+    type: list
+    elements: dict
+    default: []
   group_by:
     description:
       - Groups to make. V(cluster) gives C(cluster_NAME) and V(role) gives C(role_NAME), from the
@@ -46,10 +71,22 @@ options:
     description:
       - Which address C(ansible_host) becomes, in order of preference. V(primary) is the primary
         address, V(external) and V(internal) the first that is not, or is, in private address
-        space. Addresses that are C(dhcp) are passed over. CIDR blocks are accepted as well.
+        space. CIDR blocks and names or ids of networks (one more request) are accepted as well.
+        Addresses that are C(dhcp) are passed over.
     type: list
     elements: str
     default: [primary, external, internal]
+  jump_host:
+    description:
+      - Machine or host, as C([user@]name[:port]), through which machines are reached that have no
+        tag C(tritoncli.ssh.proxy).
+    type: str
+  cache_stale_on_error:
+    description:
+      - With O(cache), take what was cached, however old, and warn, when the data center cannot be
+        asked. Needs a cache plugin that keeps files, such as C(jsonfile).
+    type: bool
+    default: false
   ssh_user:
     description:
       - Value of C(ansible_user).
@@ -82,15 +119,27 @@ plugin: sdc
 # plugin: sdc
 # selector: {cluster: ipython}
 # group_by: [cluster, role, package]
+
+# two data centers, kept for an hour, machines reached through "gateway"
+# plugin: sdc
+# sources: [{profile: east}, {profile: west}]
+# include: [{"tag.cluster": "*"}]
+# exclude: [{name: "test-*"}, {package: sample-512M, state: stopped}]
+# address: [my-fabric, internal]
+# jump_host: root@gateway
+# cache: true
+# cache_plugin: jsonfile
+# cache_connection: .ansible/inventory
+# cache_timeout: 3600
+# cache_stale_on_error: true
 """
 
-import functools
 import hashlib
-import ipaddress
 import json
 import os
 import re
 import shlex
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -100,19 +149,16 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 try:
-    from smartdc import config, errors
+    from smartdc import config, errors, filters, reach
 except ImportError:
-    config = errors = None
+    config = errors = filters = reach = None
 
-DATA_VERSION = 1
+DATA_VERSION = 2
 """Part of the cache key: raised whenever the cached data change their shape."""
 
 ACCESS = ("profile", "url", "account", "user", "key_id", "key_file", "insecure")
 COPIED = ("id", "name", "state", "brand", "package", "image", "memory", "disk", "ips", "networks")
 ALSO_COPIED = ("created", "updated", "compute_node", "firewall_enabled")
-PRIVATE = [ipaddress.ip_network(block) for block in ("10.0.0.0/8", "172.16.0.0/12")] + [
-    ipaddress.ip_network(block) for block in ("192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-]
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -133,33 +179,58 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 "the inventory plugin needs the Python package smartdc of this repository; "
                 "run 'pip install -e .' with the Python that runs Ansible"
             )
+        self.cache_timeout = self.get_option("cache_timeout")
+        if self.get_option("cache") and self.get_option("cache_stale_on_error"):
+            # the plugin would drop what is old, so its age is judged here
+            self.set_option("cache_timeout", 0)
+            self.load_cache_plugin()
         try:
-            data = self._data(path, cache)
+            self._populate(path, [self._data(path, cache, source) for source in self._sources()])
         except errors.NoDataCenter as exc:
             self.display.vv(f"sdc inventory: {exc}")
-            return
         except errors.SmartDCError as exc:
             raise AnsibleParserError(f"sdc inventory: {exc}") from exc
-        self._populate(path, data)
 
     # --- data ------------------------------------------------------------------------------
 
-    def _data(self, path: str, use_cache: bool) -> dict[str, Any]:
-        """What the data center said, or the cache if it may be used."""
-        access = {name: self.get_option(name) for name in ACCESS}
+    def _sources(self) -> list[dict[str, Any]]:
+        """The access options of each data center."""
+        own = {name: self.get_option(name) for name in ACCESS}
+        sources = self.get_option("sources") or [{}]
+        for source in sources:
+            if set(source) - set(ACCESS):
+                raise AnsibleParserError(f"sdc inventory: sources take {', '.join(ACCESS)} only")
+        return [{**own, **source} for source in sources]
+
+    def _data(self, path: str, use_cache: bool, access: dict[str, Any]) -> dict[str, Any]:
+        """What one data center said, or the cache if it may be used."""
         settings = config.resolve(**access, cwd=_state_parent(path))
-        caching = self.get_option("cache")
+        if not self.get_option("cache"):
+            return self._fetch(settings)
         key = self._cache_key(path, settings)
-        if caching and use_cache:
-            try:
-                cached: dict[str, Any] = self._cache[key]
-                return cached
-            except KeyError:
-                pass
-        data = self._fetch(settings)
-        if caching:
-            self._cache[key] = data
+        cached = self._cached(key)
+        if use_cache and cached and not self._is_old(cached):
+            return cached
+        try:
+            data = self._fetch(settings)
+        except errors.RequestError as exc:
+            if not cached or not self.get_option("cache_stale_on_error"):
+                raise
+            age = int(time.time() - cached["fetched"])
+            self.display.warning(f"sdc inventory: machines as they were {age} s ago, for {exc}")
+            return cached
+        self._cache[key] = data
         return data
+
+    def _cached(self, key: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._cache[key]
+        except KeyError:
+            return None
+        return found
+
+    def _is_old(self, cached: Mapping[str, Any]) -> bool:
+        return 0 < (self.cache_timeout or 0) < time.time() - cached["fetched"]
 
     def _cache_key(self, path: str, settings: Any) -> str:
         """One key per account and wish; the path alone would mix accounts up."""
@@ -169,12 +240,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return f"{self.get_cache_key(path)}_{digest.hexdigest()[:16]}"
 
     def _extra_lists(self) -> set[str]:
-        return {"image", "network"} & set(self.get_option("group_by"))
+        """What else has to be listed, for names in place of ids."""
+        extra = {"image", "network"} & set(self.get_option("group_by"))
+        for entry in (*self.get_option("include"), *self.get_option("exclude")):
+            extra |= {"image", "network"} & set(entry)
+        if reach.network_names(self.get_option("address")):
+            extra.add("network")
+        return extra
 
     def _fetch(self, settings: Any) -> dict[str, Any]:
         extra = self._extra_lists()
         with settings.connect() as api:
             data: dict[str, Any] = {
+                "fetched": time.time(),
                 "datacenter": settings.name,
                 "ssh_config": settings.ssh_config,
                 "machines": api.list_machines(tags=self.get_option("selector") or None),
@@ -193,43 +271,68 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     # --- hosts and groups ------------------------------------------------------------------
 
-    def _populate(self, path: str, data: Mapping[str, Any]) -> None:
-        states = set(self.get_option("states"))
-        machines = [m for m in data["machines"] if m.get("state") in states]
+    def _populate(self, path: str, centers: Iterable[Mapping[str, Any]]) -> None:
         known_hosts = Path(self.get_option("known_hosts")).expanduser()
         known_hosts = _base_directory(Path(path)) / known_hosts
-        if machines:
+        chosen = [(data, self._chosen(data)) for data in centers]
+        count = Counter(machine["name"] for _, machines in chosen for machine in machines)
+        if count:
             known_hosts.parent.mkdir(parents=True, exist_ok=True)
+        for data, machines in chosen:
+            connection = self._connection(data, known_hosts)
+            fixed = {
+                "ansible_user": self.get_option("ssh_user"),
+                "ansible_python_interpreter": self.get_option("python_interpreter"),
+                "sdc_datacenter": data["datacenter"],
+            }
+            groups = self._grouping(data)
+            for machine in sorted(machines, key=lambda m: (m["name"], m["id"])):
+                host = machine["name"]
+                if count[host] > 1:
+                    host = f"{host}-{machine['id'][:8]}"
+                variables = {**fixed, **_host_variables(machine), **connection(machine)}
+                self._add(host, machine["name"], variables, groups(machine))
+
+    def _chosen(self, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+        states = set(self.get_option("states"))
+        passes = filters.matcher(
+            self.get_option("include"), self.get_option("exclude"), data["images"], data["networks"]
+        )
+        return [m for m in data["machines"] if m.get("state") in states and passes(m)]
+
+    def _connection(self, data: Mapping[str, Any], known_hosts: Path) -> Any:
+        """A function that gives the variables by which a machine is reached."""
+        choose = reach.chooser(self.get_option("address"), data["networks"])
+        jumps = reach.Jumps(data["machines"], choose, self.get_option("jump_host"))
         ssh_config = self.get_option("ssh_config") or data["ssh_config"]
-        fixed = {
-            "ansible_user": self.get_option("ssh_user"),
-            "ansible_python_interpreter": self.get_option("python_interpreter"),
-            "sdc_datacenter": data["datacenter"],
-        }
-        address = _address_chooser(self.get_option("address"))
-        group_names = self._grouping(data)
-        constructing = any(self.get_option(o) for o in ("compose", "groups", "keyed_groups"))
-        count = Counter(machine["name"] for machine in machines)
-        for machine in sorted(machines, key=lambda m: (m["name"], m["id"])):
-            host = machine["name"]
-            if count[host] > 1:
-                host = f"{host}-{machine['id'][:8]}"
-            self.inventory.add_host(host)
-            if host != machine["name"]:
-                group = self.inventory.add_group(safe(machine["name"]))
-                self.inventory.add_child(group, host)
-            variables = {**fixed, **_host_variables(machine)}
-            variables["ansible_host"] = address(machine)
-            variables["sdc_ssh_args"] = _ssh_args(machine["id"], ssh_config, known_hosts)
-            variables["ansible_ssh_common_args"] = shlex.join(variables["sdc_ssh_args"])
-            for name, value in variables.items():
-                if value is not None:
-                    self.inventory.set_variable(host, name, value)
-            for group in group_names(machine):
-                self.inventory.add_group(group)
-                self.inventory.add_child(group, host)
-            if constructing:
-                self._construct(host, variables)
+
+        def connection(machine: Mapping[str, Any]) -> dict[str, Any]:
+            own = reach.direct(machine)
+            arguments = reach.ssh_arguments(machine["id"], ssh_config, known_hosts)
+            hop = jumps.of(machine)
+            if hop:
+                arguments += ["-o", reach.proxy_command(hop, ssh_config, known_hosts)]
+            return {
+                "ansible_host": own.host or choose(machine),
+                "ansible_port": own.port,
+                "sdc_ssh_args": arguments,
+                "ansible_ssh_common_args": shlex.join(arguments),
+            }
+
+        return connection
+
+    def _add(self, host: str, name: str, variables: dict[str, Any], groups: Iterable[str]) -> None:
+        self.inventory.add_host(host)
+        for key, value in variables.items():
+            if value is not None:
+                self.inventory.set_variable(host, key, value)
+        if host != name:
+            groups = [safe(name), *groups]
+        for group in groups:
+            self.inventory.add_group(group)
+            self.inventory.add_child(group, host)
+        if any(self.get_option(option) for option in ("compose", "groups", "keyed_groups")):
+            self._construct(host, variables)
 
     def _grouping(self, data: Mapping[str, Any]) -> Any:
         """A function that gives the names of a machine's groups."""
@@ -291,70 +394,7 @@ def _host_variables(machine: Mapping[str, Any]) -> dict[str, Any]:
     variables["sdc_primary_ip"] = machine.get("primaryIp")
     # in one dict, because a tag's name need not be a valid variable name
     variables["sdc_tags"] = machine.get("tags") or {}
-    addresses = [_address(ip) for ip in machine.get("ips") or []]
-    known = [address for address in addresses if address]
-    variables["sdc_internal_ips"] = [str(a) for a in known if _is_private(a)]
-    variables["sdc_external_ips"] = [str(a) for a in known if not _is_private(a)]
+    addresses = [ip for ip in map(reach.address, machine.get("ips") or []) if ip]
+    variables["sdc_internal_ips"] = [str(ip) for ip in addresses if reach.is_private(ip)]
+    variables["sdc_external_ips"] = [str(ip) for ip in addresses if not reach.is_private(ip)]
     return variables
-
-
-def _ssh_args(ident: str, ssh_config: str | None, known_hosts: Path) -> list[str]:
-    file = f'"{known_hosts}"' if re.search(r"\s", str(known_hosts)) else str(known_hosts)
-    return [
-        *(["-F", ssh_config] if ssh_config else []),
-        "-o",
-        f"HostKeyAlias={ident}",
-        "-o",
-        f"UserKnownHostsFile={file}",
-        "-o",
-        "StrictHostKeyChecking=accept-new",
-    ]
-
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-@functools.cache
-def _address(text: str) -> Address | None:
-    """An address, or None for what is none, such as `dhcp`."""
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
-def _is_private(address: Address) -> bool:
-    return any(address in block for block in PRIVATE if block.version == address.version)
-
-
-def _address_chooser(preferences: Iterable[str]) -> Any:
-    """A function that picks a machine's address."""
-    blocks = {}
-    for preference in preferences:
-        if preference not in ("primary", "external", "internal"):
-            try:
-                blocks[preference] = ipaddress.ip_network(preference)
-            except ValueError as exc:
-                raise AnsibleParserError(
-                    f"sdc inventory: address {preference!r} is neither primary, external, internal "
-                    f"nor a CIDR block ({exc})"
-                ) from exc
-
-    def fits(preference: str, address: Address, primary: Address | None) -> bool:
-        if preference == "primary":
-            return address == primary
-        if preference in blocks:
-            return address in blocks[preference]
-        return _is_private(address) == (preference == "internal")
-
-    def choose(machine: Mapping[str, Any]) -> str | None:
-        primary = _address(machine.get("primaryIp"))
-        listed = [_address(ip) for ip in machine.get("ips") or []]
-        addresses = [a for a in (primary, *listed) if a is not None]
-        for preference in preferences:
-            for address in addresses:
-                if fits(preference, address, primary):
-                    return str(address)
-        return None
-
-    return choose

@@ -1,0 +1,201 @@
+"""By which address and through which hop machines are reached over SSH."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+
+Record = Mapping[str, Any]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+WORDS = ("primary", "external", "internal")
+PRIVATE = tuple(
+    ipaddress.ip_network(block)
+    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
+
+@functools.cache
+def address(text: str | None) -> Address | None:
+    """An address, or None for what is none, such as ``dhcp``."""
+    try:
+        return ipaddress.ip_address(text or "")
+    except ValueError:
+        return None
+
+
+@functools.cache
+def is_private(ip: Address) -> bool:
+    """Whether an address lies in private address space (RFC 1918, 6598, 4193)."""
+    return any(ip in block for block in PRIVATE if block.version == ip.version)
+
+
+def addresses(machine: Record) -> list[Address]:
+    """A machine's addresses, the primary one first; ``dhcp`` left out."""
+    texts = [machine.get("primaryIp"), *(machine.get("ips") or [])]
+    return list(dict.fromkeys(ip for ip in map(address, texts) if ip is not None))
+
+
+def is_block(text: str) -> bool:
+    """Whether a preference is a CIDR block."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def network_names(preferences: Iterable[str]) -> list[str]:
+    """The preferences that are names or ids of networks."""
+    return [p for p in preferences if p not in WORDS and not is_block(p)]
+
+
+def chooser(
+    preferences: Sequence[str], networks: Mapping[str, str]
+) -> Callable[[Record], str | None]:
+    """A function that gives a machine's address.
+
+    :param preferences: in order: ``primary``, ``external``, ``internal``, CIDR blocks, and names
+        or ids of networks
+    :param networks: id -> name of the account's networks
+    :raises UsageError: there is no such network
+    """
+    tests = [_test(preference, networks) for preference in preferences]
+
+    def choose(machine: Record) -> str | None:
+        known = addresses(machine)
+        for test in tests:
+            for ip in known:
+                if test(machine, ip):
+                    return str(ip)
+        return None
+
+    return choose
+
+
+def _test(preference: str, networks: Mapping[str, str]) -> Callable[[Record, Address], bool]:
+    if preference == "primary":
+        return lambda machine, ip: ip == address(machine.get("primaryIp"))
+    if preference in WORDS:
+        return lambda _, ip: is_private(ip) == (preference == "internal")
+    if is_block(preference):
+        block = ipaddress.ip_network(preference)
+        return lambda _, ip: ip in block
+    ids = {ident for ident, name in networks.items() if preference in (ident, name)}
+    if not ids:
+        raise UsageError(
+            f"address {preference!r} is neither primary, external, internal, a CIDR block nor a "
+            "network of the account",
+            hint=f"networks: {', '.join(sorted(set(networks.values()))) or 'none'}",
+        )
+
+    def in_network(machine: Record, ip: Address) -> bool:
+        nics = machine.get("nics") or ()
+        return any(n.get("network") in ids and address(n.get("ip")) == ip for n in nics)
+
+    return in_network
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A machine or host through which others are reached; ``ident`` if it is a machine."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+    ident: str | None = None
+
+
+class Jumps:
+    """Finds the hop of each machine: tag ``tritoncli.ssh.proxy``, else the default.
+
+    As the ``triton`` command does it (node-triton, lib/do_instance/do_ssh.js): the tag names
+    another machine by name, id or short id; ``tritoncli.ssh.proxyuser`` is the user there, and
+    ``tritoncli.ssh.ip`` and ``.port`` of that machine are how it is reached itself.
+
+    :param default: ``[user@]machine or host[:port]`` for machines without the tag
+    """
+
+    def __init__(
+        self,
+        machines: Sequence[Record],
+        choose: Callable[[Record], str | None],
+        default: str | None = None,
+    ) -> None:
+        self.choose = choose
+        self.known: dict[str, Record] = {}
+        for machine in machines:
+            for key in (str(machine["id"]), str(machine["id"])[:8], str(machine.get("name"))):
+                self.known.setdefault(key, machine)
+        user, _, rest = (default or "").rpartition("@")
+        host, _, port = rest.partition(":")
+        if port and not port.isdigit():
+            raise UsageError(f"jump host {default!r} is not [user@]host[:port]")
+        self.default = self._hop(host, user or None, int(port) if port else None) if host else None
+
+    def of(self, machine: Record) -> Hop | None:
+        """The hop of a machine; None when it is reached directly."""
+        tags = machine.get("tags") or {}
+        proxy = tags.get("tritoncli.ssh.proxy")
+        if proxy in (None, ""):
+            hop = self.default
+        else:
+            user = tags.get("tritoncli.ssh.proxyuser")
+            hop = self._hop(str(proxy), None if user is None else str(user), None)
+        return None if hop is None or hop.ident == machine["id"] else hop
+
+    def _hop(self, host: str, user: str | None, port: int | None) -> Hop:
+        machine = self.known.get(host)
+        if machine is None:
+            return Hop(host, user, port)
+        reached = direct(machine)
+        return Hop(
+            reached.host or self.choose(machine) or host,
+            user or "root",
+            port or reached.port,
+            str(machine["id"]),
+        )
+
+
+def direct(machine: Record) -> Hop:
+    """What the tags ``tritoncli.ssh.ip`` and ``.port`` say; host empty without them."""
+    tags = machine.get("tags") or {}
+    port = str(tags.get("tritoncli.ssh.port", ""))
+    return Hop(
+        host=str(tags.get("tritoncli.ssh.ip") or ""),
+        port=int(port) if port.isdigit() else None,
+    )
+
+
+def ssh_arguments(ident: str | None, ssh_config: str | None, known_hosts: Path) -> list[str]:
+    """Options of ``ssh`` for a machine, whose host key is kept under its id.
+
+    :param ident: None for a host that is no machine of ours
+    """
+    file = f'"{known_hosts}"' if re.search(r"\s", str(known_hosts)) else str(known_hosts)
+    return [
+        *(["-F", ssh_config] if ssh_config else []),
+        *(["-o", f"HostKeyAlias={ident}"] if ident else []),
+        "-o",
+        f"UserKnownHostsFile={file}",
+        "-o",
+        "StrictHostKeyChecking=accept-new",
+    ]
+
+
+def proxy_command(hop: Hop, ssh_config: str | None, known_hosts: Path) -> str:
+    """The way through another machine; ssh's own -J would know nothing of its host key."""
+    command = ["ssh", *ssh_arguments(hop.ident, ssh_config, known_hosts)]
+    command += ["-l", hop.user] if hop.user else []
+    command += ["-p", str(hop.port)] if hop.port else []
+    # ssh replaces %h and %p; a percent sign of ours has to be doubled
+    words = [word.replace("%", "%%") for word in command]
+    return "ProxyCommand=" + shlex.join(words) + " -W %h:%p " + shlex.quote(hop.host)

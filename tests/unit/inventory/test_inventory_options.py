@@ -1,0 +1,175 @@
+"""Filters, addresses, jump hosts, duplicates, several data centers and stale answers."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+
+import pytest
+from ansible.module_utils.common.yaml import yaml_dump
+
+from smartdc import filters, reach
+from smartdc.errors import UsageError
+
+from ..modules.modules_support import Cloud, run_module
+from .test_inventory_sdc import inventory
+
+OFFER = {"package": "sample-512M", "image": "base-64-lts"}
+
+
+def write(**options):
+    return yaml_dump({"plugin": "sdc", **options})
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"))
+    for name, networks, tags in (
+        ("gate", ["external", "internal"], {"role": "gate"}),
+        ("web-1", ["internal"], {"role": "web", "hot": True}),
+        ("web-2", ["internal"], {"role": "web", "tritoncli.ssh.proxy": "gate",
+                                 "tritoncli.ssh.proxyuser": "bob"}),
+        ("far", ["external"], {"tritoncli.ssh.ip": "192.0.2.9", "tritoncli.ssh.port": 2222}),
+    ):  # fmt: skip
+        run_module("sdc_machine", **cloud.access, **OFFER, name=name, networks=networks, tags=tags)
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture
+def hosts(tmp_path, cloud):
+    def run(**options):
+        listing, _ = inventory(tmp_path, write(**options), cloud.environment)
+        return listing["_meta"]["hostvars"]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"include": [{"name": "web-*"}]}, {"web-1", "web-2"}),
+        ({"include": [{"tag.role": "web", "tag.hot": True}, {"name": "far"}]}, {"web-1", "far"}),
+        ({"exclude": [{"tag.role": ["web", "gate"]}]}, {"far"}),
+        ({"include": [{"network": "internal"}], "exclude": [{"name": "web-2"}]}, {"gate", "web-1"}),
+        ({"include": [{"image": "base-64-*", "package": "sample-1G"}]}, set()),
+        ({"exclude": [{"tag.role": "*"}]}, {"far"}),
+    ],
+)
+def test_filters(hosts, options, names):
+    assert set(hosts(**options)) == names
+
+
+def test_addresses(cloud, hosts):
+    cloud.requests.clear()
+    by_name = hosts(address=["internal", "external"])
+    assert len(cloud.requests) == 1, "words cost no list of networks"
+    assert by_name["gate"]["ansible_host"].startswith("10.")
+    by_network = hosts(address=["10.99.0.0/16", "primary"])
+    assert by_network["gate"]["ansible_host"].startswith("10.99.")
+    by_network = hosts(include=[{"name": "gate"}], address=["10.99.0.0/16"])
+    assert by_network["gate"]["ansible_host"].startswith("10.99.")
+
+
+def test_address_by_network_name(cloud, hosts):
+    cloud.requests.clear()
+    found = hosts(address=["internal", "external"], include=[{"network": "external"}])
+    assert {path for _, path in cloud.requests} == {"/acme/machines", "/acme/networks"}
+    assert set(found) == {"gate", "far"}
+
+
+def machine(**more):
+    return {"id": "i", "name": "m", "primaryIp": "dhcp", "ips": ["dhcp", "198.51.100.7"],
+            "nics": [{"ip": "dhcp", "network": "n1"}, {"ip": "198.51.100.7", "network": "n2"}],
+            **more}  # fmt: skip
+
+
+def test_dhcp_is_passed_over():
+    names = {"n1": "lan", "n2": "wan"}
+    assert reach.chooser(["primary", "internal"], names)(machine()) is None
+    assert reach.chooser(["lan", "wan"], names)(machine()) == "198.51.100.7"
+    assert reach.chooser(["primary", "external"], names)(machine()) == "198.51.100.7"
+    with pytest.raises(UsageError, match="networks: lan, wan"):
+        reach.chooser(["wann"], names)
+    with pytest.raises(UsageError, match="known: name"):
+        filters.matcher([{"colour": "red"}], [], {}, {})
+
+
+def proxy(host):
+    words = shlex.split(host["ansible_ssh_common_args"])
+    assert words == host["sdc_ssh_args"]
+    found = [word for word in words if word.startswith("ProxyCommand=")]
+    return shlex.split(found[0].removeprefix("ProxyCommand=")) if found else None
+
+
+def test_tags_of_the_triton_command(hosts):
+    found = hosts()
+    assert found["far"]["ansible_host"] == "192.0.2.9" and found["far"]["ansible_port"] == 2222
+    assert proxy(found["web-1"]) is None and proxy(found["gate"]) is None
+    command = proxy(found["web-2"])
+    gate = found["gate"]
+    assert command[-1] == gate["ansible_host"] and command[-3:-1] == ["-W", "%h:%p"]
+    assert command[command.index("-l") + 1] == "bob"
+    assert f"HostKeyAlias={gate['sdc_id']}" in command
+
+
+def test_jump_host_for_all(hosts):
+    found = hosts(jump_host="gate", exclude=[{"name": "gate"}])
+    assert proxy(found["web-1"])[proxy(found["web-1"]).index("-l") + 1] == "root"
+    found = hosts(jump_host="me@bastion.example.com:2022")
+    command = proxy(found["gate"])
+    assert command[-1] == "bastion.example.com" and "HostKeyAlias" not in " ".join(command)
+    assert command[command.index("-p") + 1] == "2022" and command[command.index("-l") + 1] == "me"
+
+
+def test_two_data_centers_and_duplicate_names(tmp_path, cloud, tmp_path_factory):
+    other = Cloud(tmp_path_factory.mktemp("other"))
+    try:
+        run_module("sdc_machine", **other.access, **OFFER, name="web-1", tags={"role": "web"})
+        text = write(sources=[cloud.access, other.access], group_by=["role"])
+        cloud.requests.clear()
+        listing, _ = inventory(tmp_path, text, {})
+    finally:
+        other.stop()
+    assert len(cloud.requests) == len([r for r in other.requests if r[0] == "GET"][-1:]) == 1
+    twins = listing["web_1"]["hosts"]
+    assert len(twins) == 2 and all(twin.startswith("web-1-") for twin in twins)
+    assert set(listing["role_web"]["hosts"]) == {*twins, "web-2"}
+    assert "web-1" not in listing["_meta"]["hostvars"]
+
+
+def test_stale_answer_only_on_request_and_with_a_warning(tmp_path, tmp_path_factory):
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"))
+    cache = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": "cache"}
+    cache |= {"cache_timeout": 1}
+    text = write(**cache, cache_stale_on_error=True)
+    try:
+        run_module("sdc_machine", **cloud.access, **OFFER, name="old")
+        first, _ = inventory(tmp_path, text, cloud.environment)
+        time.sleep(1.2)
+        cloud.requests.clear()
+        inventory(tmp_path, text, cloud.environment)
+        assert len(cloud.requests) == 1, "what is old is asked for again"
+    finally:
+        cloud.stop()
+    time.sleep(1.2)
+    stale, stderr = inventory(tmp_path, text, cloud.environment, warnings=True)
+    assert stale == first and "as they were" in stderr and "cannot connect" in stderr
+    without, _ = inventory(tmp_path, write(**cache), cloud.environment, warnings=True)
+    assert without["_meta"]["hostvars"] == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sources": [{"uri": "x"}]}, "sources take"),
+        ({"include": [{"colour": "red"}]}, "unknown property 'colour'"),
+        ({"address": ["lan"]}, "networks: external, internal"),
+        ({"jump_host": "a:b"}, "[user@]host[:port]"),
+    ],
+)
+def test_wrong_options(tmp_path, cloud, options, words):
+    listing, stderr = inventory(tmp_path, write(**options), cloud.environment, warnings=True)
+    assert words in stderr and "Traceback" not in stderr, json.dumps(listing)
+    assert listing["_meta"]["hostvars"] == {}
