@@ -68,6 +68,12 @@ def test_examples_and_results(name):
         assert value["description"] and value["returned"] and value["type"], key
 
 
+def test_pages_are_up_to_date():
+    command = [sys.executable, ROOT / "tools/describe-modules", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def ansible(program, *arguments, cwd, **environment):
     return subprocess.run(
         [Path(sys.executable).with_name(program), *arguments],
