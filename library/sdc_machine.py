@@ -173,7 +173,7 @@ options:
   attach_networks:
     description:
       - Give existing machines the networks of O(networks) that they lack, which reboots them.
-        Networks are never taken away; see M(sdc_nic).
+        Networks are never taken away; see C(sdc_nic).
     type: bool
     default: false
   count_stopped:

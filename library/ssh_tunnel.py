@@ -53,7 +53,7 @@ options:
   connection:
     description:
       - The client's connection information, the fact C(ipcontroller_client) of
-        M(ipcontroller_facts). Needed with O(state=present).
+        C(ipcontroller_facts). Needed with O(state=present).
     type: dict
   timeout:
     description:
