@@ -151,6 +151,10 @@ ARGUMENTS: dict[str, Any] = {
 REPEATS = 5.0
 """Seconds for the repetitions of a probe, before a path that is blocked ends the wait."""
 
+# A client asks for the list of engines first and subscribes to news of them afterwards
+# (ipyparallel.client.client, _connect). What registers in between it never hears of.
+RENEW = 10.0
+
 
 class NoController(Exception):
     """There is no controller to ask; the message says what is wrong."""
@@ -171,14 +175,14 @@ class Ready:
 
     def run(self) -> NoReturn:
         """Wait, and leave the module."""
-        client = self._connect()
+        self.client = self._connect()
         try:
             with self._alarm():
-                self._watch(client)
+                self._watch()
         except TimeoutError:
             self._fail("the controller stopped answering")
         finally:
-            client.close(linger=0)
+            self.client.close(linger=0)
         self.module.exit_json(changed=bool(self.purged), **self._result())
 
     def _connect(self) -> Any:
@@ -221,19 +225,31 @@ class Ready:
         profile = Path(self.params["ipython_dir"], f"profile_{self.params['profile']}")
         return profile / "security" / "ipcontroller-client.json"
 
-    def _watch(self, client: Any) -> None:
-        probing = Probing(client, self._engine_side())
+    def _new_watch(self) -> Watch:
+        probing = Probing(self.client, self._engine_side())
         options = self.params["engines_per_machine"], self.params["probe_timeout"]
-        watch = Watch(probing, self.machines, *options)
-        pause = 0.03
+        return Watch(probing, self.machines, *options)
+
+    def _watch(self) -> None:
+        watch = self._new_watch()
+        pause, renew = 0.03, time.monotonic() + RENEW
         while True:
             self.census = census = watch.census()
             if census.complete and self._purge(watch, census):
                 return
             if time.monotonic() >= self.deadline or self._hopeless(census):
                 self._fail(self._explain(census))
+            if time.monotonic() >= renew and self._unlisted(census):
+                self.client.close(linger=0)
+                self.client = self._connect()
+                watch, renew = self._new_watch(), time.monotonic() + RENEW
             time.sleep(pause)
             pause = min(pause * 1.2, 0.5)
+
+    @staticmethod
+    def _unlisted(census: Census) -> bool:
+        """Whether engines lack that the client has not even heard of."""
+        return sum(item["want"] - item["have"] for item in census.missing) > len(census.silent)
 
     def _engine_side(self) -> str:
         """The address that engines connect to, by which they find their own address."""
