@@ -41,7 +41,15 @@ class Zone:
         self.process = subprocess.Popen(
             [*PYTHON, DAEMON, "--root", str(self.root), *self.options], env=self.env, cwd="/",
         )  # fmt: skip
-        self.wait(self.door.exists)
+        self.wait(self.answers)
+
+    def answers(self) -> bool:
+        """Whether the door exists and is listened on, which are two steps."""
+        try:
+            Door(str(self.door))
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> int:
         assert self.process is not None
