@@ -128,6 +128,7 @@ options:
   networks:
     description:
       - Networks, by name or id, the primary one first. Without it CloudAPI chooses.
+      - V(NAME=ADDRESS) asks for a certain address, which Triton grants on fabric networks.
       - Only used when a machine is created, unless there is O(attach_networks).
     type: list
     elements: str

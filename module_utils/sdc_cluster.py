@@ -192,7 +192,7 @@ class Machines(Updating, Wish):
             "metadata": dict(group.metadata),
         }
         if group.networks is not None:
-            payload["networks"] = [self.offers.network(name)["id"] for name in group.networks]
+            payload["networks"] = [self.offers.attachment(name) for name in group.networks]
         for option in ("firewall_enabled", "deletion_protection", "affinity"):
             value = getattr(group, option)
             if value is not None:

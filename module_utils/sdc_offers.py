@@ -43,3 +43,9 @@ class Offers:
     def network(self, wanted: str) -> dict[str, Any]:
         """A network by name or id."""
         return lookup.network(self.networks, wanted)
+
+    def attachment(self, wanted: str) -> str | dict[str, Any]:
+        """A network as CreateMachine takes it; `NAME=ADDRESS` asks for an address (§12)."""
+        name, _, address = wanted.partition("=")
+        ident: str = self.network(name)["id"]
+        return {"ipv4_uuid": ident, "ipv4_ips": [address]} if address else ident

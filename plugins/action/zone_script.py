@@ -3,12 +3,15 @@
     - zone_script:
         src: bootstrap.sh                 # in the role's files/
         values: {packages: [python312]}   # become shell variables; lists are joined by blanks
+        render: false                     # true: run nothing, return the text as "script"
+
+Several scripts that work with the same variables are given as a list and run as one.
 
 The script reports on its standard output: a line "changed: ..." for every change that it
 made, "fact: name=value" for what the role wants to know, and "failed: ..." for what the user is
 to read when it exits with another status than 0. In check mode the variable check_mode is
-"yes", and the script says what it would change. The same scripts can run at boot, without
-Ansible, in machines that configure themselves.
+"yes", and the script says what it would change. The same scripts run at boot, without Ansible,
+in machines that configure themselves: that is what render is for.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 
@@ -41,7 +45,7 @@ def reported(output: str, keyword: str) -> list[str]:
 class ActionModule(ActionBase):
     """See the module's documentation."""
 
-    _VALID_ARGS = frozenset(("src", "values"))
+    _VALID_ARGS = frozenset(("src", "values", "render"))
     _supports_check_mode = True
     _supports_async = False
 
@@ -49,12 +53,17 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        source = self._task.args.get("src")
-        if not source:
+        sources = self._task.args.get("src")
+        if not sources:
             raise AnsibleActionFail("zone_script needs src, the name of a script")
+        sources = sources if isinstance(sources, list) else [sources]
         values = dict(self._task.args.get("values") or {})
+        files = [Path(self._find_needle("files", source)) for source in sources]
+        text = "".join(file.read_text() for file in files)
+        if boolean(self._task.args.get("render", False)):
+            values["check_mode"] = ""
+            return {**result, "changed": False, "script": f"{assignments(values)}\n{text}"}
         values["check_mode"] = "yes" if self._task.check_mode else ""
-        text = Path(self._find_needle("files", source)).read_text()
         # The shell reads the script from its standard input, so that neither root's login
         # shell nor a limit on arguments matters; what the script runs must not read it too.
         script = f"main() {{\n{assignments(values)}\n{text}\n}}\nmain </dev/null\n"
@@ -67,6 +76,6 @@ class ActionModule(ActionBase):
         if reply["rc"] != 0:
             reasons = reported(reply["stdout"], "failed")
             tail = (reply["stdout"] + reply["stderr"]).strip().splitlines()[-15:]
-            message = "\n".join(reasons or [f"{source} ended with status {reply['rc']}:", *tail])
+            message = "\n".join(reasons or [f"{sources[-1]} ended with status {reply['rc']}:", *tail])
             result.update(failed=True, msg=message, rc=reply["rc"])
         return result

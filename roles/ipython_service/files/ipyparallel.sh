@@ -87,6 +87,13 @@ with open(sys.argv[1], "w") as file:
     json.dump(state, file)' "$profile_dir/log/engines.json"
 }
 
+make_key() {
+    [ -s "$1" ] || (
+        umask 077
+        mkdir -p "${1%/*}" && "$PYTHON" -I -S -c 'import secrets; print(secrets.token_hex(32), end="")' >"$1"
+    ) || die $SMF_EXIT_ERR_FATAL "cannot write $1"
+}
+
 start_controller() {
     : "${port:=20000}"
     [ -n "$ip" ] || ip=$(own_address) ||
@@ -102,9 +109,12 @@ start_controller() {
         ports=$((port + 15))-$((port + 17))
         keep_ids_apart
     else
-        echo "ipyparallel: the address is $ip:$port now: new connection files and key"
+        echo "ipyparallel: the address is $ip:$port now: new connection files"
         rm -f "$security_dir"/ipcontroller-*.json "$profile_dir"/log/engines*.json
     fi
+    # The key outlives the connection files. A boot script may have brought it.
+    [ -e "$file" ] || make_key "$security_dir/ipcontroller.key"
+    [ -e "$file" ] || args="--Session.keyfile=$security_dir/ipcontroller.key $args"
     set -f
     # shellcheck disable=SC2086
     "$PYTHON" -m ipyparallel.controller --profile="$profile" \

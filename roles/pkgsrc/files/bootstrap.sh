@@ -2,7 +2,7 @@
 # that are missing, in one transaction of pkgin, and what is wanted from the Python package
 # index in one of pip, into a virtual environment that sees the packages of pkgsrc.
 #
-# boot_timeout  seconds to wait for svc:/smartdc/mdata:execute
+# boot_timeout  seconds to wait for svc:/smartdc/mdata:execute; empty in the boot script itself
 # python        Python version to prefer, such as 3.12 (the one of the user's machine)
 # packages      package names; pyNN- stands for the Python version that was chosen
 # pip_packages  requirements for pip
@@ -145,7 +145,7 @@ install_with_pip() {
 set -f
 venv=${link%/*}/venv
 from_pip=
-wait_for_boot_script
+[ -z "$boot_timeout" ] || wait_for_boot_script
 choose_python
 interpreter=/opt/local/bin/python${nn%"${nn#?}"}.${nn#?}
 # shellcheck disable=SC2086
