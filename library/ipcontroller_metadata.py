@@ -85,14 +85,17 @@ def own_address(machine: Mapping[str, Any]) -> str:
     return ips[1] if len(ips) > 1 else "".join(ips)
 
 
+OPTIONS: dict[str, Any] = {
+    "cluster": {"type": "str", "required": True},
+    "address": {"type": "str", "default": ""},
+    "port": {"type": "int", "default": 20000},
+}
+
+
 class ControllerMetadata(SdcModule):
     """One run of the module."""
 
-    options = {  # noqa: RUF012
-        "cluster": {"type": "str", "required": True},
-        "address": {"type": "str", "default": ""},
-        "port": {"type": "int", "default": 20000},
-    }
+    options = OPTIONS
 
     def work(self) -> None:
         """Read the machines of the cluster."""

@@ -76,6 +76,8 @@ class ActionModule(ActionBase):
         if reply["rc"] != 0:
             reasons = reported(reply["stdout"], "failed")
             tail = (reply["stdout"] + reply["stderr"]).strip().splitlines()[-15:]
-            message = "\n".join(reasons or [f"{sources[-1]} ended with status {reply['rc']}:", *tail])
+            message = "\n".join(
+                reasons or [f"{sources[-1]} ended with status {reply['rc']}:", *tail]
+            )
             result.update(failed=True, msg=message, rc=reply["rc"])
         return result

@@ -1,0 +1,19 @@
+# What a machine of a cluster has to say when something failed. Changes nothing, and shows no
+# property, of which one is the key of the cluster.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/opt/local/sbin:/opt/local/bin
+export PATH
+
+echo '== states'
+svcs -H -o sta,nsta,fmri svc:/smartdc/mdata:execute
+svcs -H -o sta,nsta,fmri 'svc:/pkgsrc/ipyparallel:*' 2>/dev/null
+echo '== svcs -xv'
+svcs -xv 2>&1
+for file in /var/svc/log/smartdc-mdata:execute.log /var/svc/log/pkgsrc-ipyparallel:*.log; do
+    [ ! -e "$file" ] || { echo "== $file"; tail -n 200 "$file"; }
+done
+echo '== processes'
+ps -ef 2>&1
+echo '== addresses'
+ifconfig -a 2>&1
+echo '== packages'
+pkg_info 2>&1
