@@ -2,6 +2,7 @@
 # make down    nothing left of it, and the embedded data center stopped
 # make test    everything that can be tested, on the embedded data center
 # make lint unit integration molecule    parts of it
+# make curve   launch times at 1, 4, 16 and 64 engines, both bootstraps (an hour); figures in docs/launch-curve.md
 # make bench   launch times beside those of a local ipcluster
 
 engines ?= 4
@@ -11,7 +12,7 @@ cluster ?= ipython
 test_dc := LOCALDC_DIR=$(CURDIR)/.localdc/test LOCALDC_PKGSRC=$${LOCALDC_PKGSRC:-$(CURDIR)/.localdc/pkgsrc}
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-.PHONY: help setup up down test lint unit integration molecule bench
+.PHONY: help setup up down test lint unit integration molecule bench curve
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -45,3 +46,6 @@ molecule: setup
 
 bench: setup
 	$(test_dc) python benchmarks/launch.py
+
+curve: setup
+	$(test_dc) python benchmarks/curve.py --json docs/launch-curve.json

@@ -123,7 +123,7 @@ class ActionModule(ActionBase):
         hosts = (task_vars or {})["hostvars"]
         machines = [{"name": name, **hosts[name]} for name in arguments["machines"]]
         diagnosis = [
-            f"{failure['name']}: not provisioned ({failure.get('state')}): {failure.get('message')}"
+            f"{failure['name']}: not provisioned: {failure.get('message')}"
             for failure in arguments.get("failures") or []
         ]
         with ThreadPoolExecutor(8) as pool:

@@ -63,7 +63,7 @@ def test_a_machine_that_is_not_provisioned(scratch: Cluster) -> None:
         engines=1,
         bootstrap="metadata",
         machine_networks="external,internal",
-        controller_address="10.99.0.1",
+        controller_address="10.1.2.3",
         check=False,
     )
     assert failed.code
