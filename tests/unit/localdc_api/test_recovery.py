@@ -3,15 +3,10 @@
 import asyncio
 import os
 import random
-import socket
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import requests
@@ -20,8 +15,7 @@ import localdc.api.engine
 from localdc.api.records import RecordsCompute
 from localdc.api.store import Store, StoreError
 
-from .harness import BASE64
-from .signer import Signer
+from .killing import Client, Victim
 
 KILLS = 12
 SEED = int(os.environ.get("LOCALDC_TEST_SEED", "20131104"))
@@ -168,88 +162,6 @@ def test_unreadable_state(tmp_path):
         Store(future)
 
 
-class Victim:
-    """The data center process, killed and started again on the same state."""
-
-    def __init__(self, directory, key):
-        self.store = directory / "dc.db"
-        self.key_file = directory / "key.pub"
-        self.key_file.write_text(key.line)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.signer = Signer(key)
-        self.log = directory / "log"
-
-    def start(self, provision_seconds):
-        command = [
-            sys.executable,
-            str(Path(__file__).with_name("daemon.py")),
-            str(self.port),
-            str(self.store),
-            str(self.key_file),
-            str(provision_seconds),
-        ]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log)
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                return requests.get(f"{self.url}/--ping", timeout=5).raise_for_status()
-            except requests.ConnectionError:
-                assert self.process.poll() is None, self.log.read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-
-class Client(threading.Thread):
-    """Creates machines, tags and deletes some, and remembers what was acknowledged."""
-
-    def __init__(self, victim, names, dice):
-        super().__init__()
-        self.victim, self.names, self.dice = victim, names, dice
-        self.created, self.tagged, self.deleted, self.asked = {}, {}, set(), set()
-        self.error = None
-
-    def run(self):
-        try:
-            self.work()
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
-            return  # the data center died
-        except Exception as error:
-            self.error = error
-
-    def work(self):
-        session = requests.Session()
-        session.auth = self.victim.signer
-        base = f"{self.victim.url}/my/machines"
-        for name in self.names:
-            body = {"name": name, "image": BASE64, "package": "sample-512M"}
-            answer = session.post(base, json=body, timeout=30)
-            assert answer.status_code == 201, answer.text
-            uuid = answer.json()["id"]
-            self.created[name] = uuid
-            choice = self.dice.random()
-            if choice < 0.4:
-                tag = str(self.dice.random())
-                answer = session.post(f"{base}/{uuid}/tags", json={"t": tag}, timeout=30)
-                assert answer.status_code == 200, answer.text
-                self.tagged[uuid] = tag
-            elif choice < 0.6:
-                self.asked.add(uuid)
-                answer = session.delete(f"{base}/{uuid}", timeout=30)
-                if answer.status_code == 204:
-                    self.deleted.add(uuid)
-                else:
-                    assert answer.json()["code"] == "UnallocatedVM"
-                    self.asked.discard(uuid)
-
-
 def settled(session, url):
     deadline = time.monotonic() + 60
     while True:
@@ -265,8 +177,10 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path, key):
     print(f"seed {SEED}")
     dice = random.Random(SEED)
     victim = Victim(tmp_path, key)
+    victim.fabric = make_fabric(victim)
     todo = [f"m{n:03d}" for n in range(200)]
     created, tagged, deleted, asked = {}, {}, set(), set()
+    nics, snapshots, rules, volumes = set(), set(), {}, {}
     kills = 0
     while todo:
         victim.start(0.02)
@@ -285,6 +199,10 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path, key):
             tagged.update(client.tagged)
             deleted |= client.deleted
             asked |= client.asked
+            nics |= client.nics
+            snapshots |= client.snapshots
+            rules.update(client.rules)
+            volumes.update(client.volumes)
         if victim.process.poll() is not None:
             victim.start(0.02)
             if dice.random() < 0.5:  # dies again, in the midst of repairing itself
@@ -305,6 +223,9 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path, key):
         todo = [name for name in todo if name not in created]
 
     victim.start(0)
+    settled(session, victim.url)
+    while open_jobs(victim.store):
+        time.sleep(0.05)
     machines = settled(session, victim.url)
     assert len(created) == 200 and len(machines) == 200
     for name, uuid in created.items():
@@ -316,22 +237,58 @@ def test_kill_9_loses_and_doubles_nothing(tmp_path, key):
     for uuid, tag in tagged.items():
         assert machines[uuid]["tags"] == {"t": tag}
     alive = [m for m in machines.values() if m["state"] == "running"]
-    check_addresses(alive)
+    check_addresses(alive, nics, victim.fabric)
+    check_documents(session, victim.url, machines, snapshots, rules, volumes)
     victim.kill()
     check_store(victim.store, alive)
     print(f"{len(alive)} running, {len(machines) - len(alive)} deleted, {kills} kills")
 
 
-def check_addresses(alive):
+def make_fabric(victim):
+    victim.start(0)
+    session = requests.Session()
+    session.auth = victim.signer
+    vlans = f"{victim.url}/my/fabrics/default/vlans"
+    assert session.post(vlans, json={"vlan_id": 1, "name": "one"}, timeout=30).status_code == 201
+    body = {"name": "lab", "subnet": "192.168.0.0/22", "provision_start_ip": "192.168.0.5"}
+    body["provision_end_ip"] = "192.168.3.250"
+    answer = session.post(f"{vlans}/1/networks", json=body, timeout=30)
+    victim.kill()
+    return answer.json()["id"]
+
+
+def check_addresses(alive, nics, fabric):
     addresses = [ip for m in alive for ip in m["ips"]]
     macs = [nic["mac"] for m in alive for nic in m["nics"]]
-    assert len(addresses) == len(set(addresses)) == 2 * len(alive)
-    assert len(macs) == len(set(macs))
+    assert len(addresses) == len(set(addresses)) == len(macs) == len(set(macs))
+    for machine in alive:
+        networks = machine["networks"]
+        assert len(networks) == len(set(networks)) == 2 + (fabric in networks)
+        assert machine["id"] not in nics or fabric in networks
+        assert all(nic["state"] == "running" for nic in machine["nics"])
+
+
+def check_documents(session, url, machines, snapshots, rules, volumes):
+    known = {r["id"]: r["rule"] for r in session.get(f"{url}/my/fwrules", timeout=30).json()}
+    assert rules.items() <= known.items()
+    found = session.get(f"{url}/my/volumes", timeout=30).json()
+    assert volumes.items() <= {volume["name"]: volume["id"] for volume in found}.items()
+    assert {volume["state"] for volume in found} <= {"ready"}
+    for uuid in snapshots:
+        kept = session.get(f"{url}/my/machines/{uuid}/snapshots", timeout=30).json()
+        wanted = [("s", "created")] if machines[uuid]["state"] == "running" else []
+        assert [(one["name"], one["state"]) for one in kept] == wanted
+
+
+def open_jobs(path):
+    db = sqlite3.connect(path)
+    count = db.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')").fetchone()
+    db.close()
+    return count[0]
 
 
 def check_store(path, alive):
     db = sqlite3.connect(path)
     held = db.execute("SELECT count(*) FROM addresses").fetchone()[0]
-    assert held == 2 * len(alive)
-    jobs = db.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")
-    assert jobs.fetchone() == (0,)
+    assert held == sum(len(machine["ips"]) for machine in alive)
+    assert open_jobs(path) == 0

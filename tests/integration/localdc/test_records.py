@@ -1,0 +1,135 @@
+"""`localdc start --records-only`: the API at scale, as an ordinary process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+
+from localdc.api.catalogue import widened
+from localdc.api.settings import DataCenterSettings
+from localdc.api.store import Store
+from smartdc import DataCenter
+from smartdc.config import resolve
+
+from .center import IMAGE, PACKAGE, Center, eventually
+
+MACHINES = int(os.environ.get("LOCALDC_TEST_RECORDS", "5000"))
+# The slowest of several lists of a thousand machines may take so long, in seconds.
+LIST_SECONDS = 0.15
+
+
+@pytest.fixture
+def center(tmp_path: Path) -> Iterator[Center]:
+    center = Center(tmp_path / "dc", tmp_path / "no-packages-needed")
+    yield center
+    center.run("purge", check=False)
+
+
+def agents(center: Center) -> list[str]:
+    sock = str(center.state / "run" / "agent.sock").encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"-a" in words and sock in words:
+                found.append(entry.name)
+    return found
+
+
+def unhurried(center: Center) -> DataCenter:
+    """A client without a limit of its own."""
+    found = center.descriptor()
+    wanted = {name: found[name] for name in ("url", "account", "key_id", "key_file")}
+    return resolve(**wanted, env={}).connect(rate=None)
+
+
+def admin(center: Center, method: str, path: str, **more: Any) -> requests.Response:
+    token = (center.state / "admin_token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    url = f"{center.descriptor()['url']}/--admin/{path}"
+    return requests.request(method, url, headers=headers, timeout=10, **more)
+
+
+def test_life_without_zones(center: Center) -> None:
+    center.run("start", "--records-only", "--provision-seconds", "0.5")
+    status = center.status()
+    assert status["records_only"] and "records only" in center.run("status").stdout
+    token = Path(status["admin_token_file"])
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert str(token) in center.run("env").stdout
+    api = center.api()
+    began = time.monotonic()
+    machine = api.create_machine("one", PACKAGE, image=IMAGE)
+    machine.poll_until("running", interval=0.1, timeout=30)
+    assert time.monotonic() - began >= 0.5
+    assert center.run("stop").returncode == 0 and not agents(center)
+    refused = center.run("start", check=False)
+    assert refused.returncode == 1 and "of records, not of zones" in refused.stderr
+    center.run("start", "--records-only")
+    assert [m["state"] for m in center.status()["machines"]] == ["running"]
+    os.kill(center.process()["pid"], signal.SIGKILL)
+    eventually(lambda: not agents(center))
+    center.run("start", "--records-only")
+    assert [m["name"] for m in center.status()["machines"]] == ["one"]
+
+
+def multiply(center: Center) -> None:
+    """Make of the one machine in the state file as many as the test is about."""
+    networks = [widened(network) for network in DataCenterSettings().networks]
+    store = Store(center.state / "cloudapi.db")
+    with store.transaction():
+        (first,) = store.machines.alive()
+        for number in range(MACHINES - 1):
+            uuid = str(uuid4())
+            machine = replace(first, uuid=uuid, name=f"m{number:05}", nics=[])
+            store.machines.add(machine)
+            for network in networks:
+                nic = store.addresses.allocate(network, uuid, first.account, None, network.public)
+                machine.nics.append(nic)
+            store.machines.save(machine)
+    store.close()
+
+
+def test_thousands_of_machines(center: Center) -> None:
+    center.run("start", "--records-only", "--throttle", "off")
+    first = unhurried(center).create_machine("first", PACKAGE, image=IMAGE)
+    first.poll_until("running", interval=0.1, timeout=30)
+    center.run("stop")
+    multiply(center)
+    center.run("start", "--records-only", "--throttle", "off")
+    api = unhurried(center)
+    assert api.num_machines(state="running") == 1000  # of one page, as CloudAPI counts
+    assert len(api.machines()) == MACHINES
+    admin(center, "DELETE", "requests")
+    seconds = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert len(api.machines(limit=1000)) == min(1000, MACHINES)
+        seconds.append(time.monotonic() - began)
+    print(f"list of 1000 of {MACHINES}: {min(seconds) * 1000:.0f} ms, {seconds}")
+    assert min(seconds) < LIST_SECONDS
+    assert admin(center, "GET", "requests").json()["calls"] == {"GET /:account/machines": 5}
+
+
+def test_faults_from_the_command_line(center: Center) -> None:
+    center.run("start", "--records-only", "--throttle", "2/0.1")
+    ordered = admin(center, "POST", "faults", json={"kind": "throttle", "retry_after": 1})
+    assert ordered.status_code == 201 and ordered.json()["id"] == 1
+    assert json.loads(admin(center, "GET", "settings").text)["throttle"] == {
+        "burst": 2,
+        "rate": 0.1,
+    }
