@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 
+import ipyparallel
 import pytest
 
 from .free_ports import free_block
@@ -95,6 +96,25 @@ def test_busy_engines_count(ipp):
     deadline = time.monotonic() + 20
     while ready(ipp, engines_per_machine=2)["busy"]:
         assert time.monotonic() < deadline
+
+
+def test_an_engine_that_the_client_has_not_heard_of(ipp, monkeypatch):
+    clients = []
+
+    class Deaf(ipyparallel.Client):
+        """The first one hears of no engine, as if all had registered while it connected."""
+
+        def __init__(self, *args, **kwargs):
+            clients.append(self)
+            super().__init__(*args, **kwargs)
+
+        def _update_engines(self, engines):
+            if self is not clients[0]:
+                super()._update_engines(engines)
+
+    monkeypatch.setattr(ipyparallel, "Client", Deaf)
+    assert ready(ipp, engines_per_machine=2)["ids"] == [0, 1]
+    assert len(clients) == 2
 
 
 def test_engines_that_come_late(own):
