@@ -12,13 +12,16 @@ cluster ?= ipython
 test_dc := LOCALDC_DIR=$(CURDIR)/.localdc/test LOCALDC_PKGSRC=$${LOCALDC_PKGSRC:-$(CURDIR)/.localdc/pkgsrc}
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-.PHONY: help setup up down test lint unit integration molecule bench curve
+.PHONY: help setup test-setup up down test lint unit integration molecule bench curve
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
 setup:
 	@tools/prepare
+
+test-setup:
+	@tools/prepare tests
 
 up: setup
 	@ansible-playbook site.yml -e engines=$(engines) -e cluster=$(cluster)
@@ -27,7 +30,7 @@ down: setup
 	@ansible-playbook teardown.yml -e cluster=$(cluster)
 	@python -m localdc stop
 
-test: lint unit integration molecule
+test: test-setup lint unit integration molecule
 
 lint: setup
 	ruff check .
@@ -38,7 +41,7 @@ lint: setup
 unit: setup
 	pytest -q tests/unit
 
-integration: setup
+integration: test-setup
 	$(test_dc) pytest -q tests/integration
 
 molecule: setup

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.localdc.center import DEFAULT_STORE, Center
 
-from .install import Missing, install
+from .install import Clients, Missing, install
 from .shell import IMAGE, PACKAGE, Shell, created_id
 
 CACHE = DEFAULT_STORE.parent
@@ -19,8 +19,7 @@ SCRIPT = "#!/bin/bash\nmdata-get greeting >/var/tmp/greeting\n"
 
 
 @pytest.fixture(scope="session")
-def clients() -> tuple[Path, str]:
-    """node_modules, and the directory of node."""
+def clients() -> Clients:
     try:
         return install(CACHE)
     except Missing as error:
@@ -28,7 +27,7 @@ def clients() -> tuple[Path, str]:
 
 
 @pytest.fixture(scope="session")
-def center(clients: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Center]:
+def center(clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Center]:
     """A running data center that only these tests use."""
     center = Center(tmp_path_factory.mktemp("clients") / "dc", STORE)
     doctor = center.run("doctor", check=False)
@@ -42,12 +41,9 @@ def center(clients: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def shell(
-    center: Center, clients: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory
-) -> Shell:
+def shell(center: Center, clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """The shell of a user whose home directory is empty."""
-    modules, node = clients
-    shell = Shell.open(center, tmp_path_factory.mktemp("home"), node, modules)
+    shell = Shell.open(center, tmp_path_factory.mktemp("home"), clients)
     # The limit of calls per account has a test of its own.
     shell.admin("settings", {"throttle": None}, method="PUT")
     return shell

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.integration.localdc.center import Center
+
+from .install import Clients
 
 IMAGE = "base-64-lts"
 PACKAGE = "sample-512M"
@@ -27,15 +31,15 @@ class Shell:
     """Runs clients with `environment`, which nothing but the eval has prepared."""
 
     environment: Mapping[str, str]
-    modules: Path
+    clients: Clients
 
     @staticmethod
-    def open(center: Center, home: Path, node: str, modules: Path) -> Shell:
+    def open(center: Center, home: Path, clients: Clients) -> Shell:
         """What a user has who logs in, runs the one line and nothing else."""
         mine = center.environment()
         bare = {
             "HOME": str(home),
-            "PATH": os.pathsep.join([node, "/usr/local/bin:/usr/bin:/bin"]),
+            "PATH": os.pathsep.join([clients.node, "/usr/local/bin:/usr/bin:/bin"]),
             "LANG": "C.UTF-8",
             **{name: mine[name] for name in ("LOCALDC_DIR", "LOCALDC_PKGSRC", "PYTHONPATH")},
         }
@@ -44,7 +48,7 @@ class Shell:
             env=bare, cwd="/", capture_output=True, text=True, check=True,
         )  # fmt: skip
         lines = done.stdout.rstrip("\0").split("\0")
-        return Shell(dict(line.split("=", 1) for line in lines), modules)
+        return Shell(dict(line.split("=", 1) for line in lines), clients)
 
     def run(
         self, *command: str, stdin: str = "", **environment: str
@@ -101,11 +105,13 @@ class Shell:
         urllib.request.urlopen(request, timeout=10).close()
 
     def _triton(self, *arguments: str) -> list[str]:
-        return [str(self.modules / ".bin/triton"), *arguments]
+        return [str(self.clients.modules / ".bin/triton"), *arguments]
 
     def _sdc(self, name: str, *arguments: str) -> list[str]:
+        if self.clients.no_sdc:
+            pytest.skip(self.clients.no_sdc)
         # npm of today makes no links for this old package's commands
-        return ["node", str(self.modules / "smartdc/bin" / f"sdc-{name}"), *arguments]
+        return ["node", str(self.clients.modules / "smartdc/bin" / f"sdc-{name}"), *arguments]
 
     def _output(self, command: list[str], stdin: str = "") -> str:
         done = self.run(*command, stdin=stdin)

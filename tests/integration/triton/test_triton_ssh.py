@@ -8,7 +8,7 @@ from .shell import Shell
 
 
 def triton_ssh(shell: Shell, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return shell.run(str(shell.modules / ".bin/triton"), "ssh", *arguments, stdin=stdin)
+    return shell.run(str(shell.clients.modules / ".bin/triton"), "ssh", *arguments, stdin=stdin)
 
 
 def test_command_stdin_and_exit_status(shell: Shell, web: str) -> None:

@@ -67,7 +67,7 @@ def test_volumes_refused(shell: Shell) -> None:
 
 def test_change_feed(shell: Shell, web: str) -> None:
     """The command never ends by itself; it prints a line for every change."""
-    command = [str(shell.modules / ".bin/triton"), "changefeed", "-j", "--instances", web]
+    command = [str(shell.clients.modules / ".bin/triton"), "changefeed", "-j", "--instances", web]
     feed = subprocess.Popen(command, env=dict(shell.environment), stdout=subprocess.PIPE, text=True)
     try:
         assert feed.stdout is not None
