@@ -84,7 +84,7 @@ class Api:
         if request.get("names"):
             row["name"] = self._common_name(fmri)
         if request.get("depends"):
-            found = instance.dependencies if instance else []
+            found = instance.dependencies if instance else ()
             row["depends"] = [[d.grouping, d.kind, d.entities] for d in found]
             restarter = value_of(self.repository.current(fmri), "general", "restarter")
             row["restarter"] = restarter or fmris.RESTARTER
@@ -149,8 +149,11 @@ class Api:
         own = self.repository.get(fmri).groups
         comment = value_of(own, OVERRIDE, "comment")
         row["comment"] = comment or value_of(own, "general", "comment")
-        manuals = (group for name, group in groups.items() if name.startswith("tm_man_"))
-        row["manuals"] = [[g.first(k) for k in ("manpath", "section", "title")] for g in manuals]
+        documents = (groups[n] for n in sorted(groups) if n.startswith(("tm_man_", "tm_doc_")))
+        row["documents"] = [
+            [group.first(key) for key in ("title", "section", "manpath", "uri")]
+            for group in documents
+        ]  # fmt: skip
         instance = self.restarter.instances.get(fmri)
         if instance is not None:
             row["dependencies"] = [self._explained(d) for d in instance.dependencies]

@@ -87,7 +87,11 @@ def main(connect: Callable[[], Door], argv: list[str]) -> int:
     if flags & set("lLdD") and not words:
         raise Usage(USAGE)
     command = Svcs(connect(), flags)
-    if flags & set("lLx"):
+    if "x" in flags:
+        from .explain import main as explain
+
+        return explain(command, words)
+    if flags & set("lL"):
         from .cmd_svcs_detail import main as detail
 
         return detail(command, words)

@@ -20,6 +20,7 @@ from .methods import (
     Launcher,
     Method,
     Run,
+    absent,
     load,
     start_path,
 )
@@ -58,19 +59,14 @@ class Executor:
         run.timed_out, run.draining, run.error = False, False, None
         groups = self.restarter.repository.effective(instance.fmri)
         try:
-            run.method = load(instance, run.kind, groups)
+            run.method = load(instance, run.kind, groups, self.restarter.repository.configuration)
         except SmfError as error:
             self._say(instance, str(error))
             self._done(instance, run, 0, _BROKEN)
             return
         stopping = run.kind == "stop" and not instance.transient
         if run.method is None:
-            self._say(
-                instance,
-                f"No '{run.kind}' method defined.  Treating as :true."
-                if run.kind == "refresh"
-                else f"Method property group '{run.kind}' is not present.",
-            )
+            self._say(instance, absent(run.kind, groups))
             self._done(instance, run, 0)
         elif stopping and instance.contract is None:
             self._done(instance, run, 0)
@@ -241,15 +237,22 @@ class Executor:
             self._done(instance, run, 0, _TIMED_OUT)
         elif os.WIFSIGNALED(status):
             name = signal_name(os.WTERMSIG(status))
+            self._warn(instance, run, f"due to signal {name}")
             self._say(instance, f'Method "{run.kind}" failed due to signal {name}.')
             self._done(instance, run, 0, _RETRY)
         else:
             code = os.WEXITSTATUS(status)
+            if code not in (0, EXIT_NODAEMON, EXIT_DEGRADE):
+                self._warn(instance, run, f"with exit status {code}")
             self._say(instance, f'Method "{run.kind}" exited with status {code}.')
             if code:
                 self._done(instance, run, code)
             else:
                 self._after_success(instance, run)
+
+    def _warn(self, instance: Instance, run: Run, how: str) -> None:
+        command = run.method.command if run.method else ""
+        self.restarter.logs.startd(f'{instance.fmri}: Method "{command}" failed {how}.')
 
     def _after_success(self, instance: Instance, run: Run) -> None:
         """A stop method is not done before the contract is empty, within the same limit."""
@@ -301,7 +304,7 @@ class Executor:
         if run.kind == "start":
             instance.nodaemon = code == EXIT_NODAEMON
             if code == EXIT_DEGRADE:
-                state = "degraded"
+                state, run.auxiliary = "degraded", "method_failed"
             if instance.contract is not None:
                 self.contracts.adopt(instance.contract)
         elif run.kind == "stop":
@@ -319,7 +322,7 @@ class Executor:
         how = {
             _TOO_QUICK: "failed repeatedly", _TIMED_OUT: "timed out",
         }.get(error or "", {EXIT_CONFIG: "misconfigured", EXIT_FATAL: "failed fatally"}.get(
-            code, "failed repeatedly" if retried else "failed"))  # fmt: skip
+            code, "failed"))  # fmt: skip
         self.restarter.failed_log(instance, f"{how}: transitioned to maintenance")
         if error == _TOO_QUICK:
             reason = "restarting_too_quickly"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from . import fmri as fmris
+from .context import SHARED, Context, resolve
 from .logs import stamp
 from .model import Groups, SmfError
 from .quoting import shell_quote
@@ -12,7 +13,7 @@ from .quoting import shell_quote
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 else:
     # without the enumerations of the module around it
     import _signal as signal
@@ -23,17 +24,20 @@ if TYPE_CHECKING:
     from .instance import Instance
     from .loop import Timer
 
+    Other = Callable[[str], Groups | None]
+
 EXIT_NODAEMON = 94
 EXIT_FATAL = 95
 EXIT_CONFIG = 96
 EXIT_DEGRADE = 97
 EXIT_NOSMF = 99
 EXIT_PERM = 100
+# of the child that could not become the shell
+EXIT_EXEC = 10
 # these send the instance to maintenance at once (method.c)
 FATAL_EXITS = (EXIT_FATAL, EXIT_CONFIG, EXIT_NOSMF, EXIT_PERM)
 DEFAULT_PATH = "/usr/sbin:/usr/bin"
 _SHELLS = ("/sbin/sh", "/bin/sh")
-_CONTEXT = ("environment", "working_directory", "user", "profile", "project", "resource_pool")
 
 
 class Method:
@@ -41,32 +45,14 @@ class Method:
 
     __slots__ = ("command", "context", "kind", "name", "signal", "timeout")
 
-    def __init__(self, name: str, command: str, timeout: int, context: Context) -> None:
+    def __init__(self, name: str, command: str, timeout: int) -> None:
         self.name = name
         self.command = command
         # seconds, 0 without limit
         self.timeout = timeout
-        self.context = context
+        self.context = Context()
         self.signal = _kill_signal(command)
         self.kind = "null" if command == ":true" else "kill" if self.signal else "exec"
-
-
-class Context:
-    """Method context: credential, directory and environment, as the properties give them."""
-
-    __slots__ = ("directory", "environment", "group", "groups", "profile", "user")
-
-    def __init__(self, props: Mapping[str, tuple[str, ...]]) -> None:
-        def first(name: str) -> str | None:
-            values = props.get(name)
-            return values[0] if values else None
-
-        self.user = first("user")
-        self.group = first("group")
-        self.groups = first("supp_groups")
-        self.profile = first("profile")
-        self.directory = first("working_directory")
-        self.environment = props.get("environment", ())
 
 
 class Run:
@@ -94,19 +80,26 @@ class Run:
 
 
 def _kill_signal(command: str) -> int:
+    """The signal of ``:kill [-signal]``; 0 for everything else, which the shell gets."""
     words = command.split()
     if not words or words[0] != ":kill":
         return 0
-    name = words[1].lstrip("-") if len(words) > 1 else "TERM"
+    if len(words) == 1:
+        return int(signal.SIGTERM)
+    if not words[1].startswith("-"):
+        return 0
+    # str2sig(3C): a number, or a name without SIG
+    name = words[1][1:]
     if name.isdigit():
         return int(name)
-    number = getattr(signal, "SIG" + name.removeprefix("SIG"), None)
+    number = None if name.startswith("SIG") else getattr(signal, "SIG" + name, None)
     return int(number) if number is not None else 0
 
 
-def load(instance: Instance, name: str, groups: Groups) -> Method | None:
+def load(instance: Instance, name: str, groups: Groups, other: Other) -> Method | None:
     """The method `name` of an instance from its composed configuration; None where it has none.
 
+    `other` gives the configuration of other entities, for tokens that name a property of them.
     Raises SmfError with the log line where tokens or context are wrong.
     """
     group = groups.get(name)
@@ -115,23 +108,38 @@ def load(instance: Instance, name: str, groups: Groups) -> Method | None:
     command = group.first("exec")
     if command is None:
         return None
-    expanded = expand(command.strip(), instance.fmri, name, groups)
-    if expanded.startswith(":") and expanded != ":true" and not _kill_signal(expanded):
-        raise SmfError(f'Invalid method "{expanded}".')
+    expanded = expand(command.strip(), instance.fmri, name, groups, other)
     seconds = int(group.first("timeout_seconds") or "0")
-    source = group
-    if not any(prop in group.props for prop in _CONTEXT) and "method_context" in groups:
-        source = groups["method_context"]
-    props = {key: prop.values for key, prop in source.props.items()}
     # (uint64_t)-1 is how an old "-1" without limit is stored
-    return Method(name, expanded, seconds if seconds < 2**63 else 0, Context(props))
+    method = Method(name, expanded, seconds if seconds < 2**63 else 0)
+    if method.kind == "exec":
+        method.context = resolve(name, expanded, group, groups.get(SHARED))
+    return method
 
 
-def expand(command: str, fmri: str, method: str, groups: Groups) -> str:
+def absent(name: str, groups: Groups) -> str:
+    """The log line for a method that `load` does not find."""
+    if name in groups and groups[name].type == "method":
+        # with one quotation mark, as svc.startd writes it
+        return f"Method property '{name}/exec is not present."
+    if name == "refresh":
+        return "No 'refresh' method defined.  Treating as :true."
+    return f"Method property group '{name}' is not present."
+
+
+def _nothing(_fmri: str) -> None:
+    return None
+
+
+def expand(command: str, fmri: str, method: str, groups: Groups, other: Other = _nothing) -> str:
     """Replace the method tokens in `command` (expand.c of svc.startd)."""
     service, instance = fmris.split(fmri)
     tokens = {"%": "%", "r": "svc.startd", "m": method, "s": service, "i": instance or "",
               "f": fmri}  # fmt: skip
+
+    def view(entity: str) -> Groups | None:
+        return groups if entity in (fmri, fmris.service_of(fmri)) else other(entity)
+
     out: list[str] = []
     position = 0
     while True:
@@ -144,7 +152,7 @@ def expand(command: str, fmri: str, method: str, groups: Groups) -> str:
             end = command.find("}", percent)
             if end < 0:
                 raise _bad(command, "unterminated property token")
-            out.append(_property(command, command[percent + 2 : end], fmri, groups))
+            out.append(_property(command, command[percent + 2 : end], fmri, view))
             position = end + 1
         elif token in tokens and token:
             out.append(tokens[token])
@@ -157,21 +165,19 @@ def _bad(command: str, why: str) -> SmfError:
     return SmfError(f'Could not expand method tokens in "{command}": {why}.')
 
 
-def _property(command: str, token: str, fmri: str, groups: Groups) -> str:
+def _property(command: str, token: str, own: str, view: Other) -> str:
     separator = " "
+    path = token
     if token[-1:] in (",", ":"):
-        token, separator = token[:-1], token[-1]
-    name = token
-    if token.startswith("svc:"):
-        owner, mark, name = token.partition("/:properties/")
-        if not mark or owner not in (fmri, fmris.service_of(fmri)):
-            raise _bad(command, f'property "{token}" not found')
+        path, separator = token[:-1], token[-1]
+    owner, mark, name = path.rpartition("/:properties/")
     group, slash, prop = name.partition("/")
     if not slash:
         group, prop = "application", name
+    groups = view(fmris.normalise(owner) if mark else own) or {}
     found = groups.get(group)
     if found is None or prop not in found.props:
-        raise _bad(command, f'property "{token}" not found')
+        raise _bad(command, f'property "{path}" not found')
     return separator.join(shell_quote(value) for value in found.props[prop].values)
 
 
@@ -207,7 +213,13 @@ class Launcher:
         shell = next((path for path in _SHELLS if os.access(path, os.X_OK)), _SHELLS[-1])
         environment = self._environment(extra)
         os.umask(0o022)
-        os.execve(shell, [_SHELLS[0], "-c", f"exec {self.method.command}"], environment)
+        command = f"exec {self.method.command}"
+        try:
+            os.execve(shell, [_SHELLS[0], "-c", command], environment)
+        except OSError as error:
+            line = f"Failed to exec {_SHELLS[0]} -c '{command}': {error.strerror}\n"
+            os.write(2, line.encode("utf-8", "surrogateescape"))
+            os._exit(EXIT_EXEC)
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         environment = {"PATH": DEFAULT_PATH, **self.base}
@@ -221,73 +233,39 @@ class Launcher:
         )  # fmt: skip
         return environment
 
-    def _fail(self, message: str, code: int) -> NoReturn:
+    def _fail(self, message: str) -> NoReturn:
         # by the open descriptor: the user may not open the log any more
         for line in ("svc.startd could not set context for method: ", message):
             os.write(2, f"[ {stamp()} {line} ]\n".encode("utf-8", "replace"))
-        os._exit(code)
+        os._exit(EXIT_CONFIG)
 
     def _enter(self) -> None:
         context = self.method.context
-        home = "/"
-        if context.user is not None or context.profile is not None:
-            home = self._credential(context)
-        directory = context.directory
-        if directory in (":default", None):
-            directory = ":home" if context.user or context.profile else "/"
-        if directory == ":home":
-            directory = home
+        if context.uid is not None:
+            self._become(context.uid)
         try:
-            os.chdir(directory)
+            os.chdir(context.directory)
         except OSError as error:
-            self._fail(f'chdir: {error.strerror} ("{directory}")', EXIT_CONFIG)
+            self._fail(f'chdir: {error.strerror} ("{context.directory}")')
 
-    def _credential(self, context: Context) -> str:
-        import pwd
-
-        user = context.user or "root"
+    def _become(self, uid: int) -> None:
+        context = self.method.context
+        if os.getuid() == uid and uid != 0:
+            return
+        if context.groups is None and context.user is None:
+            self._fail("Missing passwd entry for user.")
+        # the call that a failure is reported by
+        call = "setregid"
         try:
-            if user == ":default":
-                entry = pwd.getpwuid(os.getuid())
-            elif user.isdigit():
-                entry = _by_id(int(user))
+            os.setregid(context.gid, context.gid)
+            call = "setgroups"
+            if context.groups is None:
+                call = "initgroups"
+                os.initgroups(context.user or "", context.gid)
             else:
-                entry = pwd.getpwnam(user)
-        except KeyError:
-            self._fail("Missing passwd entry for user.", EXIT_CONFIG)
-        gid = entry.pw_gid
-        if context.group not in (None, ":default"):
-            gid = self._gid(context.group or "")
-        if os.getuid() == entry.pw_uid and os.getuid() != 0:
-            return entry.pw_dir
-        try:
-            if context.groups in (None, ":default"):
-                os.initgroups(entry.pw_name, gid)
-            else:
-                words = (context.groups or "").replace(",", " ").split()
-                os.setgroups([self._gid(word) for word in words])
-            os.setgid(gid)
-            os.setuid(entry.pw_uid)
+                os.setgroups(context.groups)
+            call = "setreuid"
+            os.setreuid(uid, uid)
         except OSError as error:
-            self._fail(f"setuid: {error.strerror}", EXIT_CONFIG)
-        return entry.pw_dir
-
-    def _gid(self, name: str) -> int:
-        import grp
-
-        if name.isdigit():
-            return int(name)
-        try:
-            return grp.getgrnam(name).gr_gid
-        except KeyError:
-            self._fail(f'Missing group entry for "{name}".', EXIT_CONFIG)
-
-
-def _by_id(uid: int) -> Passwd:
-    import pwd
-
-    return pwd.getpwuid(uid)
-
-
-if TYPE_CHECKING:
-    from pwd import struct_passwd as Passwd
+            os.write(2, f"{call}: {error.strerror}\n".encode())
+            os._exit(EXIT_CONFIG)

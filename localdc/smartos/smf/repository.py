@@ -149,6 +149,10 @@ class Repository:
         volatile = {k: g for k, g in self.get(fmri).groups.items() if g.volatile}
         return {**running.composed, **volatile} if volatile else running.composed
 
+    def configuration(self, fmri: str) -> Groups | None:
+        """What `effective` gives, or None where there is no such entity."""
+        return self.effective(fmri) if fmri in self.entities else None
+
     def snapshot(self, fmri: str, name: str) -> Snapshot | None:
         """A snapshot by name, or None where it has not been taken."""
         if name == "running":

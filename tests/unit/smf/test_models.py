@@ -1,0 +1,394 @@
+"""Exit codes, service models, limits and log lines, one row of smf_method(7) and svc.startd(8)
+after the other."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from .conftest import Zone
+from .test_restarter import alive, pids
+
+SLEEP = "sleep 1000 &"
+TWO = "/bin/sh -c 'sleep 1000 & sleep 1000 &'"
+A = "svc:/site/a:default"
+
+
+def startd(zone: Zone) -> str:
+    """svc.startd.log, each line without its time."""
+    text = (zone.root / "var/svc/log/svc.startd.log").read_text()
+    return "".join(line[16:] + "\n" for line in text.splitlines())
+
+
+def moved(how: str, to: str = "maintenance") -> str:
+    return f"svc.startd: site/a:default {how}: transitioned to {to} (see 'svcs -xv' for details)\n"
+
+
+def set_startd(zone: Zone, *settings: str) -> None:
+    for setting in settings:
+        zone.ok("svccfg", "-s", "site/a", f"setprop startd/{setting}")
+    zone.ok("svcadm", "refresh", A)
+
+
+EXITS = {
+    # exit status: (state, auxiliary state, attempts, the line in svc.startd.log)
+    0: ("online", "dependencies_satisfied", 1, ""),
+    1: ("maintenance", "fault_threshold_reached", 3, moved("failed")),
+    94: ("online", "dependencies_satisfied", 1, ""),
+    95: ("maintenance", "method_failed", 1, moved("failed fatally")),
+    96: ("maintenance", "method_failed", 1, moved("misconfigured")),
+    97: ("degraded", "method_failed", 1, ""),
+    98: ("maintenance", "fault_threshold_reached", 3, moved("failed")),
+    99: ("maintenance", "method_failed", 1, moved("failed")),
+    100: ("maintenance", "method_failed", 1, moved("failed")),
+    255: ("maintenance", "fault_threshold_reached", 3, moved("failed")),
+}
+
+
+@pytest.mark.parametrize("code", EXITS)
+def test_exit_codes_of_start(zone: Zone, code: int) -> None:
+    state, auxiliary, attempts, line = EXITS[code]
+    command = f"sh -c 'sleep 1000 & exit {code}'"
+    zone.service("a", command, stop="pkill -P 1 none; true")
+    zone.reaches(A, state)
+    assert zone.prop(A, "restarter/auxiliary_state") == auxiliary
+    assert zone.lines(A) == ["Enabled."] + attempts * [
+        f'Executing start method ("{command}").', f'Method "start" exited with status {code}.',
+    ]  # fmt: skip
+    status = int(zone.prop(A, "restarter/start_method_waitstatus"))
+    assert os.waitstatus_to_exitcode(status) == code
+    failure = f'svc.startd: {A}: Method "{command}" failed with exit status {code}.\n'
+    log = startd(zone) if line else ""
+    assert log == (attempts * failure + line if line else "")
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "disabled"), (94, "disabled"),
+                                             (95, "maintenance"), (1, "maintenance")])  # fmt: skip
+def test_exit_codes_of_stop(zone: Zone, code: int, state: str) -> None:
+    zone.service("a", ":true", f"sh -c &apos;exit {code}&apos;", "transient")
+    zone.reaches(A, "online")
+    zone.ok("svcadm", "disable", A)
+    zone.reaches(A, state)
+    attempts = 3 if code == 1 else 1
+    assert zone.lines(A).count(f'Method "stop" exited with status {code}.') == attempts
+
+
+@pytest.mark.parametrize(("code", "attempts", "state"), [(0, 1, "online"), (95, 1, "maintenance"),
+                                                         (1, 3, "maintenance")])  # fmt: skip
+def test_exit_codes_of_refresh(zone: Zone, code: int, attempts: int, state: str) -> None:
+    command = f"sh -c &apos;exit {code}&apos;"
+    zone.load(
+        f"""<service name="site/a" type="service" version="1">
+<create_default_instance enabled="true"/>
+<exec_method type="method" name="refresh" exec="{command}" timeout_seconds="9"/>
+<exec_method type="method" name="start" exec="{SLEEP.replace("&", "&amp;")}" timeout_seconds="9"/>
+<exec_method type="method" name="stop" exec=":kill" timeout_seconds="9"/></service>"""
+    )
+    zone.reaches(A, "online")
+    zone.ok("svcadm", "refresh", A)
+    zone.wait(lambda: zone.lines(A).count(f'Method "refresh" exited with status {code}.')
+              == attempts)  # fmt: skip
+    zone.reaches(A, state)
+    assert "Rereading configuration." in zone.lines(A)
+
+
+@pytest.mark.parametrize("command", [":kill TERM", ":kill -SIGTERM", ":kill -NONE", ":what"])
+def test_what_is_no_token_goes_to_the_shell(zone: Zone, command: str) -> None:
+    zone.service("a", SLEEP, stop=command)
+    zone.reaches(A, "online")
+    (pid,) = pids(zone, A)
+    zone.ok("svcadm", "disable", A)
+    zone.reaches(A, "maintenance")
+    assert zone.lines(A).count(f'Executing stop method ("{command}").') == 3
+    assert 'Method "stop" exited with status 127.' in zone.lines(A)
+    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("command", [":kill", ":kill -9", ":kill -HUP", ":kill -USR1"])
+def test_kill(zone: Zone, command: str) -> None:
+    zone.service("a", "setsid sleep 1000 &", stop=command)
+    zone.reaches(A, "online")
+    zone.wait(lambda: len(pids(zone, A)) == 1)
+    (pid,) = pids(zone, A)
+    zone.ok("svcadm", "disable", "-s", A)
+    assert not alive(pid)
+    assert zone.lines(A)[-1] == "Executing stop method (:kill)."
+
+
+def test_true_runs_nothing(zone: Zone) -> None:
+    zone.service("a", ":true", ":true", "transient")
+    zone.reaches(A, "online")
+    zone.ok("svcadm", "disable", "-s", A)
+    assert zone.lines(A) == [
+        "Enabled.", "Executing start method (null).", "Stopping because service disabled.",
+        "Executing stop method (null).",
+    ]  # fmt: skip
+
+
+def test_tokens_reach_the_process_as_single_words(zone: Zone, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    script = tmp_path / "words"
+    script.write_text(f'#!/bin/sh\nfor word; do echo "<$word>"; done >{out}\n')
+    script.chmod(0o755)
+    tail = """<property_group name="config" type="application">
+<propval name="odd" type="astring" value="a b;$(id)&amp;'`&quot;\\|&lt;(x)^"/>
+<property name="list" type="astring"><astring_list><value_node value="p q"/>
+<value_node value="r"/></astring_list></property></property_group>
+<property_group name="application" type="application">
+<propval name="bare" type="count" value="7"/></property_group>"""
+    zone.load("""<service name="site/other" type="service" version="1">
+<property_group name="config" type="application"><propval name="far" type="astring" value="away"/>
+</property_group></service>""", "other.xml")  # fmt: skip
+    far = "%{svc:/site/other/:properties/config/far}"
+    start = f"{script} %{{config/odd}} %{{config/list}} %{{config/list,}} %{{config/list:}}"
+    zone.service("a", f"{start} %{{bare}} {far} %% %r %m %s %i %f", ":true", "transient", tail=tail)
+    zone.reaches(A, "online")
+    assert out.read_text().splitlines() == [
+        "<a b;$(id)&'`\"\\|<(x)^>", "<p q>", "<r>", "<p q,r>", "<p q:r>", "<7>", "<away>", "<%>",
+        "<svc.startd>", "<start>", "<site/a>", "<default>", f"<{A}>",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["start", "stop"])
+def test_method_without_exec(zone: Zone, name: str) -> None:
+    zone.service("a", SLEEP, enabled=False)
+    zone.ok("svccfg", "-s", "site/a", f"delprop {name}/exec")
+    zone.ok("svcadm", "refresh", A)
+    zone.ok("svcadm", "enable", "-s", A)
+    if name == "stop":
+        zone.ok("svcadm", "disable", A)
+        zone.reaches(A, "disabled")
+    assert f"Method property '{name}/exec is not present." in zone.lines(A)
+
+
+class TestLimits:
+    @pytest.mark.parametrize("seconds", ["0", "-1"])
+    def test_none(self, zone: Zone, tmp_path: Path, seconds: str) -> None:
+        flag = tmp_path / "flag"
+        start = f"sh -c 'until test -e {flag}; do sleep 0.05; done'"
+        zone.load(f"""<service name="site/a" type="service" version="1">
+<create_default_instance enabled="true"/>
+<exec_method type="method" name="start" exec="{start}" timeout_seconds="{seconds}"/>
+<exec_method type="method" name="stop" exec=":true" timeout_seconds="{seconds}"/>
+<property_group name="startd" type="framework">
+<propval name="duration" type="astring" value="transient"/></property_group></service>""")
+        zone.wait(lambda: zone.state(A) == "offline*")
+        flag.touch()
+        zone.reaches(A, "online")
+
+    def test_start(self, zone: Zone) -> None:
+        zone.service("a", "sh -c 'sleep 1000'", timeout=1, enabled=False)
+        set_startd(zone, "timeout_retry = boolean: false")
+        zone.ok("svcadm", "enable", A)
+        zone.reaches(A, "maintenance")
+        line = zone.lines(A)[-1]
+        assert re.fullmatch(r"Method or service exit timed out\.  Killing contract \d+\.", line)
+        assert startd(zone) == f"svc.startd: {A}: {line}\n" + moved("timed out")
+        assert zone.prop(A, "restarter/auxiliary_state") == "method_failed"
+
+    def test_stop_kills_and_means_maintenance(self, zone: Zone) -> None:
+        zone.service("a", "sh -c 'trap \"\" TERM; sleep 1000 & wait' &", timeout=1)
+        zone.reaches(A, "online")
+        zone.wait(lambda: len(pids(zone, A)) == 2)
+        members = pids(zone, A)
+        zone.ok("svcadm", "restart", A)
+        zone.reaches(A, "maintenance")
+        assert not any(map(alive, members))
+        assert zone.prop(A, "restarter/auxiliary_state") == "method_failed"
+
+    def test_none_for_the_start_of_a_wait_service(self, zone: Zone) -> None:
+        zone.service("a", "sleep 1000", duration="child", timeout=1)
+        zone.reaches(A, "online")
+        pid = int(zone.prop(A, "restarter/start_pid"))
+        # a second one with the same limit shows that the time is over
+        zone.load(SECOND, "second.xml")
+        zone.reaches("svc:/site/second:default", "maintenance")
+        assert alive(pid)
+        assert zone.state(A) == "online"
+
+
+SECOND = """<service name="site/second" type="service" version="1">
+<create_default_instance enabled="true"/>
+<exec_method type="method" name="start" exec="sleep 1000" timeout_seconds="1"/>
+<exec_method type="method" name="stop" exec=":kill" timeout_seconds="1"/>
+<property_group name="startd" type="framework">
+<propval name="timeout_retry" type="boolean" value="false"/></property_group></service>"""
+
+
+class TestDeaths:
+    @pytest.mark.parametrize(
+        ("ignored", "number", "stays"),
+        [("core", signal.SIGSEGV, True), ("core", signal.SIGKILL, False),
+         ("signal", signal.SIGKILL, True), ("signal", signal.SIGSEGV, False),
+         ("core,signal", signal.SIGSEGV, True), ("core,signal", signal.SIGKILL, True)],
+    )  # fmt: skip
+    def test_ignore_error(self, zone: Zone, ignored: str, number: int, stays: bool) -> None:
+        zone.service("a", TWO)
+        zone.reaches(A, "online")
+        set_startd(zone, f'ignore_error = astring: "{ignored}"')
+        first, second = pids(zone, A)
+        os.kill(first, number)
+        why = {
+            signal.SIGSEGV: "process dumped core",
+            signal.SIGKILL: "process received fatal signal from outside the service",
+        }
+        line = f"Stopping because {why[signal.Signals(number)]}."
+        if stays:
+            zone.wait(lambda: not alive(first))
+            # what svc.startd does for a death it has done when it answers the next request
+            assert zone.state(A) == "online"
+            assert alive(second)
+            assert line not in zone.lines(A)
+        else:
+            zone.wait(lambda: not alive(second))
+            zone.reaches(A, "online")
+            assert line in zone.lines(A)
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+    def test_transient_services_are_not_followed(self, zone: Zone, number: int) -> None:
+        zone.service("a", SLEEP, ":true", "transient")
+        zone.service("other", SLEEP)
+        zone.reaches(A, "online")
+        zone.reaches("svc:/site/other:default", "online")
+        pid = next(p for p in children(zone) if p not in pids(zone, "svc:/site/other:default"))
+        os.kill(pid, number)
+        zone.wait(lambda: not alive(pid))
+        assert zone.state(A) == "online"
+        assert zone.lines(A)[-1] == 'Method "start" exited with status 0.'
+
+    @pytest.mark.parametrize("how", ["exit 0", "kill -9 $$", "kill -SEGV $$"])
+    def test_wait_services_restart_without_a_pause(self, zone: Zone, how: str) -> None:
+        command = f"sh -c 'ulimit -c 0; {how}'"
+        zone.service("a", command, duration="child")
+        started = f'Executing start method ("{command}").'
+        zone.wait(lambda: zone.lines(A).count(started) > 12)
+        assert "Failing too quickly, throttling." not in zone.lines(A)
+        assert "Stopping because all processes in service exited." in zone.lines(A)
+        zone.ok("svcadm", "disable", A)
+
+
+def children(zone: Zone) -> list[int]:
+    assert zone.process is not None
+    pid = zone.process.pid
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+class TestThrottle:
+    @pytest.mark.parametrize("setting", ["count", "period"])
+    def test_one_of_the_critical_properties_is_not_enough(self, zone: Zone, setting: str) -> None:
+        zone.service("a", "true", enabled=False)
+        set_startd(zone, f"critical_failure_{setting} = integer: 2")
+        zone.ok("svcadm", "enable", A)
+        zone.reaches(A, "maintenance")
+        # the fifth start is refused
+        assert zone.lines(A).count('Executing start method ("true").') == 4
+
+    def test_critical_period_is_a_mean(self, zone: Zone) -> None:
+        """The third start is refused: the mean of the last ones is half a second, less than one."""
+        zone.service("a", "sleep 0.5 &", enabled=False)
+        set_startd(zone, "critical_failure_count = integer: 3",
+                   "critical_failure_period = integer: 1")  # fmt: skip
+        zone.ok("svcadm", "enable", A)
+        zone.reaches(A, "maintenance")
+        assert zone.lines(A).count('Executing start method ("sleep 0.5 &").') == 2
+
+    @pytest.mark.parametrize("verb", ["restart", "clear", "disable"])
+    def test_history_is_forgotten(self, zone: Zone, verb: str) -> None:
+        zone.service("a", SLEEP, enabled=False)
+        set_startd(zone, "critical_failure_count = integer: 3",
+                   "critical_failure_period = integer: 600")  # fmt: skip
+        for _round in range(5):
+            zone.ok("svcadm", "enable", "-s", A)
+            if verb == "clear":
+                zone.ok("svcadm", "mark", "maintenance", A)
+                zone.reaches(A, "maintenance")
+            started = zone.lines(A).count(f'Executing start method ("{SLEEP}").')
+            zone.ok("svcadm", verb, A)
+            if verb != "disable":
+                zone.wait(lambda n=started: zone.lines(A).count(  # type: ignore[misc]
+                    f'Executing start method ("{SLEEP}").') == n + 1)  # fmt: skip
+        assert "Restarting too quickly, changing state to maintenance." not in zone.lines(A)
+
+    def test_a_wait_service_is_held_for_a_second(self, zone: Zone) -> None:
+        zone.service("a", "sh -c 'date +%%s.%%N >>times; exit 1'", duration="child", extra=(
+            f'<method_context working_directory="{zone.root}"/>'))  # fmt: skip
+        times = zone.root / "times"
+        zone.wait(lambda: zone.lines(A).count("Failing too quickly, throttling.") == 2, 30)
+        stamps = [float(line) for line in times.read_text().split()]
+        assert stamps[5] - stamps[4] >= 1.0
+        assert zone.state(A) != "maintenance"
+
+
+class TestLogs:
+    def test_file(self, zone: Zone) -> None:
+        zone.service("a", SLEEP)
+        zone.reaches(A, "online")
+        path = zone.root / "var/svc/log/site-a:default.log"
+        assert path.stat().st_mode & 0o777 == 0o644
+        assert zone.prop(A, "restarter/logfile") == str(path)
+        stamp = r"\[ [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d "
+        assert all(re.match(stamp, line) and line.endswith(" ]")
+                   for line in zone.log(A).splitlines())  # fmt: skip
+
+    def test_a_life(self, zone: Zone) -> None:
+        zone.service("a", SLEEP)
+        zone.reaches(A, "online")
+        zone.ok("svcadm", "refresh", A)
+        zone.ok("svcadm", "restart", A)
+        started = 'Method "start" exited with status 0.'
+        zone.wait(lambda: zone.lines(A).count(started) == 2)
+        zone.reaches(A, "online")
+        zone.ok("svcadm", "mark", "maintenance", A)
+        zone.reaches(A, "maintenance")
+        zone.ok("svcadm", "clear", A)
+        zone.reaches(A, "online")
+        zone.ok("svcadm", "disable", "-s", A)
+        starting = ['Executing start method ("sleep 1000 &").', started]
+        stopping = "Executing stop method (:kill)."
+        assert zone.lines(A) == [
+            "Enabled.", *starting,
+            "Rereading configuration.", "No 'refresh' method defined.  Treating as :true.",
+            "Stopping because service restarting.", stopping, *starting,
+            "Stopping for maintenance due to administrative_request.", stopping,
+            "Leaving maintenance because clear requested.", "Enabled.", *starting,
+            "Stopping because service disabled.", stopping,
+        ]  # fmt: skip
+
+    def test_disabled_while_offline(self, zone: Zone) -> None:
+        from .conftest import depends
+
+        zone.service("a", SLEEP, extra=depends("d", "svc:/no/where"))
+        assert zone.prop(A, "restarter/auxiliary_state") == "enable_request"
+        zone.ok("svcadm", "disable", "-s", A)
+        assert zone.lines(A) == ["Enabled.", "Disabled."]
+        assert zone.prop(A, "restarter/auxiliary_state") == "disable_request"
+
+
+AUXILIARY = {
+    "restart": "restart_request", "refresh": "dependencies_satisfied", "disable": "disable_request",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", AUXILIARY)
+def test_auxiliary_states(zone: Zone, tmp_path: Path, verb: str) -> None:
+    flag = tmp_path / "flag"
+    stop = f"sh -c &apos;until test -e {flag}; do sleep 0.05; done; kill $(cat {flag}.pid)&apos;"
+    zone.service("a", f"sh -c 'sleep 1000 & echo $! >{flag}.pid'", stop)
+    zone.reaches(A, "online")
+    assert zone.prop(A, "restarter/auxiliary_state") == "dependencies_satisfied"
+    zone.ok("svcadm", verb, A)
+    zone.wait(lambda: zone.prop(A, "restarter/auxiliary_state") == AUXILIARY[verb])
+    flag.touch()
+    zone.reaches(A, "disabled" if verb == "disable" else "online")
+
+
+@pytest.mark.parametrize("name", ["utmpx_prefix", "need_session"])
+def test_properties_that_change_nothing_here_are_accepted(zone: Zone, name: str) -> None:
+    zone.service("a", SLEEP, enabled=False, tail="")
+    value = 'astring: "co"' if name == "utmpx_prefix" else "boolean: true"
+    set_startd(zone, f"{name} = {value}")
+    zone.ok("svcadm", "enable", "-s", A)
