@@ -32,12 +32,9 @@ def search(
 
     Raises ValueError for an invalid expression.
     """
-    import re
+    from .expression import Expression
 
-    try:
-        matcher = re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        raise ValueError(str(error)) from None
+    matcher = Expression(pattern)
     found = []
     for row, package in zip(with_status(available, installed), available, strict=True):
         if any(matcher.search(text) for text in (package.name, package.pkgname, package.comment)):

@@ -62,7 +62,10 @@ def main(argv: list[str] | None = None, root: str = "/") -> int:
             raise Failure(_NEEDS_ARGUMENT[name])
         if options.chroot:
             _enter(options.chroot)
-        return Pkgin(options, root).run(name, rest[1:])
+        status = Pkgin(options, root).run(name, rest[1:])
+        # here rather than at exit, where nobody could catch a reader that has gone
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1

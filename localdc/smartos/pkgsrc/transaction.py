@@ -20,12 +20,31 @@ class TransactionError(Exception):
 
 
 def recover(database: Database, prefix: str) -> None:
-    """Finish the transaction that was under way when the zone went down."""
-    if database.pending is not None:
-        _transform(database, database.pending, prefix)
+    """Finish the transaction that was under way when the zone went down.
+
+    Raises TransactionError when something is in the way.
+    """
+    if database.pending is None:
+        return
+    old, new = _plans(database, database.pending)
+    try:
+        # no check: files that belong to no package are what the transaction had copied
+        linker.apply(old, new, prefix)
+    except linker.ConflictError as error:
+        raise TransactionError(f"cannot finish what was interrupted: {error}") from None
+    database.commit()
 
 
 def _transform(database: Database, target: dict[str, Installed], prefix: str) -> None:
+    old, new = _plans(database, target)
+    linker.check(old, new, prefix)
+    database.begin(target)
+    linker.apply(old, new, prefix)
+    database.commit()
+
+
+def _plans(database: Database, target: dict[str, Installed]) -> tuple[linker.Plan, linker.Plan]:
+    """What /opt/local holds before and after; raises TransactionError."""
     try:
         old = linker.plan([package.location for package in database.installed.values()])
         new = linker.plan([package.location for package in target.values()])
@@ -33,10 +52,7 @@ def _transform(database: Database, target: dict[str, Installed], prefix: str) ->
         raise TransactionError(
             f"{error.filename}: package is missing from the package store"
         ) from None
-    linker.check(old, new, prefix)
-    database.begin(target)
-    linker.apply(old, new, prefix)
-    database.commit()
+    return old, new
 
 
 class Transaction:
