@@ -3,6 +3,7 @@
 # index in one of pip, into a virtual environment that sees the packages of pkgsrc.
 #
 # boot_timeout  seconds to wait for svc:/smartdc/mdata:execute; empty in the boot script itself
+# patience      seconds to try again for, while the package repository cannot be reached
 # python        Python version to prefer, such as 3.12 (the one of the user's machine)
 # packages      package names; pyNN- stands for the Python version that was chosen
 # pip_packages  requirements for pip
@@ -62,16 +63,40 @@ offered() {
 
 read_catalogue() {
     catalogue=$(pkgin -p search '^py3[0-9]+-(ipyparallel|zmq|numpy|psutil|pip)-[0-9]' 2>/dev/null)
-    versions=$(offered ipyparallel)
+    versions=$(offered ipyparallel numpy)
     # with these from pkgsrc, ipyparallel needs nothing that a compiler would have to make
     [ -n "$versions" ] || from_pip=$(offered zmq numpy psutil pip)
+}
+
+# Runs pkgin, and leaves in log what it says. A machine that has just booted may have no network
+# yet, and another pkgin may hold the database, so these two get time to pass.
+patiently() {
+    deadline=$(($(date +%s) + ${patience:-0}))
+    while ! log=$(pkgin "$@" 2>&1); do
+        case $log in
+        *"Could not fetch"* | *"database is locked"*) [ "$(date +%s)" -lt "$deadline" ] || return 1 ;;
+        *) return 1 ;;
+        esac
+        sleep 1
+    done
+}
+
+repository_failed() {
+    fail "pkgin cannot read its package repository:" "$(echo "$log" | tail -n 3)" \
+        "Look at the network of this machine and at /opt/local/etc/pkgin/repositories.conf, then run again."
+}
+
+# Where the link leads. Not every release of the platform has readlink.
+link_target() {
+    # shellcheck disable=SC2012
+    ls -ld "$link" 2>/dev/null | sed -n 's/^l.* -> //p'
 }
 
 # The Python that is linked already, else the preferred one if the repository has
 # ipyparallel for it, else the newest for which it has. Where it has none at all, the
 # same with what pip needs to bring ipyparallel in.
 choose_python() {
-    nn=$(readlink "$link" | sed -n 's/.*python\([0-9]*\)\.\([0-9]*\)$/\1\2/p')
+    nn=$(link_target | sed -n 's/.*python\([0-9]*\)\.\([0-9]*\)$/\1\2/p')
     if [ -n "$nn" ]; then
         [ ! -e "$venv/ipyparallel-by-pip" ] || from_pip=$nn
         return
@@ -79,8 +104,7 @@ choose_python() {
     read_catalogue
     if [ -z "$versions$from_pip" ]; then
         # a machine that never asked its repository knows of no package
-        log=$(pkgin -y update 2>&1) || fail "pkgin cannot read its package repository:" "$(echo "$log" | tail -n 3)" \
-            "Look at /opt/local/etc/pkgin/repositories.conf on this machine."
+        patiently -y update || repository_failed
         read_catalogue
     fi
     preferred=$(echo "$python" | tr -d .)
@@ -91,10 +115,12 @@ choose_python() {
         "and for no Python what pip needs to bring it in (py3NN-zmq, -numpy, -psutil, -pip). Choose a machine_image whose pkgsrc release has it."
 }
 
+# Those of the packages that are not installed. One pkg_info tells of all names; what it does
+# not list is asked for by itself, because it may be a pattern, such as py312-scipy>=1.10.
 missing() {
     installed=$(pkg_info 2>/dev/null | sed 's/ .*//')
     for name; do
-        echo "$installed" | grep -q "^$name-[0-9][^-]*\$" || echo "$name"
+        echo "$installed" | grep -q "^$name-[0-9][^-]*\$" || pkg_info -qe "$name" 2>/dev/null || echo "$name"
     done
 }
 
@@ -121,8 +147,13 @@ def unmet(text, extra=""):
 print(*(text for text in sys.argv[1:] if unmet(text)), sep="\n")
 '
 
+# venv writes this line last: what was interrupted before has no pip and sees no package.
+venv_is_complete() {
+    [ -x "$venv/bin/python3" ] && grep -q '^include-system-site-packages = true' "$venv/pyvenv.cfg" 2>/dev/null
+}
+
 unmet_requirements() {
-    if [ -x "$venv/bin/python3" ]; then
+    if venv_is_complete; then
         "$venv/bin/python3" -W ignore -c "$unmet" "$@" 2>&1
     else
         for requirement; do echo "$requirement"; done
@@ -130,7 +161,7 @@ unmet_requirements() {
 }
 
 install_with_pip() {
-    [ -x "$venv/bin/python3" ] || log=$("$interpreter" -m venv --system-site-packages --without-pip "$venv" 2>&1) ||
+    venv_is_complete || log=$("$interpreter" -m venv --system-site-packages --without-pip "$venv" 2>&1) ||
         fail "Cannot make the virtual environment $venv:" "$(echo "$log" | tail -n 5)"
     if ! log=$("$venv/bin/python3" -m pip install --no-input --disable-pip-version-check "$@" 2>&1); then
         hint="Correct python_packages; this machine must reach the Python package index, or what /etc/pip.conf says."
@@ -160,7 +191,8 @@ wanted=$(missing "$@")
 for name in $wanted; do echo "changed: package $name installed"; done
 if [ -n "$wanted" ] && [ -z "$check_mode" ]; then
     # shellcheck disable=SC2086
-    log=$(pkgin -y install $wanted 2>&1) || pkgin_failed=yes
+    patiently -y install $wanted || pkgin_failed=yes
+    case $log in *"Could not fetch"*) repository_failed ;; esac
     left=$(missing "$@")
     # shellcheck disable=SC2086
     [ -z "$left" ] || fail "Not installed:" $left "pkgin said:" "$(echo "$log" | tail -n 5)" \
@@ -182,9 +214,10 @@ if [ -n "$pip_packages" ]; then
 elif [ -x "${link%/*}/venv-python${interpreter##*/python}" ]; then
     interpreter=${link%/*}/venv-python${interpreter##*/python}
 fi
-if [ "$(readlink "$link")" != "$interpreter" ]; then
+linked=$(link_target)
+if [ "$linked" != "$interpreter" ]; then
     # what runs already runs the other one
-    [ -z "$(readlink "$link")" ] || echo "fact: restart=yes"
+    [ -z "$linked" ] || echo "fact: restart=yes"
     echo "changed: $link -> $interpreter"
     if [ -z "$check_mode" ]; then
         # the directory for Ansible's temporary files, which it would make with a warning

@@ -104,6 +104,16 @@ def test_services_are_told_to_change_their_python(zone: Zone) -> None:
     assert (done.stdout, zone.imports("plain")) == ("", True)
 
 
+def test_an_environment_that_was_interrupted(zone: Zone) -> None:
+    """Until the last step of its making it sees no package of pkgsrc, not even pip."""
+    zone.bootstrap(python=PYTHON)
+    python = zone.root / f"python{PYTHON}"
+    subprocess.run([python, "-m", "venv", "--without-pip", zone.venv], check=True)
+    done = zone.bootstrap(pip_packages="plain")
+    assert "changed: Python package plain installed" in changes(done)
+    assert zone.imports("plain", "pip")
+
+
 def test_a_requirement_that_cannot_be_met(zone: Zone) -> None:
     done = zone.bootstrap(python=PYTHON, pip_packages="plain>=3")
     assert done.returncode == 1

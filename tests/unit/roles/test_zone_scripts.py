@@ -13,6 +13,8 @@ from .test_method import SHELLS
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 SEARCH = """py311-ipyparallel-9.2.0;;Interactive Parallel Computing with IPython
 py313-ipyparallel-9.2.0;;Interactive Parallel Computing with IPython
+py311-numpy-2.4.6;;Array processing for numbers, strings, records, and objects
+py313-numpy-2.4.6;;Array processing for numbers, strings, records, and objects
 
 =: package is installed and up-to-date
 """
@@ -23,9 +25,18 @@ echo "pkgin $*" >>"$FAKE/calls"
 case "$*" in
 *search*) cat "$FAKE/search" ;;
 *update*) [ ! -e "$FAKE/offered" ] || mv "$FAKE/offered" "$FAKE/search" ;;
-*install*) shift 2; for name; do echo "$name-1.0 a package" >>"$FAKE/installed"; done ;;
+*install*)
+    if [ -e "$FAKE/down" ]; then
+        mv "$FAKE/down" "$FAKE/up"
+        echo "pkgin: Could not fetch https://x/All/pkg_summary.gz: Host not found" >&2
+        exit 1
+    fi
+    shift 2
+    for name; do echo "${name%%[<>=]*}-1.0 a package" >>"$FAKE/installed"; done ;;
 esac""",
-    "pkg_info": 'cat "$FAKE/installed"',
+    "pkg_info": """
+[ "$1" = -qe ] || exec cat "$FAKE/installed"
+case $2 in *'>='*) grep -q "^${2%%>=*}-" "$FAKE/installed" ;; *) false ;; esac""",
 }
 
 
@@ -122,6 +133,66 @@ def test_a_repository_without_ipyparallel(zone: Zone) -> None:
     done = zone.bootstrap()
     assert done.returncode == 1
     assert "failed: The package repository has no py3NN-ipyparallel" in done.stdout
+
+
+FOR_PIP = ("zmq", "numpy", "psutil", "pip")
+NOTHING = "failed: The package repository has no py3NN-ipyparallel"
+
+
+@pytest.mark.parametrize(
+    ("offered", "preferred", "chosen"),
+    [
+        # two of them have everything
+        ({"312": ("ipyparallel", "numpy"), "313": ("ipyparallel", "numpy")}, "", "3.13"),
+        ({"312": ("ipyparallel", "numpy"), "313": ("ipyparallel", "numpy")}, "3.12", "3.12"),
+        # only the older one has ipyparallel, whatever the user's own Python is
+        ({"312": ("ipyparallel", "numpy"), "313": FOR_PIP}, "", "3.12"),
+        ({"312": ("ipyparallel", "numpy"), "313": FOR_PIP}, "3.13", "3.12"),
+        ({"39": ("ipyparallel", "numpy"), "310": FOR_PIP}, "", "3.9"),
+        # ipyparallel alone is not enough
+        ({"312": ("ipyparallel", "numpy"), "313": ("ipyparallel",)}, "", "3.12"),
+        # none has it, and only one has what pip needs
+        ({"312": FOR_PIP, "313": FOR_PIP[1:]}, "3.13", "3.12"),
+        ({"312": FOR_PIP[1:], "313": FOR_PIP[:-1]}, "", None),
+        ({}, "", None),
+    ],
+)
+def test_the_python_that_the_repository_offers(
+    zone: Zone, offered: dict[str, tuple[str, ...]], preferred: str, chosen: str | None
+) -> None:
+    rows = [f"py{nn}-{name}-1.0;;x" for nn, names in offered.items() for name in names]
+    zone.write(search="\n".join(rows) + "\n")
+    done = zone.bootstrap(python=preferred, check_mode="yes")
+    if chosen is None:
+        assert (done.returncode, NOTHING in done.stdout) == (1, True)
+    else:
+        assert f"changed: package python{chosen.replace('.', '')} installed" in done.stdout
+
+
+def test_a_pattern_instead_of_a_name(zone: Zone) -> None:
+    done = zone.bootstrap(python="3.11", packages="pyNN-scipy>=1.10 git-base")
+    assert done.returncode == 0, done.stdout
+    assert zone.calls()[-1] == "pkgin -y install python311 py311-scipy>=1.10 git-base"
+    done = zone.bootstrap(python="3.11", packages="pyNN-scipy>=1.10 git-base")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_repository_that_answers_late(zone: Zone) -> None:
+    zone.write(down="")
+    done = zone.bootstrap(python="3.11", patience="20")
+    assert done.returncode == 0, done.stdout
+    assert sum("install" in call for call in zone.calls()) == 2
+
+
+def test_a_repository_that_does_not_answer(zone: Zone) -> None:
+    zone.write(down="")
+    done = zone.bootstrap(python="3.11", patience="0")
+    assert done.returncode == 1
+    assert "failed: pkgin cannot read its package repository:" in done.stdout
+    assert "Host not found" in done.stdout
+    assert "Not installed" not in done.stdout and not zone.link.is_symlink()
+    # and the next run goes on where this one stopped
+    assert zone.bootstrap(python="3.11", patience="0").returncode == 0
 
 
 def test_names_are_compared_whole(zone: Zone) -> None:
