@@ -25,7 +25,6 @@ from typing import Any
 import uvicorn
 
 from localdc import access
-from localdc.api import cns
 from localdc.api.app import create_app, server_config
 from localdc.api.catalogue import widened
 from localdc.api.compute import Compute, ComputeError
@@ -35,6 +34,7 @@ from localdc.api.store import StoreError
 from localdc.control import ControlServer
 from localdc.errors import LocalDCError
 from localdc.image import ImageError, Layer, build_layer
+from localdc.nameserver import NameServer
 from localdc.options import StartOptions
 from localdc.paths import StateDir, write_atomically
 from localdc.pkgsrc import Store
@@ -108,6 +108,7 @@ class Daemon:
         self._stopping = False
         self._server: Server | None = None
         self._app: Any = None
+        self._addresses: tuple[str, ...] = ()
 
     def run(self) -> None:
         """Serve until told to stop.
@@ -157,6 +158,7 @@ class Daemon:
     def _zone_compute(self, layer: Layer, settings: DataCenterSettings) -> Compute:
         assert self._launcher is not None
         wires = [wire(n.nic_tag, n.subnet, n.gateway) for n in settings.networks]
+        self._addresses = tuple(w.address for w in wires)
         assert self.order.fetcher is not None
         fetcher = Fetcher(socket.socket(fileno=self.order.fetcher))
         compute = ZoneCompute(
@@ -176,6 +178,8 @@ class Daemon:
         control = ControlServer(self)
         # The lifespan is run here, not by uvicorn, to see its errors.
         async with self._app.router.lifespan_context(self._app):
+            names = NameServer(self._app.state.center.cns)
+            await names.open(self._addresses)
             self._server = Server(server_config(self._app, lifespan="off"))
             if self._stopping:
                 return
@@ -186,6 +190,7 @@ class Daemon:
             await self._server.serve(sockets=[api])
             self._stopping = True
             self.paths.datacenter.unlink(missing_ok=True)
+        names.close()
         control.close()
         log.info("stopped")
 
@@ -230,7 +235,7 @@ class Daemon:
                     "state": "provisioning" if machine.state == "ready" else machine.state,
                     "ips": [nic.ip for nic in machine.nics],
                     "reachable": [nic.ip for nic in machine.nics if nic.network in wired],
-                    "dns_names": cns.names(machine, owners[machine.account], center.settings),
+                    "dns_names": center.cns.names(machine, owners[machine.account]),
                     "pid": zone.pid if zone else None,
                     "started": zone.started if zone else None,
                 }

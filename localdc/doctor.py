@@ -32,6 +32,7 @@ EMULATED = (
     "memory, CPU and disk limits of packages are recorded, not enforced",
     "firewall rules are enforced by nftables in each zone; volumes are directories shared by "
     "the zones, not NFS; snapshots are copies; a fabric network is a bridge of its own",
+    "CNS names resolve in the zones; the name server knows no others",
     "no route leads from a machine to the host or beyond; `localdc connect` leads in",
     "zones separate users' mistakes, not attackers: root of a zone is not to be trusted",
 )

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from localdc.api.center import Center, ensure_account
 from localdc.api.changefeed import Feed
+from localdc.api.cns import Cns
 from localdc.api.compute import Compute
 from localdc.api.engine import Engine
 from localdc.api.faults import FaultBook
@@ -65,7 +66,8 @@ def create_app(settings: DataCenterSettings, store_path: Path, compute: Compute)
             buckets = Buckets(settings.throttle)
             feed = Feed()
             store.listeners.append(feed.changed)
-            app.state.center = Center(settings, store, engine, faults, buckets, compute, feed)
+            cns = Cns(settings, store, engine.networks)
+            app.state.center = Center(settings, store, engine, faults, buckets, compute, feed, cns)
             try:
                 await engine.start()
                 yield

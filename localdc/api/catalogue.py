@@ -168,6 +168,7 @@ def networks() -> tuple[Network, ...]:
             nic_tag="external",
             public=True,
             gateway="10.88.0.1",
+            resolvers=("10.88.0.1",),
         ),
         Network(
             id="c0a1f7b4-3d4e-4e7b-8f0e-6a2b1c9e0099",
@@ -178,5 +179,6 @@ def networks() -> tuple[Network, ...]:
             provision_end="10.99.3.250",
             nic_tag="internal",
             public=False,
+            resolvers=("10.99.0.1",),
         ),
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from localdc.api.changefeed import Feed
+from localdc.api.cns import Cns
 from localdc.api.compute import Compute
 from localdc.api.engine import Engine
 from localdc.api.faults import FaultBook
@@ -27,6 +28,7 @@ class Center:
     buckets: Buckets
     compute: Compute
     feed: Feed
+    cns: Cns
     # Calls by method and pattern, for tests that count them.
     requests: Counter[str] = field(default_factory=Counter)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,11 @@ GONE = ("deleted", "failed")
 def now_iso(ago: timedelta = timedelta()) -> str:
     """The present, or a time ago, as CloudAPI writes it: `2016-01-04T12:55:50.539Z`."""
     return (datetime.now(UTC) - ago).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def dns_label(text: str) -> str:
+    """A login or a machine's name as it stands in DNS (triton-cns, lib/vm-to-zones.js)."""
+    return re.sub(r"[^a-z0-9-]+", "-", text.lower())
 
 
 @dataclass(slots=True)

@@ -42,6 +42,9 @@ class DataCenterSettings:
     admin_token: bearer token of `/--admin`; None = no admin calls.
     provision_concurrency: zones provisioned or booted at the same time.
     max_clock_skew: seconds a request's Date may differ from our clock.
+    dns_domain: what machines search names in.
+    cns_public, cns_private: below them lie the zones of CNS, NAME.SUFFIX: one for addresses
+        on public networks, one for all others.
     firewall: the compute node enforces firewalls; otherwise they are refused.
     metadata_seconds: how long a change of metadata takes at least, when nothing
         else waits for the machine.
@@ -60,6 +63,8 @@ class DataCenterSettings:
     provision_concurrency: int = 8
     max_clock_skew: float = 300.0
     dns_domain: str = "local"
+    cns_public: str = "triton.local"
+    cns_private: str = "cns.local"
     firewall: bool = False
     metadata_seconds: float = 0.0
 

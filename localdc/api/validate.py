@@ -17,7 +17,7 @@ CNS_NAME_LIMIT = 63
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _SERVICE = re.compile(
-    r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(:[0-9]{1,5}(:(priority|weight|ttl)=[0-9]+)*)?",
+    r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(:[0-9]{1,5})?(:[a-z][a-z0-9-]*=[^,:]+)*",
     re.IGNORECASE,
 )
 _DOMAIN = re.compile(rf"({_LABEL.pattern})(\.({_LABEL.pattern}))*\.?", re.IGNORECASE)

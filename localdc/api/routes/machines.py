@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from localdc.api import cns
 from localdc.api.create import new_machine
 from localdc.api.errors import (
     ApiError,
@@ -94,7 +93,7 @@ def get(call: Call) -> Answer:
         return answer
     body = common.view(call, machine)
     if call.account.cns_enabled:
-        body["dns_names"] = cns.names(machine, call.account, call.center.settings)
+        body["dns_names"] = call.center.cns.names(machine, call.account)
     return Answer.json(body)
 
 

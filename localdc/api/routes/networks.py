@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
-from localdc.api import cns
 from localdc.api.catalogue import Network
 from localdc.api.errors import (
     ApiError,
@@ -25,7 +24,7 @@ MAX_LIMIT = 1000
 def _view(call: Call, network: Network) -> dict[str, object]:
     shown = view(network)
     if call.account.cns_enabled:
-        shown["suffixes"] = cns.suffixes(call.account, call.center.settings)
+        shown["suffixes"] = call.center.cns.suffixes(network, call.account)
     return shown
 
 

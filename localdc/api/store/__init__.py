@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from localdc.api.model import dns_label
 from localdc.api.store.accounts import Accounts
 from localdc.api.store.addresses import Addresses
 from localdc.api.store.documents import Documents
@@ -45,6 +46,7 @@ class Store:
             self.db.close()
             raise StoreError(f"{path}: {error}; move the file away to start afresh") from error
         path.chmod(0o600)
+        self.db.create_function("dns_label", 1, dns_label, deterministic=True)
         self.accounts = Accounts(self.db)
         self.addresses = Addresses(self.db)
         self.jobs = Jobs(self.db)

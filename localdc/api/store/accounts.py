@@ -15,8 +15,15 @@ class Accounts:
         self._db = db
 
     def find(self, login_or_uuid: str) -> Account | None:
+        return self._one("login = ?1 OR uuid = ?1", login_or_uuid)
+
+    def labelled(self, label: str) -> Account | None:
+        """The account whose uuid, or login as DNS has it, is `label`."""
+        return self._one("uuid = ?1 OR dns_label(login) = ?1", label)
+
+    def _one(self, where: str, value: str) -> Account | None:
         row = self._db.execute(
-            f"SELECT {_COLUMNS} FROM accounts WHERE login = ?1 OR uuid = ?1", (login_or_uuid,)
+            f"SELECT {_COLUMNS} FROM accounts WHERE {where}", (value,)
         ).fetchone()
         if row is None:
             return None

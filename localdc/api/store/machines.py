@@ -169,6 +169,24 @@ class Machines:
         )
         return [Machine.from_record(record) for (record,) in rows]
 
+    def labelled(self, account: str, label: str) -> list[Machine]:
+        """Machines whose uuid, or name as DNS has it, is `label`; not those that are gone."""
+        rows = self._db.execute(
+            "SELECT record FROM machines WHERE account = ?1 AND state NOT IN ('deleted', 'failed')"
+            " AND (uuid = ?2 OR dns_label(name) = ?2) ORDER BY seq",
+            (account, label),
+        )
+        return [Machine.from_record(record) for (record,) in rows]
+
+    def running_with_tag(self, account: str, tag: str) -> list[Machine]:
+        rows = self._db.execute(
+            "SELECT record FROM machines WHERE account = ? AND state = 'running'"
+            " AND EXISTS (SELECT 1 FROM json_each(machines.tags) AS tag WHERE tag.key = ?)"
+            " ORDER BY seq",
+            (account, tag),
+        )
+        return [Machine.from_record(record) for (record,) in rows]
+
     def alive(self) -> Iterator[Machine]:
         """Every machine of every account that is neither deleted nor failed."""
         rows = self._db.execute(

@@ -68,6 +68,14 @@ def test_machines_work_without_privileges(unprivileged: Center) -> None:
     assert "daemon" in owners
 
 
+def test_names_resolve_without_privileges(unprivileged: Center) -> None:
+    machines = {m["name"]: m for m in unprivileged.status()["machines"]}
+    name = "two.inst.localdc.localdc.cns.local"
+    assert name in machines["two"]["dns_names"]
+    out = unprivileged.ssh(machines["one"]["ips"][0], f"getent ahostsv4 {name}")
+    assert out.split()[0] == machines["two"]["ips"][1]
+
+
 def test_daemon_is_not_root_outside(unprivileged: Center, user: str) -> None:
     pid = unprivileged.process()["pid"]
     assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam(user).pw_uid

@@ -51,7 +51,7 @@ def test_life_of_a_machine(start):
     assert machine["compute_node"] == dc.settings.server_uuid
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", machine["created"])
     assert machine["updated"] > machine["created"]
-    assert f"controller.inst.acme.{dc.settings.name}.local" in machine.pop("dns_names")
+    assert f"controller.inst.acme.{dc.settings.name}.triton.local" in machine.pop("dns_names")
     assert dc.get("/my/machines").json() == [machine]
 
     assert dc.delete(f"/my/machines/{new['id']}").status_code == 204
