@@ -128,7 +128,7 @@ _compiled: dict[str, re.Pattern[str]] = {}
 def _pattern(name: str) -> re.Pattern[str]:
     if name not in _compiled:
         # names become "name;", so that a sequence of children is one text to match
-        body = re.sub(r"[A-Za-z_:]+", lambda match: f"(?:{match.group()};)", MODELS[name])
+        body = re.sub(r"[A-Za-z0-9_:]+", lambda match: f"(?:{match.group()};)", MODELS[name])
         _compiled[name] = re.compile(re.sub(r"[\s,]", "", body) + r"\Z")
     return _compiled[name]
 

@@ -12,7 +12,7 @@ SCHEME = "svc:/"
 RESTARTER = "svc:/system/svc/restarter:default"
 # repcache_protocol.h: names up to 119 characters, values up to 4095 bytes
 NAME_MAX = 119
-_IDENT = r"(?:[A-Za-z][A-Za-z0-9.-]*,)?[A-Za-z][A-Za-z0-9_-]*"
+_IDENT = r"(?:[A-Za-z][A-Za-z0-9_.-]*,)?[A-Za-z][A-Za-z0-9_-]*"
 # domains of property groups may hold dashes, as in "problem-diagnosed,swfma"
 _NAME = rf"{_IDENT}\Z"
 _SERVICE = rf"{_IDENT}(?:/{_IDENT})*\Z"

@@ -228,5 +228,21 @@ def _overlay(repository: Repository, fmri: str, wire: Wire) -> None:
             if not body["type"]:
                 raise SmfError(f"property group {name} of {fmri} does not exist; a type is needed")
             group = PropertyGroup(body["type"])
-        props = {key: Property(v[0], v[1:]) for key, v in body["props"].items()}
+        known = repository.current(fmri).get(name, group).props
+        props = {
+            key: _typed(f"{fmri}: {name}/{key}", value, known.get(key))
+            for key, value in body["props"].items()
+        }
         repository.put(entity, name, PropertyGroup(group.type, {**group.props, **props}))
+
+
+def _typed(where: str, wire: list[str], known: Property | None) -> Property:
+    """A property of a profile, which may leave its type to the repository."""
+    if wire[0]:
+        return Property(wire[0], wire[1:])
+    if known is None:
+        raise SmfError(f"property {where} does not exist; a type is needed")
+    # it needs re, which a zone whose properties nobody sets does not
+    from .values import normalise
+
+    return Property(known.type, [normalise(known.type, value) for value in wire[1:]])

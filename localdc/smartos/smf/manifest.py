@@ -102,7 +102,8 @@ class _Groups:
         if not valid_name(prop):
             raise _where(node, f'property name "{prop}" is invalid')
         try:
-            group["props"][prop] = [ptype, *(normalise(ptype, value) for value in values)]
+            known = (normalise(ptype, value) for value in values) if ptype else values
+            group["props"][prop] = [ptype, *known]
         except SmfError as error:
             raise _where(node, f"{name}/{prop}: {error}") from None
 
@@ -183,7 +184,8 @@ def _properties(node: Node, groups: _Groups, group: str, type: str) -> None:
         if child.name not in ("propval", "property"):
             continue
         name = child.attrs["name"]
-        ptype = child.attrs.get("type") or "astring"
+        # only a profile may leave the type out; "" stands for the one that the repository has
+        ptype = child.attrs.get("type", "")
         if child.name == "propval":
             values = [child.attrs["value"]]
         else:

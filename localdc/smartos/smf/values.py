@@ -56,6 +56,9 @@ def _check(type: str, text: str) -> str:
         return _address(text, versions.get(type, ("v4", "v6")))
     if type == "host":
         return text if _HOSTNAME.match(text) else _address(text, ("v4", "v6"))
+    if type == "ustring":
+        # astring is any bytes, this is UTF-8
+        text.encode()
     patterns = {"hostname": _HOSTNAME, "time": _TIME, "uri": _URI}
     if type in patterns and not patterns[type].match(text):
         raise ValueError
