@@ -223,12 +223,12 @@ def _overlay(repository: Repository, fmri: str, wire: Wire) -> None:
         if body.get("delete"):
             repository.drop(entity, name)
             continue
-        group = entity.groups.get(name)
-        if group is None:
-            if not body["type"]:
-                raise SmfError(f"property group {name} of {fmri} does not exist; a type is needed")
-            group = PropertyGroup(body["type"])
-        known = repository.current(fmri).get(name, group).props
+        inherited = repository.current(fmri).get(name)
+        type = body["type"] or (inherited.type if inherited else "")
+        if not type:
+            raise SmfError(f"property group {name} of {fmri} does not exist; a type is needed")
+        group = entity.groups.get(name) or PropertyGroup(type)
+        known = inherited.props if inherited else {}
         props = {
             key: _typed(f"{fmri}: {name}/{key}", value, known.get(key))
             for key, value in body["props"].items()
