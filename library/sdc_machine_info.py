@@ -112,10 +112,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.difference import HIDDEN
-from ansible.module_utils.sdc_base import shown
+from ansible.module_utils.sdc_base import SECRET_KEY, shown
 from ansible.module_utils.sdc_info import LOOKING, Info, Record
 from ansible.module_utils.sdc_offers import Offers
-from ansible.module_utils.sdc_plan import SECRET_KEY
 
 OPTIONS: dict[str, Any] = {
     **LOOKING,

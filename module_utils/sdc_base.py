@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +31,9 @@ ACCESS: dict[str, Any] = {
     "key_file": {"type": "path", "no_log": False},
     "insecure": {"type": "bool"},
 }
+
+SECRET_KEY = re.compile(r"(_pw|key|password|passwd|secret|token)$", re.IGNORECASE)
+"""Names of metadata whose values are not shown."""
 
 SHOWN = frozenset(
     ["id", "name", "state", "type", "brand", "package", "image", "memory", "disk", "ips", "tags"]
@@ -65,6 +69,35 @@ def details(exc: Exception) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
+def secrets(given: Any, where: str = "") -> Iterator[str]:
+    """The values that look secret in the metadata of a task's arguments, at any depth."""
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            hidden = where == "secret" or (where == "metadata" and SECRET_KEY.search(str(key)))
+            if key == "metadata":
+                # text is a dict that was not understood
+                yield from secrets(value, "secret" if isinstance(value, str) else "metadata")
+            else:
+                yield from secrets(value, "secret" if hidden else where)
+    elif isinstance(given, list | tuple):
+        for value in given:
+            yield from secrets(value, where)
+    elif where == "secret" and given not in (None, "", True, False):
+        yield str(given)
+
+
+class Module(AnsibleModule):
+    """Keeps secrets out of all that leaves it, complaints about its own arguments included."""
+
+    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
+        self.no_log_values.update(secrets(self.params))
+        super().fail_json(msg, **kwargs)
+
+    def exit_json(self, **kwargs: Any) -> NoReturn:
+        self.no_log_values.update(secrets(self.params))
+        super().exit_json(**kwargs)
+
+
 class SdcModule:
     """Base of the modules: subclasses give `options` and `work()`.
 
@@ -78,7 +111,7 @@ class SdcModule:
 
     def __init__(self) -> None:
         # the constructor's no_log keeps metadata out of the system log
-        self.module = AnsibleModule(
+        self.module = Module(
             argument_spec={**ACCESS, **self.options},
             supports_check_mode=True,
             no_log=True,
@@ -114,10 +147,6 @@ class SdcModule:
         """Leave the module with an error; what was done so far stays in the result."""
         self.module.fail_json(msg=message, **{**self._outcome(), **self.subject, **more})
 
-    def hide(self, values: Iterable[Any]) -> None:
-        """Keep these values out of all output."""
-        self.module.no_log_values.update(str(value) for value in values if value)
-
     @cached_property
     def settings(self) -> config.Settings:
         """Which data center, which account, which key."""
@@ -143,17 +172,25 @@ class SdcModule:
         """
         if lookup.is_uuid(wanted):
             self.subject["machine_id"] = wanted
-            found = [self.api.get_machine(wanted)]
-        else:
-            found = self.api.list_machines(name=wanted)
-        if not found:
-            names = (str(machine.get("name")) for machine in self.api.list_machines())
-            raise errors.LookupFailed("machine", wanted, lookup.near(wanted, names))
-        if len(found) > 1:
-            ids = ", ".join(machine["id"] for machine in found)
-            raise Refused(f"{len(found)} machines are called {wanted!r}; give an id: {ids}")
-        self.subject["machine_id"] = found[0]["id"]
-        return found[0]
+            return self.api.get_machine(wanted)
+        found = self.the_one(wanted, self.api.list_machines(name=wanted))
+        if found is None:
+            raise self.unknown_machine(wanted)
+        self.subject["machine_id"] = found["id"]
+        return found
+
+    @staticmethod
+    def the_one(name: str, machines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        """The machine of this name, if there is one; Refused when there are more."""
+        if len(machines) > 1:
+            ids = ", ".join(machine["id"] for machine in machines)
+            raise Refused(f"{len(machines)} machines are called {name!r}; give an id: {ids}")
+        return machines[0] if machines else None
+
+    def unknown_machine(self, name: str) -> Exception:
+        """The error for a name that no machine has, with the nearest ones."""
+        names = (str(machine.get("name")) for machine in self.api.list_machines())
+        return errors.LookupFailed("machine", name, lookup.near(name, names))
 
     def _outcome(self) -> dict[str, Any]:
         return {

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, details, errors, shown
+from ansible.module_utils.sdc_base import Refused, details, errors, lookup, shown
 from ansible.module_utils.sdc_fleet import Fleet, Target
 from ansible.module_utils.sdc_plan import (
     MACHINE_NAME,
@@ -26,6 +26,9 @@ from ansible.module_utils.sdc_ssh import SshProbe
 from ansible.module_utils.sdc_update import Update, Updating, plan_update, updated
 from ansible.module_utils.sdc_wish import Wish
 
+RESULTS = ("created", "deleted", "kept", "started", "updated", "failed_ids")
+RESULTS += ("machines", "failures")
+
 Creation = tuple[Group, dict[str, Any]]
 Updates = Sequence[tuple[Group, Update]]
 
@@ -35,9 +38,9 @@ class Machines(Updating, Wish):
 
     def work(self) -> None:
         """Find out what differs and change it."""
-        for name in ("created", "deleted", "kept", "started", "updated", "machines", "failures"):
+        for name in RESULTS:
             self.result[name] = []
-        self.hide_secrets()
+        self.check_options()
         if self.params["wait"] == "ssh" and not SshProbe.available():
             raise Refused("wait: ssh needs the ssh command; install openssh-client")
         try:
@@ -134,11 +137,9 @@ class Machines(Updating, Wish):
         self._check_single(group, machines)
         return [plan_group(group, machines)]
 
-    def _check_single(self, group: Group, machines: Sequence[Machine]) -> None:
-        if len(machines) > 1:
-            ids = ", ".join(machine["id"] for machine in machines)
-            raise Refused(f"{len(machines)} machines are called {group.name!r}; give id: {ids}")
-        if machines and not has_tags(machines[0], self.selector):
+    def _check_single(self, group: Group, machines: Sequence[dict[str, Any]]) -> None:
+        machine = self.the_one(group.name, machines)
+        if machine and not has_tags(machine, self.selector):
             raise Refused(
                 f"there is a machine {group.name!r} without the tags of selector; "
                 "choose another name, or leave selector out and write them as tags"
@@ -157,6 +158,8 @@ class Machines(Updating, Wish):
         return GroupPlan(group, [machine], [], [])
 
     def _machine_of_id(self) -> Machine | None:
+        if not lookup.is_uuid(self.params["id"]):
+            raise Refused(f"{self.params['id']!r} is not the id of a machine; is it a name?")
         self.subject["machine_id"] = self.params["id"]
         try:
             machine = self.api.get_machine(self.params["id"])
@@ -266,6 +269,9 @@ class Machines(Updating, Wish):
         absent = self.params["state"] == "absent"
         machines = self._find()
         if not machines and not absent:
+            name = self.params["name"]
+            if name and "{" not in name and not self.selector:
+                raise self.unknown_machine(name)
             raise Refused("no such machine; state present creates it")
         if absent:
             protect = set(self.params["protect"])
@@ -283,14 +289,15 @@ class Machines(Updating, Wish):
             return [machine for group in self.groups for machine in members(group, listed)]
         name = self.params["name"]
         if name and "{" in name:
+            if not self.selector:
+                raise Refused("a name with an index needs a selector that is not empty")
             group = self.groups[0]
             return [m for m in self._selected() if group.index_of(m["name"]) is not None]
         if name:
-            found = self.api.list_machines(name=name, tags=self.selector or None)
-            if len(found) > 1:
-                ids = ", ".join(machine["id"] for machine in found)
-                raise Refused(f"{len(found)} machines are called {name!r}; give id: {ids}")
-            return found
+            found = self.the_one(
+                name, self.api.list_machines(name=name, tags=self.selector or None)
+            )
+            return [found] if found else []
         if not self.selector:
             raise Refused("say which machines: give name, id, selector or groups")
         return self._selected()
@@ -333,6 +340,7 @@ class Machines(Updating, Wish):
             if target.failure:
                 self.result["failures"].append(target.failure)
         failures = self.result["failures"]
+        self.result["failed_ids"] = [f["id"] for f in failures if f["id"]]
         if failures:
             first = {k: v for k, v in failures[0].items() if k in ("code", "status", "request_id")}
             self.fail(summary(failures), **first, machine_id=failures[0]["id"])

@@ -12,14 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.module_utils.sdc_base import SECRET_KEY
+
 Machine = Mapping[str, Any]
 
 REQUEST_TAG = "ansible.request"
 """Tag of each created machine: `<run>.<number>`, by which a lost answer is found again."""
 
-MACHINE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,188}")
+PAST = ("failed", "deleted")
+"""States of machines that are not there any more, or never were."""
 
-SECRET_KEY = re.compile(r"(_pw|key|password|passwd|secret|token)$", re.IGNORECASE)
+MACHINE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,188}")
 
 
 class PlanError(Exception):
@@ -30,6 +33,9 @@ def text(value: Any) -> str:
     """A tag's value as CloudAPI compares it: tags are string, number or boolean."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        # JSON of the data center knows one kind of number
+        return str(int(value))
     return str(value)
 
 
@@ -177,7 +183,7 @@ def plan_group(
     count_stopped: bool = True,
 ) -> GroupPlan:
     """Decide which of the group's machines stay and go and which names are to be made."""
-    everyone = machines
+    everyone = machines = [m for m in machines if m.get("state") not in PAST]
     if not count_stopped:
         machines = [m for m in machines if m.get("state") not in ("stopped", "stopping")]
     protected = set(protect)

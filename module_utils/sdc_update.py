@@ -37,6 +37,14 @@ class Update:
         return any(changes) or any(switch is not None for switch in switches)
 
     @property
+    def names(self) -> list[str]:
+        """Names of all that changes, as a diff calls it."""
+        found = [f"tags.{key}" for key in (*self.tags, *self.no_tags)]
+        found += [f"metadata.{key}" for key in self.metadata]
+        found += [name for name in ("name", "package", "networks") if getattr(self, name)]
+        return found + list(self.switches)
+
+    @property
     def switches(self) -> dict[str, bool]:
         """What is switched on or off."""
         wanted = {
@@ -125,41 +133,44 @@ class Updating:
 
     def _confirmed(self, updates: Sequence[tuple[Group, Update]]) -> dict[str, Machine]:
         """Wait until the data center shows the changes, which it makes in its own time."""
-        deadline = time.monotonic() + min(self.params["wait_timeout"], SHOWN_AFTER)
+        limit = min(self.params["wait_timeout"], SHOWN_AFTER)
+        deadline = time.monotonic() + limit
         seen: dict[str, Machine] = {}
         pending = list(updates)
         pause = 0.1
-        while pending:
+        while True:
             listed = self.fleet.listed([update.machine["id"] for _, update in pending])
-            rest = []
+            late: dict[str, str] = {}
             for group, update in pending:
                 machine = listed.get(update.machine["id"], update.machine)
-                if plan_update(group, machine, update.networks) or _rebooting(update, machine):
-                    rest.append((group, update))
-                else:
+                late[machine["id"]] = _missing(plan_update(group, machine, update.networks), update)
+                if not late[machine["id"]]:
                     seen[machine["id"]] = machine
-            pending = rest
-            if pending and time.monotonic() >= deadline:
-                self._unseen(pending)
-                break
-            if pending:
-                time.sleep(pause)
-                pause = min(pause * 1.5, 3.0)
-        return seen
+            pending = [pair for pair in pending if late[pair[1].machine["id"]]]
+            if not pending:
+                return seen
+            if time.monotonic() >= deadline:
+                for _, update in pending:
+                    why = f"still {late[update.machine['id']]} after {limit:g} s"
+                    self._unseen(listed.get(update.machine["id"], update.machine), why)
+                return seen
+            time.sleep(pause)
+            pause = min(pause * 1.5, 3.0)
 
-    def _unseen(self, pending: Sequence[tuple[Group, Update]]) -> None:
-        for _, update in pending:
-            machine = update.machine
-            reason = self.fleet.reason(machine["id"])
-            if not reason:
-                self.module.warn(f"{machine['name']} does not show yet what was changed")
-                continue
-            failure = {name: machine.get(name) for name in ("name", "id", "state")}
-            self.result["failures"].append({**failure, "action": "update", "message": reason})
+    def _unseen(self, machine: Machine, why: str) -> None:
+        reason = self.fleet.reason(machine["id"])
+        failure = {name: machine.get(name) for name in ("name", "id", "state")}
+        message = f"{why}: {reason}" if reason else why
+        self.result["failures"].append({**failure, "action": "update", "message": message})
 
 
-def _rebooting(update: Update, machine: Machine) -> bool:
-    return bool(update.networks) and machine.get("state") != update.machine.get("state")
+def _missing(left: Update, asked: Update) -> str:
+    """What of a change is not there yet, in words; empty when all of it is."""
+    if left:
+        return f"without the change of {', '.join(left.names)}"
+    if asked.networks and left.machine.get("state") != asked.machine.get("state"):
+        return f"{left.machine.get('state')}"
+    return ""
 
 
 def updated(update: Update) -> dict[str, Any]:

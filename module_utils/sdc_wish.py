@@ -18,6 +18,22 @@ INHERITED += ("firewall_enabled", "deletion_protection", "affinity")
 class Wish(SdcModule):
     """The part of sdc_machine that understands its options."""
 
+    def check_options(self) -> None:
+        """Refuse what makes no sense whatever the machines are."""
+        params = self.params
+        if params["parallel"] < 1:
+            raise Refused(f"parallel must be 1 or more, not {params['parallel']}")
+        if params["exact_count"] is not None and params["state"] not in ("present", "started"):
+            raise Refused(
+                f"exact_count does not go with state {params['state']}; leave it out, or write "
+                "state: present"
+            )
+        for wish in (params, *(params["groups"] or ())):
+            for option in ("selector", "tags"):
+                for key, value in (wish.get(option) or {}).items():
+                    if not isinstance(value, str | int | float):
+                        raise Refused(f"{option}: {key!r} must be text, a number, true or false")
+
     @cached_property
     def selector(self) -> dict[str, Any]:
         """Tags of all machines of the task."""
@@ -80,13 +96,6 @@ class Wish(SdcModule):
             rename=wish.get("rename"),
             **taken,
         )
-
-    def hide_secrets(self) -> None:
-        """Keep secret-looking metadata out of all output."""
-        wishes = [self.params, *(self.params["groups"] or [])]
-        for wish in wishes:
-            group = Group("", 0, metadata=wish.get("metadata") or {})
-            self.hide(v for k, v in group.metadata.items() if group.is_secret(k))
 
     @property
     def counting(self) -> bool:

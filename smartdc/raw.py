@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import requests
 
+from . import shapes
 from .errors import Gone, ProtocolError, UsageError
 from .transport import Transport, decode
 
@@ -182,8 +183,7 @@ class MachineCalls(Calls):
     def _page(self, params: Record) -> tuple[list[Record], int]:
         response = self.send("GET", ["machines"], params=params)
         page: list[Record] = decode(response, list)
-        for machine in page:
-            _checked(machine)
+        shapes.MACHINE.all(page)
         try:
             size = int(response.headers.get("x-query-limit", ""))
         except ValueError:
@@ -223,7 +223,7 @@ class MachineCalls(Calls):
         :raises NotFound: it never was
         """
         params = {"credentials": True} if credentials else None
-        return _checked(self.get_object("machines", machine_id, params=params))
+        return shapes.MACHINE.one(self.get_object("machines", machine_id, params=params))
 
     def create(self, payload: Mapping[str, Any]) -> Record:
         """CreateMachine; never sent twice unless the server surely did nothing.
@@ -240,7 +240,7 @@ class MachineCalls(Calls):
                 body.update({prefix + str(k): v for k, v in value.items()})
             elif value is not None:
                 body[key] = value
-        return _checked(self.post_object("machines", json=body))
+        return shapes.MACHINE.one(self.post_object("machines", json=body))
 
     def act(self, machine_id: str, action: str, **params: Any) -> None:
         """``stop start reboot resize rename enable_firewall ...``; answered before it is done.
@@ -299,9 +299,3 @@ class MachineCalls(Calls):
     def audit(self, machine_id: str) -> list[Record]:
         """What was done to a machine, newest first: action, success yes|no, time, caller."""
         return self.get_list("machines", machine_id, "audit")
-
-
-def _checked(machine: Record) -> Record:
-    if not isinstance(machine.get("id"), str) or not machine["id"]:
-        raise ProtocolError("answered a machine without an id")
-    return machine

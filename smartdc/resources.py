@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import shapes
 from .raw import Calls, Record
 from .transport import decode
 
@@ -32,16 +33,16 @@ class AccountCalls(Calls):
 
     def keys(self) -> list[Record]:
         """The account's SSH keys: name, fingerprint (MD5), key."""
-        return self.get_list("keys")
+        return shapes.KEY.all(self.get_list("keys"))
 
     def key(self, key_id: str) -> Record:
         """One SSH key, by name or MD5 fingerprint."""
-        return self.get_object("keys", key_id)
+        return shapes.KEY.one(self.get_object("keys", key_id))
 
     def add_key(self, key_id: str | None, key: str) -> Record:
         """Add a public key (OpenSSH form); ``key_id`` is the name, None for its fingerprint."""
         body = {"key": key} if key_id is None else {"name": key_id, "key": key}
-        return self.post_object("keys", json=body)
+        return shapes.KEY.one(self.post_object("keys", json=body))
 
     def delete_key(self, key_id: str) -> None:
         self.remove("keys", key_id)
@@ -51,10 +52,10 @@ class NetworkCalls(Calls):
     """Networks, addresses, fabrics, NICs, firewall rules."""
 
     def list_networks(self, **filters: Any) -> list[Record]:
-        return self.get_list("networks", params=filters)
+        return shapes.NETWORK.all(self.get_list("networks", params=filters))
 
     def get_network(self, network_id: str) -> Record:
-        return self.get_object("networks", network_id)
+        return shapes.NETWORK.one(self.get_object("networks", network_id))
 
     def network_ips(self, network_id: str) -> list[Record]:
         """Reserved and used addresses of a network."""
@@ -83,7 +84,7 @@ class NetworkCalls(Calls):
         self.remove("fabrics", "default", "vlans", vlan_id, "networks", network_id)
 
     def nics(self, machine_id: str) -> list[Record]:
-        return self.get_list("machines", machine_id, "nics")
+        return shapes.NIC.all(self.get_list("machines", machine_id, "nics"))
 
     def add_nic(
         self, machine_id: str, network: str | Mapping[str, Any], *, primary: bool = False
@@ -95,8 +96,7 @@ class NetworkCalls(Calls):
         response = self.send("POST", ["machines", machine_id, "nics"], json=body)
         if response.status_code == 302:
             return None
-        nic: Record = decode(response, dict)
-        return nic
+        return shapes.NIC.one(decode(response, dict))
 
     def delete_nic(self, machine_id: str, mac: str) -> None:
         """Remove a NIC, by MAC with or without colons; the machine reboots."""
@@ -105,24 +105,26 @@ class NetworkCalls(Calls):
     def fwrules(self, machine_id: str | None = None) -> list[Record]:
         """Firewall rules of the account, or those that touch one machine."""
         if machine_id is None:
-            return self.get_list("fwrules")
-        return self.get_list("machines", machine_id, "fwrules")
+            return shapes.RULE.all(self.get_list("fwrules"))
+        return shapes.RULE.all(self.get_list("machines", machine_id, "fwrules"))
 
     def fwrule(self, rule_id: str) -> Record:
-        return self.get_object("fwrules", rule_id)
+        return shapes.RULE.one(self.get_object("fwrules", rule_id))
 
     def create_fwrule(self, rule: str, *, enabled: bool = True, **fields: Any) -> Record:
         """Add a rule such as ``FROM any TO tag "role" = "web" ALLOW tcp PORT 80``."""
-        return self.post_object("fwrules", json={"rule": rule, "enabled": enabled, **fields})
+        return shapes.RULE.one(
+            self.post_object("fwrules", json={"rule": rule, "enabled": enabled, **fields})
+        )
 
     def update_fwrule(self, rule_id: str, **fields: Any) -> Record:
-        return self.post_object("fwrules", rule_id, json=fields, repeatable=True)
+        return shapes.RULE.one(self.post_object("fwrules", rule_id, json=fields, repeatable=True))
 
     def enable_fwrule(self, rule_id: str) -> Record:
-        return self.post_object("fwrules", rule_id, "enable", repeatable=True)
+        return shapes.RULE.one(self.post_object("fwrules", rule_id, "enable", repeatable=True))
 
     def disable_fwrule(self, rule_id: str) -> Record:
-        return self.post_object("fwrules", rule_id, "disable", repeatable=True)
+        return shapes.RULE.one(self.post_object("fwrules", rule_id, "disable", repeatable=True))
 
     def delete_fwrule(self, rule_id: str) -> None:
         self.remove("fwrules", rule_id)
@@ -136,28 +138,28 @@ class CatalogueCalls(Calls):
 
     def list_images(self, **filters: Any) -> list[Record]:
         """Images; filters name, os, version, public, state, owner, type."""
-        return self.get_list("images", params=filters)
+        return shapes.IMAGE.all(self.get_list("images", params=filters))
 
     def get_image(self, image_id: str) -> Record:
-        return self.get_object("images", image_id)
+        return shapes.IMAGE.one(self.get_object("images", image_id))
 
     def list_packages(self, **filters: Any) -> list[Record]:
         """Packages; filters name, memory (MiB), disk (MiB), swap, version, vcpus, group."""
-        return self.get_list("packages", params=filters)
+        return shapes.PACKAGE.all(self.get_list("packages", params=filters))
 
     def get_package(self, package: str) -> Record:
         """A package by id or name."""
-        return self.get_object("packages", package)
+        return shapes.PACKAGE.one(self.get_object("packages", package))
 
     def volumes(self, **filters: Any) -> list[Record]:
-        return self.get_list("volumes", params=filters)
+        return shapes.VOLUME.all(self.get_list("volumes", params=filters))
 
     def volume(self, volume_id: str) -> Record:
-        return self.get_object("volumes", volume_id)
+        return shapes.VOLUME.one(self.get_object("volumes", volume_id))
 
     def create_volume(self, **fields: Any) -> Record:
         """Create a volume: name, type (tritonnfs), size (MiB), networks, tags."""
-        return self.post_object("volumes", json={"type": "tritonnfs", **fields})
+        return shapes.VOLUME.one(self.post_object("volumes", json={"type": "tritonnfs", **fields}))
 
     def rename_volume(self, volume_id: str, name: str) -> None:
         self.send("POST", ["volumes", volume_id], json={"name": name}, repeatable=True)
@@ -166,15 +168,15 @@ class CatalogueCalls(Calls):
         self.remove("volumes", volume_id)
 
     def list_snapshots(self, machine_id: str) -> list[Record]:
-        return self.get_list("machines", machine_id, "snapshots")
+        return shapes.SNAPSHOT.all(self.get_list("machines", machine_id, "snapshots"))
 
     def get_snapshot(self, machine_id: str, name: str) -> Record:
-        return self.get_object("machines", machine_id, "snapshots", name)
+        return shapes.SNAPSHOT.one(self.get_object("machines", machine_id, "snapshots", name))
 
     def create_snapshot(self, machine_id: str, name: str | None = None) -> Record:
         """Queue a snapshot; its state goes from ``queued`` to ``created`` or ``failed``."""
         body = {} if name is None else {"name": name}
-        return self.post_object("machines", machine_id, "snapshots", json=body)
+        return shapes.SNAPSHOT.one(self.post_object("machines", machine_id, "snapshots", json=body))
 
     def rollback_snapshot(self, machine_id: str, name: str) -> None:
         """Roll a machine back to a snapshot and boot it."""

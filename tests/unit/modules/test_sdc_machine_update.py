@@ -153,7 +153,7 @@ def test_state_matrix(cloud, sdc_machine, before, state, changed, after):
         sdc_machine(name="web", state="stopped")
     wish = {"name": "web", "state": state, **OFFER}
     if changed == "fail":
-        assert "no such machine" in sdc_machine(expect="fail", **wish).msg
+        assert "no machine 'web'" in sdc_machine(expect="fail", **wish).msg
         return
     predicted = sdc_machine(check=True, **wish)
     assert (cloud.machines().get("web") or {}).get("state") == before
