@@ -15,6 +15,8 @@ description:
   - Compares only what the task wrote. Tags and metadata that others have set are left alone.
   - A run that fails half-way reports the ids of what it has made; the next run adopts these
     machines.
+  - A machine that was changed and does not show it within O(wait_timeout) (120 seconds at most)
+    fails the task, unless O(wait=false).
 version_added: "0.1.0"
 author: The sdc-ipython-cluster contributors
 options:
@@ -88,6 +90,28 @@ options:
           - As O(networks).
         type: list
         elements: str
+      volumes:
+        description:
+          - As O(volumes).
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description:
+              - Name of the volume.
+            type: str
+            required: true
+          mountpoint:
+            description:
+              - Absolute path at which the machine mounts it.
+            type: path
+            required: true
+          mode:
+            description:
+              - Whether the machine may write to it.
+            type: str
+            choices: [rw, ro]
+            default: rw
       tags:
         description:
           - As O(tags); merged over the task's.
@@ -132,6 +156,28 @@ options:
       - Only used when a machine is created, unless there is O(attach_networks).
     type: list
     elements: str
+  volumes:
+    description:
+      - Volumes that new machines mount; see M(sdc_volume). Only used when a machine is created.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - Name of the volume.
+        type: str
+        required: true
+      mountpoint:
+        description:
+          - Absolute path at which the machine mounts it.
+        type: path
+        required: true
+      mode:
+        description:
+          - Whether the machine may write to it.
+        type: str
+        choices: [rw, ro]
+        default: rw
   tags:
     description:
       - Tags that the machines shall have beside the selector's.
@@ -153,7 +199,9 @@ options:
     type: dict
   user_script:
     description:
-      - The script that each boot runs in the machine (metadata key C(user-script)).
+      - The script that each boot runs in the machine (metadata key C(user-script)). With C(--diff)
+        its text is shown; a script with secrets in it belongs in O(secret_metadata), as
+        C(user-script).
     type: str
   firewall_enabled:
     description:
@@ -323,6 +371,11 @@ kept:
   elements: str
 started:
   description: Ids of machines that this task started.
+  returned: always
+  type: list
+  elements: str
+failed_ids:
+  description: Ids of machines that are not as they should be; RV(failures) says why.
   returned: always
   type: list
   elements: str

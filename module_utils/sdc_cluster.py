@@ -196,6 +196,8 @@ class Machines(Updating, Wish):
         }
         if group.networks is not None:
             payload["networks"] = [self.offers.attachment(name) for name in group.networks]
+        if group.volumes:
+            payload["volumes"] = [{**volume, "type": "tritonnfs"} for volume in group.volumes]
         for option in ("firewall_enabled", "deletion_protection", "affinity"):
             value = getattr(group, option)
             if value is not None:

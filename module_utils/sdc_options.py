@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+VOLUME: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "mountpoint": {"type": "path", "required": True},
+    "mode": {"type": "str", "default": "rw", "choices": ["rw", "ro"]},
+}
+
 GROUP: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "exact_count": {"type": "int", "default": 1},
@@ -11,6 +17,7 @@ GROUP: dict[str, Any] = {
     "package": {"type": "str"},
     "image": {"type": "str"},
     "networks": {"type": "list", "elements": "str"},
+    "volumes": {"type": "list", "elements": "dict", "options": VOLUME},
     "tags": {"type": "dict"},
     "metadata": {"type": "dict"},
     "secret_metadata": {"type": "dict", "no_log": True},

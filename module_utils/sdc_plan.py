@@ -59,6 +59,7 @@ class Group:
     package: str | None = None
     image: str | None = None
     networks: Sequence[str] | None = None
+    volumes: Sequence[Mapping[str, str]] | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     secret_keys: frozenset[str] = frozenset()

@@ -42,6 +42,8 @@ def _creation(group: Group, payload: Payload) -> dict[str, Any]:
     new = {"state": "running", "package": group.package, "image": group.image, "tags": tags}
     if group.networks is not None:
         new["networks"] = list(group.networks)
+    if group.volumes:
+        new["volumes"] = [f"{v['name']}:{v['mountpoint']}:{v['mode']}" for v in group.volumes]
     for name in ("firewall_enabled", "deletion_protection", "affinity"):
         if getattr(group, name):
             new[name] = getattr(group, name)

@@ -11,7 +11,7 @@ from ansible.module_utils.sdc_base import Refused, SdcModule, lookup
 from ansible.module_utils.sdc_offers import Offers
 from ansible.module_utils.sdc_plan import Group, check_disjoint, check_group
 
-INHERITED = ("package", "image", "networks", "user_script")
+INHERITED = ("package", "image", "networks", "volumes", "user_script")
 INHERITED += ("firewall_enabled", "deletion_protection", "affinity")
 
 

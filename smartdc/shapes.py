@@ -45,8 +45,8 @@ class Shape:
         """
         for name in self.required:
             value = record.get(name)
-            if not value:
-                raise ProtocolError(f"answered a {self.kind} without {_article(name)}")
+            if value is None or value == "":
+                raise ProtocolError(f"answered {_article(self.kind)} without {_article(name)}")
             if not isinstance(value, str):
                 raise self._wrong(name, value, str)
         for name, kind in self.optional.items():
@@ -56,11 +56,15 @@ class Shape:
             if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
                 raise self._wrong(name, value, kind)
             if isinstance(value, list) and not all(isinstance(v, str) for v in value):
-                raise ProtocolError(f"answered a {self.kind} whose {name} are not all text")
+                raise ProtocolError(f"answered {_article(self.kind)} whose {name} are not all text")
         for name in self.records:
-            values: Any = record.get(name) or []
+            values: Any = record.get(name)
+            if values is None:
+                continue
             if not isinstance(values, list) or not all(isinstance(v, dict) for v in values):
-                raise ProtocolError(f"answered a {self.kind} whose {name} are no list of objects")
+                raise ProtocolError(
+                    f"answered {_article(self.kind)} whose {name} are no list of objects"
+                )
         return record
 
     def all(self, records: Iterable[Record]) -> list[Record]:
@@ -70,7 +74,7 @@ class Shape:
     def _wrong(self, name: str, value: object, wanted: type) -> ProtocolError:
         found = _WORDS.get(type(value), "a number")
         return ProtocolError(
-            f"answered a {self.kind} whose {name} is {found} instead of {_WORDS[wanted]}"
+            f"answered {_article(self.kind)} whose {name} is {found} instead of {_WORDS[wanted]}"
         )
 
 

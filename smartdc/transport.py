@@ -304,11 +304,22 @@ def decode(response: requests.Response, expect: type | None = None) -> JSON:
         data = jsonlib.loads(body)
     except (ValueError, RecursionError):
         raise ProtocolError("answered something that is not JSON", **kw) from None
+    if b"\\ud" in body.lower() and not _is_text(data):
+        raise ProtocolError("answered text that is not Unicode", **kw)
     if expect is not None and not isinstance(data, expect):
         raise ProtocolError(f"answered {_kind(data)} instead of {_kind(expect())}", **kw)
     if expect is list and not all(isinstance(item, dict) for item in data):
         raise ProtocolError("answered a list of something else than objects", **kw)
     return data
+
+
+def _is_text(data: JSON) -> bool:
+    """Whether all text in it can be written down: JSON may escape halves of characters."""
+    try:
+        jsonlib.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _encode(data: object) -> bytes:
