@@ -42,14 +42,7 @@ options:
     type: str
     choices: [present, absent]
     default: present
-extends_documentation_fragment: [sdc]
-attributes:
-  check_mode:
-    support: full
-    description: Predicts the result and changes nothing.
-  diff_mode:
-    support: full
-    description: Shows what changes.
+extends_documentation_fragment: [sdc, sdc.changes]
 """
 
 EXAMPLES = r"""

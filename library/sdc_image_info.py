@@ -9,7 +9,6 @@ module: sdc_image_info
 short_description: Images of a SmartDataCenter (Triton) data center
 description:
   - Lists images, with one request.
-  - A name that does not exist is a failure that tells the nearest ones.
 version_added: "0.2.0"
 author: The sdc-ipython-cluster contributors
 options:
@@ -18,12 +17,6 @@ options:
       - Id, name (the newest version) or V(name@version).
       - A pattern as in the shell (C(*), C(?), C([a-z])) lists all that match.
     type: str
-  missing_ok:
-    description:
-      - An empty list instead of a failure, when nothing has the name in O(name).
-    type: bool
-    default: false
-
   os:
     description:
       - Only images of this operating system, such as V(smartos) or V(linux).
@@ -43,14 +36,7 @@ options:
       - Only the newest version of each name.
     type: bool
     default: false
-extends_documentation_fragment: [sdc]
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing in any case.
-  diff_mode:
-    support: none
-    description: There is nothing that could differ.
+extends_documentation_fragment: [sdc, sdc.looks]
 """
 
 EXAMPLES = r"""

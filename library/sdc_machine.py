@@ -158,7 +158,7 @@ options:
     elements: str
   volumes:
     description:
-      - Volumes that new machines mount; see M(sdc_volume). Only used when a machine is created.
+      - Volumes that new machines mount; see C(sdc_volume). Only used when a machine is created.
     type: list
     elements: dict
     suboptions:
@@ -290,14 +290,7 @@ options:
         of them together.
     type: int
     default: 10
-extends_documentation_fragment: [sdc]
-attributes:
-  check_mode:
-    support: full
-    description: Predicts the machines that would exist.
-  diff_mode:
-    support: full
-    description: Shows what changes on which machine.
+extends_documentation_fragment: [sdc, sdc.changes]
 """
 
 EXAMPLES = r"""

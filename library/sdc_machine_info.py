@@ -9,7 +9,6 @@ module: sdc_machine_info
 short_description: Machines that a SmartDataCenter (Triton) account has
 description:
   - Lists machines, with one request per 1,000.
-  - A name that does not exist is a failure that tells the nearest ones.
 version_added: "0.2.0"
 author: The sdc-ipython-cluster contributors
 options:
@@ -18,12 +17,6 @@ options:
       - Id or name.
       - A pattern as in the shell (C(*), C(?), C([a-z])) lists all that match.
     type: str
-  missing_ok:
-    description:
-      - An empty list instead of a failure, when nothing has the name in O(name).
-    type: bool
-    default: false
-
   selector:
     description:
       - Only machines with these tags; the data center does the filtering.
@@ -52,14 +45,7 @@ options:
         C(*secret), C(*token)) are hidden.
     type: bool
     default: false
-extends_documentation_fragment: [sdc]
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing in any case.
-  diff_mode:
-    support: none
-    description: There is nothing that could differ.
+extends_documentation_fragment: [sdc, sdc.looks]
 """
 
 EXAMPLES = r"""

@@ -9,7 +9,6 @@ module: sdc_network_info
 short_description: Networks of a SmartDataCenter (Triton) account
 description:
   - Lists the networks that machines of the account may use, fabric networks included.
-  - A name that does not exist is a failure that tells the nearest ones.
 version_added: "0.2.0"
 author: The sdc-ipython-cluster contributors
 options:
@@ -18,12 +17,6 @@ options:
       - Id or name.
       - A pattern as in the shell (C(*), C(?), C([a-z])) lists all that match.
     type: str
-  missing_ok:
-    description:
-      - An empty list instead of a failure, when nothing has the name in O(name).
-    type: bool
-    default: false
-
   public:
     description:
       - Only public networks, or only those that are not.
@@ -37,14 +30,7 @@ options:
       - Also list the reserved and used addresses of each network, with one request per network.
     type: bool
     default: false
-extends_documentation_fragment: [sdc]
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing in any case.
-  diff_mode:
-    support: none
-    description: There is nothing that could differ.
+extends_documentation_fragment: [sdc, sdc.looks]
 """
 
 EXAMPLES = r"""

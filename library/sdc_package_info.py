@@ -9,7 +9,6 @@ module: sdc_package_info
 short_description: Packages of a SmartDataCenter (Triton) data center
 description:
   - Lists packages, the smallest first, with one request.
-  - A name that does not exist is a failure that tells the nearest ones.
 version_added: "0.2.0"
 author: The sdc-ipython-cluster contributors
 options:
@@ -18,12 +17,6 @@ options:
       - Id or name.
       - A pattern as in the shell (C(*), C(?), C([a-z])) lists all that match.
     type: str
-  missing_ok:
-    description:
-      - An empty list instead of a failure, when nothing has the name in O(name).
-    type: bool
-    default: false
-
   group:
     description:
       - Only packages of this group.
@@ -40,14 +33,7 @@ options:
     description:
       - Only packages with at least as many virtual CPUs.
     type: int
-extends_documentation_fragment: [sdc]
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing in any case.
-  diff_mode:
-    support: none
-    description: There is nothing that could differ.
+extends_documentation_fragment: [sdc, sdc.looks]
 """
 
 EXAMPLES = r"""

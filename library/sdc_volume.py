@@ -38,24 +38,7 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  wait:
-    description:
-      - Wait until the change has come to its end; a failure of it fails the task at once.
-    type: bool
-    default: true
-  wait_timeout:
-    description:
-      - Seconds after which waiting fails the task.
-    type: int
-    default: 300
-extends_documentation_fragment: [sdc]
-attributes:
-  check_mode:
-    support: full
-    description: Predicts the result and changes nothing.
-  diff_mode:
-    support: full
-    description: Shows what changes.
+extends_documentation_fragment: [sdc, sdc.changes, sdc.waits]
 """
 
 EXAMPLES = r"""

@@ -1,10 +1,10 @@
-"""Options that every module and plugin which talks to CloudAPI has in common."""
+"""Options that modules and plugins which talk to CloudAPI have in common."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Documentation of the CloudAPI access options."""
+    """Access to CloudAPI; parts for modules that look, and for those that change and wait."""
 
     DOCUMENTATION = r"""
 options:
@@ -44,4 +44,48 @@ notes:
     C(TRITON_ACCOUNT), C(TRITON_USER), C(TRITON_KEY_ID), from the same with C(SDC_), from the
     profile (C(TRITON_PROFILE), then the current one of the C(triton) command), and at last from
     the embedded data center, when it runs.
+  - The inventory plugin takes these options from its file. Modules take them from the task or, once
+    for a whole play, from C(module_defaults), as C(docs/modules/README.md) shows.
+"""
+
+    CHANGES = r"""
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the result and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows what changes.
+"""
+
+    LOOKS = r"""
+options:
+  missing_ok:
+    description:
+      - An empty list instead of a failure, when nothing has the name in O(name).
+    type: bool
+    default: false
+notes:
+  - A name that does not exist is a failure that tells the nearest ones.
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing in any case.
+  diff_mode:
+    support: none
+    description: There is nothing that could differ.
+"""
+
+    WAITS = r"""
+options:
+  wait:
+    description:
+      - Wait until the change has come to its end; a failure of it fails the task at once.
+    type: bool
+    default: true
+  wait_timeout:
+    description:
+      - Seconds after which waiting fails the task.
+    type: int
+    default: 300
 """

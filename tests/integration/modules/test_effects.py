@@ -27,8 +27,11 @@ def front(machine: Machine) -> str:
 
 def lets_in(center: Center, address: str, key: Path) -> bool:
     """Whether ssh gets in with this key and no other."""
-    command = ["ssh", "-F", str(center.state / "ssh_config"), "-o", "BatchMode=yes"]
-    command += ["-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "IdentityFile=none"]
+    own = (center.state / "ssh_config").read_text().splitlines()
+    config = key.with_name("ssh_config")
+    config.write_text("\n".join(line for line in own if "Identity" not in line))
+    command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]
+    command += ["-o", "IdentityAgent=none"]
     done = subprocess.run(
         [*command, "-i", str(key), f"root@{address}", "true"],
         capture_output=True, text=True, check=False, timeout=60,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -17,17 +18,17 @@ MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
 IMPLICIT = {"type": "str", "required": False, "default": None, "choices": None, "elements": None}
 
 
-def fragment():
-    namespace = {}
-    exec((ROOT / "plugins/doc_fragments/sdc.py").read_text(), namespace)
-    return yaml.safe_load(namespace["ModuleDocFragment"].DOCUMENTATION)["options"]
+def fragment(name):
+    parts = runpy.run_path(str(ROOT / "plugins/doc_fragments/sdc.py"))["ModuleDocFragment"]
+    text = getattr(parts, name.partition(".")[2].upper() or "DOCUMENTATION")
+    return yaml.safe_load(text).get("options", {})
 
 
 def documented(module):
     documentation = yaml.safe_load(module.DOCUMENTATION)
     options = dict(documentation["options"])
-    if "sdc" in documentation.get("extends_documentation_fragment", []):
-        options |= fragment()
+    for name in documentation.get("extends_documentation_fragment", []):
+        options |= fragment(name)
     return options
 
 
@@ -112,6 +113,71 @@ def test_through_ansible(cloud, tmp_path):
         assert "[DEPRECATION" not in done.stderr and "[WARNING" not in done.stderr, done.stderr
         assert f"changed={changed} " in done.stdout, done.stdout
     assert len(cloud.machines()) == 3
+
+
+def test_module_defaults(start_cloud, tmp_path):
+    """The play of docs/modules/README.md, with two profiles of the triton command."""
+    east, west = start_cloud(firewall=True), start_cloud()
+    profiles = tmp_path / ".triton/profiles.d"
+    profiles.mkdir(parents=True)
+    (tmp_path / ".ssh").mkdir()
+    for name, center in (("east", east), ("west", west)):
+        profile = {"name": name, "url": center.url, "account": "acme", "keyId": center.key_id}
+        (profiles / f"{name}.json").write_text(json.dumps(profile))
+        for suffix in ("", ".pub"):
+            key = Path(center.access["key_file"] + suffix)
+            copy = tmp_path / ".ssh" / f"id_{name}{suffix}"
+            copy.write_bytes(key.read_bytes())
+            copy.chmod(0o600)
+    text = (ROOT / "docs/modules/README.md").read_text()
+    (tmp_path / "play.yml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", "play.yml"]
+    done = ansible(*command, cwd=tmp_path, HOME=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(east.machines()) == {"gateway"} and west.machines() == {}
+    with east.client() as client:
+        assert [rule["description"] for rule in client.fwrules()] == ["web"]
+
+
+def test_secrets_stay_secret_at_every_verbosity(cloud, tmp_path):
+    """Also in a diff, in a failure of the data center, and when the arguments are wrong."""
+    secret = {
+        "metadata": {"root_pw": "s3cret-1", "ipython.key": "s3cret-2", "a.token": ["s3cret-3"]},
+        "secret_metadata": {"odd": {"deep": "s3cret-4"}, "user-script": "#!/bin/sh\n# s3cret-5\n"},
+    }
+    later = {name: {k: f"{v}-new" for k, v in part.items()} for name, part in secret.items()}
+    wish = {**cluster(1), **secret}
+    group = {**wish["groups"][0], "metadata": {"group.key": "s3cret-6"}, "name": "c"}
+    tasks = [
+        {"sdc_machine": wish},
+        {"sdc_machine": {**cluster(1), **later}},
+        {"sdc_machine": {**cluster(1), **later}, "check_mode": True},
+        {"sdc_machine": {**wish, "state": "on fire"}},
+        {"sdc_machine": {**wish, "parallel": "many"}},
+        {"sdc_machine": {**wish, "groups": [group], "wait": "for ever"}},
+        {"sdc_machine": {**wish, "metadata": json.dumps(secret["metadata"]), "state": "odd"}},
+        {"sdc_machine": {**wish, "url": "http://127.0.0.1:1"}},
+        {"sdc_machine": {"name": "x", "package": "none", "image": "none", **secret}},
+        {"sdc_machine_info": {}},
+        {"sdc_machine": {"state": "absent", "selector": {"cluster": "ipython"}}},
+    ]
+    play = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+            "tasks": [{**task, "ignore_errors": True} for task in tasks],
+        }
+    ]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", "-vvv", "--diff", "play.yml"]
+    done = ansible(*command, cwd=tmp_path, ANSIBLE_INJECT_INVOCATION="1", **cloud.environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ignored=6 " in done.stdout, done.stdout
+    shown = done.stdout + done.stderr
+    assert "module_args" in shown, "nothing of the arguments was shown"
+    found = [line for line in shown.splitlines() if "s3cret" in line]
+    assert not found, "\n".join(found)[:2000]
 
 
 def test_no_smartdc_says_what_to_do(monkeypatch):

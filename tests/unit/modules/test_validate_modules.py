@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ CHECKER = (
 )
 # rules of ansible's own collections: the licence, and authors by their names at GitHub
 IGNORED = ("missing-gplv3-license", "DOCUMENTATION.author")
+
+
+FRAGMENTS = re.compile(r"^extends_documentation_fragment: .*$", re.M)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +43,7 @@ def collection(tmp_path_factory):
             for util in own:
                 text = text.replace(f"ansible.module_utils.{util} ", f"{target}.{util} ")
             if name == "modules":
-                text = text.replace(
-                    "extends_documentation_fragment: [sdc]",
-                    "extends_documentation_fragment: [local.sdc.sdc]",
-                )
+                text = FRAGMENTS.sub(lambda m: m[0].replace("sdc", "local.sdc.sdc"), text)
             (directory / path.name).write_text(text)
     (base / "galaxy.yml").write_text("namespace: local\nname: sdc\nversion: 0.2.0\n")
     return root
