@@ -127,7 +127,9 @@ class SdcKey(Resource):
                 raise Refused(
                     f"{name!r} is the key that signs this task's requests; remove it with another"
                 )
-        elif found is None and self.params["key"]:
+        elif found is None:
+            if not self.params["key"]:
+                raise Refused(f"{name!r} has to be added, which needs the option key")
             wanted = fingerprint(self.params["key"])
             twin = next((key for key in keys if key.get("fingerprint") == wanted), None)
             if twin:
@@ -145,17 +147,22 @@ class SdcKey(Resource):
         return {"name": self.params["name"], "fingerprint": fingerprint(line), "key": line.strip()}
 
     def same(self, name: str, before: Any, after: Any) -> bool:
-        # the comment is no part of the key
-        return name == "key" or bool(before == after)
+        if name == "key":
+            # the comment is no part of the key
+            return fingerprint(before) == fingerprint(after)
+        return bool(before == after)
 
     def create(self) -> Record:
-        if not self.params["key"]:
-            raise Refused(f"{self.params['name']!r} has to be added, which needs the option key")
         return self.api.add_key(self.params["name"], self.params["key"].strip())
 
     def update(self, thing: Record, changes: Record) -> Record:
         self.delete(thing)
-        return self.create()
+        try:
+            return self.create()
+        except errors.APIError:
+            # refused: nobody shall be locked out by that
+            self.api.add_key(thing["name"], thing["key"])
+            raise
 
     def _update(self, thing: Record) -> None:
         wish = self.wanted()

@@ -95,7 +95,7 @@ options:
           - As O(volumes).
         type: list
         elements: dict
-        suboptions:
+        suboptions: &volume
           name:
             description:
               - Name of the volume.
@@ -161,23 +161,7 @@ options:
       - Volumes that new machines mount; see C(sdc_volume). Only used when a machine is created.
     type: list
     elements: dict
-    suboptions:
-      name:
-        description:
-          - Name of the volume.
-        type: str
-        required: true
-      mountpoint:
-        description:
-          - Absolute path at which the machine mounts it.
-        type: path
-        required: true
-      mode:
-        description:
-          - Whether the machine may write to it.
-        type: str
-        choices: [rw, ro]
-        default: rw
+    suboptions: *volume
   tags:
     description:
       - Tags that the machines shall have beside the selector's.

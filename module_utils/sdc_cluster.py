@@ -98,6 +98,10 @@ class Machines(Updating, Wish):
         sleeping: Sequence[Machine],
     ) -> None:
         after = {update.machine["id"]: updated(update) for _, update in updates}
+        for _, update in updates:
+            if update.package:
+                size = self.offers.package(update.package)
+                after[update.machine["id"]] |= {k: size[k] for k in ("memory", "disk") if k in size}
         for machine in sleeping:
             after[machine["id"]] = {**after.get(machine["id"], machine), "state": "running"}
         machines = [shown(after.get(machine["id"], machine)) for _, machine in keep]

@@ -113,7 +113,18 @@ def test_the_key_that_signs_stays(cloud, run):
 @pytest.mark.parametrize("line", ["", "nonsense", "ssh-rsa !!!", "ssh-rsa QUJD comment"])
 def test_not_a_key(run, line):
     assert "OpenSSH public key" in run("sdc_key", expect="fail", name="x", key=line or " ").msg
-    assert "needs the option key" in run("sdc_key", expect="fail", name="x").msg
+    for check in (False, True):
+        failed = run("sdc_key", expect="fail", check=check, name="x")
+        assert "needs the option key" in failed.msg
+
+
+def test_key_that_cannot_be_replaced_is_put_back(cloud, run, lines):
+    run("sdc_key", name="laptop", key=lines[0])
+    cloud.fault(kind="unavailable", method="POST", path="*/keys", count=1)
+    failed = run("sdc_key", expect="fail", name="laptop", key=lines[1], replace=True)
+    assert failed["status"] == 503
+    assert not run("sdc_key", name="laptop", key=lines[0])["changed"]
+    assert run("sdc_key", name="laptop", state="absent")["changed"]
 
 
 # --- firewall rules ----------------------------------------------------------------------------
