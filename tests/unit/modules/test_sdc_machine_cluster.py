@@ -90,6 +90,14 @@ def test_newest_go_first_and_holes_are_filled(cloud, sdc_machine):
     assert "ipython-engine-003" not in names(oldest)
 
 
+def test_oldest_go_first_when_asked(cloud, sdc_machine):
+    first = sdc_machine(**cluster(2))
+    sdc_machine(**cluster(4))
+    less = sdc_machine(**cluster(2), scale_in="oldest")
+    assert set(less["deleted"]) < set(first["created"])
+    assert names(less)[1:] == ["ipython-engine-003", "ipython-engine-004"]
+
+
 def test_protect_and_max_delete(cloud, sdc_machine):
     sdc_machine(**cluster(3))
     kept = sdc_machine(**cluster(1), protect=["ipython-engine-003"])
@@ -98,7 +106,12 @@ def test_protect_and_max_delete(cloud, sdc_machine):
     assert "protected" in refused.msg
     refused = sdc_machine(expect="fail", **cluster(0), max_delete=0)
     assert "max_delete" in refused.msg and "ipython-engine-003" in refused.msg
+    for check in (False, True):
+        wish = {"state": "absent", "selector": SELECTOR, "max_delete": 1}
+        assert "max_delete is 1" in sdc_machine(expect="fail", check=check, **wish).msg
     assert len(cloud.machines()) == 2
+    gone = sdc_machine(state="absent", selector=SELECTOR, protect=["ipython-engine-003"])
+    assert len(gone["deleted"]) == 1 and set(cloud.machines()) == {"ipython-engine-003"}
 
 
 def test_foreign_machines_are_never_touched(cloud, sdc_machine):

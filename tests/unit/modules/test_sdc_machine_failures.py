@@ -21,10 +21,29 @@ def test_failed_provisioning_ends_at_once_with_the_reason(cloud, sdc_machine):
     assert len(failed["created"]) == 4 and failed["changed"]
     (failure,) = failed["failures"]
     assert failure["state"] == "failed" and failure["id"] in failed["created"]
+    assert failed["failed_ids"] == [failure["id"]]
     adopted = sdc_machine(**cluster(3))
     assert len(adopted["created"]) == 1
     assert names(adopted)[1:] == [f"ipython-engine-00{n}" for n in (1, 2, 3)]
     assert set(adopted["kept"]) < set(failed["created"])
+
+
+def test_failed_machines_do_not_count(cloud, sdc_machine):
+    cloud.fault(kind="provision_failure", machine="ipython-engine-001")
+    sdc_machine(expect="fail", **cluster(1))
+    predicted = sdc_machine(check=True, **cluster(1))
+    assert predicted["created"] == ["ipython-engine-001"]
+
+
+def test_changes_that_do_not_show_fail_and_are_named(cloud, sdc_machine, monkeypatch):
+    """The data center takes a change and does not make it."""
+    made = sdc_machine(**cluster(1))
+    monkeypatch.setattr("smartdc.DataCenter.set_tags", lambda *_: {})
+    failed = sdc_machine(expect="fail", **cluster(1), tags={"a": "b"}, wait_timeout=1)
+    assert sorted(failed["failed_ids"]) == sorted(made["created"])
+    for name in ("ipython-controller", "ipython-engine-001"):
+        assert f"{name} (update): still without the change of tags.a after 1 s" in failed.msg
+    assert sdc_machine(**cluster(1), tags={"a": "b"}, wait="false")["changed"]
 
 
 def test_absent_removes_failed_machines_too(cloud, sdc_machine):

@@ -72,10 +72,42 @@ def test_name_without_the_selector_tags(cloud, sdc_machine):
         ({"name": "web", "wait": "forever"}, "wait"),
         ({"name": "e-{index}", "exact_count": 3, **OFFER}, "selector"),
         ({"name": "a", "id": "b", "exact_count": 3}, "mutually exclusive"),
+        ({"name": "web", **OFFER, "parallel": 0}, "parallel must be 1 or more"),
+        ({"name": "e-{index}", "state": "absent"}, "needs a selector"),
+        ({"name": "e", "state": "absent", "exact_count": 1}, "does not go with state absent"),
+        ({"name": "e", "state": "stopped", "exact_count": 0}, "does not go with state stopped"),
+        ({"id": "web", "state": "absent"}, "'web' is not the id of a machine"),
+        ({"name": "web", **OFFER, "tags": {"a": ["b"]}}, "tags: 'a' must be text"),
+        ({"name": "web", **OFFER, "selector": {"a": {}}}, "selector: 'a' must be text"),
+        (
+            {"name": "web", **OFFER, "volumes": [{"name": "none", "mountpoint": "/data"}]},
+            "no volume none",
+        ),
     ],
 )
 def test_wrong_input(cloud, sdc_machine, arguments, words):
     assert words in sdc_machine(expect="fail", **arguments).msg
+
+
+def test_names_that_nobody_has(cloud, sdc_machine):
+    sdc_machine(name="web", **OFFER)
+    for state in ("stopped", "restarted"):
+        failed = sdc_machine(expect="fail", name="wbe", state=state)
+        assert "no machine 'wbe' - nearest: web" in failed.msg
+    assert not sdc_machine(name="wbe", state="absent")["changed"]
+
+
+def test_volumes(start_cloud):
+    from .modules_support import run_module
+
+    cloud = start_cloud()
+    run_module("sdc_volume", **cloud.access, name="data")
+    wish = {"name": "web", **OFFER, "volumes": [{"name": "data", "mountpoint": "/data"}]}
+    made = run_module("sdc_machine", **cloud.access, **wish)
+    assert made["diff"]["after"]["web"]["volumes"] == ["data:/data:rw"]
+    used = run_module("sdc_volume", expect="fail", **cloud.access, name="data", state="absent")
+    assert used["code"] == "VolumeInUse"
+    assert not run_module("sdc_machine", **cloud.access, **wish)["changed"]
 
 
 def test_exact_count_without_groups(cloud, sdc_machine):
