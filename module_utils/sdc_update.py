@@ -138,7 +138,7 @@ class Updating:
         seen: dict[str, Machine] = {}
         pending = list(updates)
         pause = 0.1
-        while True:
+        while pending:
             listed = self.fleet.listed([update.machine["id"] for _, update in pending])
             late: dict[str, str] = {}
             for group, update in pending:
@@ -147,15 +147,15 @@ class Updating:
                 if not late[machine["id"]]:
                     seen[machine["id"]] = machine
             pending = [pair for pair in pending if late[pair[1].machine["id"]]]
-            if not pending:
-                return seen
-            if time.monotonic() >= deadline:
+            if pending and time.monotonic() >= deadline:
                 for _, update in pending:
                     why = f"still {late[update.machine['id']]} after {limit:g} s"
                     self._unseen(listed.get(update.machine["id"], update.machine), why)
-                return seen
-            time.sleep(pause)
-            pause = min(pause * 1.5, 3.0)
+                break
+            if pending:
+                time.sleep(pause)
+                pause = min(pause * 1.5, 3.0)
+        return seen
 
     def _unseen(self, machine: Machine, why: str) -> None:
         reason = self.fleet.reason(machine["id"])
