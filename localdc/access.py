@@ -92,6 +92,10 @@ def write_ssh_config(paths: StateDir) -> None:
         # what ssh reads when no file is named, in that order
         "  Include ~/.ssh/config",
         "  Include /etc/ssh/ssh_config",
+        # Whoever named no machine to go through is told so, and does not knock at
+        # the door of a stranger with that address on the host's own network.
+        f"Match host *.*.*.* exec \"{fabric} '%h'\"",
+        f"  ProxyCommand {_connect_command(str(paths.control))} %h %p",
     ]
     write_atomically(paths.user_ssh_config, "\n".join(lines) + "\n")
     # The first ssh of PATH may be the one that another data center wrote.

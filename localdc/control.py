@@ -110,30 +110,42 @@ class ControlServer:
 
     async def _connect(self, client: socket.socket, host: str, port: int) -> None:
         address = self._address(host)
+        where = "" if address == host else f"{address}: "
         try:
             connection = await _open(address, port, CONNECT_SECONDS)
         except TimeoutError:
-            raise LocalDCError(f"no answer from {address} in {CONNECT_SECONDS:.0f} s") from None
+            raise LocalDCError(f"{where}no answer in {CONNECT_SECONDS:.0f} s") from None
         except OSError as error:
             # asyncio's text names the call, not the reason
-            raise LocalDCError(f"{address}: {os.strerror(error.errno or 0)}") from None
+            raise LocalDCError(f"{where}{os.strerror(error.errno or 0)}") from None
         with connection:
             connection.setblocking(True)
             socket.send_fds(client, [_line({"ok": True})], [connection.fileno()])
 
     def _address(self, host: str) -> str:
-        """The address of a machine given by address, name, uuid or short id."""
+        """The address of a machine given by address, name, uuid or short id.
+
+        Raises LocalDCError for what cannot be reached from here.
+        """
+        status = self._subject.status()
+        if status["records_only"]:
+            raise LocalDCError(
+                "the machines of this data center are records only (localdc start --records-only): "
+                "there is nothing to log in to"
+            )
+        machines = status["machines"]
         with contextlib.suppress(ValueError):
-            return str(ipaddress.ip_address(host))
-        for machine in self._subject.status()["machines"]:
+            address = str(ipaddress.ip_address(host))
+            owners = [machine for machine in machines if address in machine["ips"]]
+            if owners and not any(address in machine["reachable"] for machine in owners):
+                raise _behind(owners[0], address)
+            return address
+        for machine in machines:
             known = (machine["name"], machine["uuid"], machine["uuid"][:8], *machine["dns_names"])
             if host not in known or not machine["ips"]:
                 continue
             if not machine["reachable"]:
-                raise LocalDCError(
-                    f"{host} is on fabric networks only ({', '.join(machine['ips'])}); go through "
-                    "a machine that is also on a network of the data center"
-                )
+                raise _behind(machine, machine["ips"][0])
             return str(machine["reachable"][0])
         raise LocalDCError("no machine of this data center has this name or address")
 
@@ -153,6 +165,16 @@ class ControlServer:
 
         found = await asyncio.gather(*(late(m) for m in running if m["reachable"]))
         return [name for name in found if name is not None]
+
+
+def _behind(machine: dict[str, Any], address: str) -> LocalDCError:
+    """The error for an address on a fabric network, with the ways there."""
+    name = machine["name"]
+    return LocalDCError(
+        f"{address} of {name} is on a fabric network; go through a machine that is also on a "
+        f"network of the data center: ssh -J root@ITS_ADDRESS root@{address}, "
+        f"or: triton inst tag set {name} tritoncli.ssh.proxy=ITS_NAME"
+    )
 
 
 async def _open(address: str, port: int, seconds: float) -> socket.socket:

@@ -6,10 +6,9 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ class Shell:
 
     environment: Mapping[str, str]
     clients: Clients
+    prefix: Sequence[str] = ()
 
     @staticmethod
     def open(center: Center, home: Path, clients: Clients) -> Shell:
@@ -44,17 +44,17 @@ class Shell:
             **{name: mine[name] for name in ("LOCALDC_DIR", "LOCALDC_PKGSRC", "PYTHONPATH")},
         }
         done = subprocess.run(
-            ["sh", "-c", PREPARE, sys.executable],
+            [*center.prefix, "sh", "-c", PREPARE, center.python],
             env=bare, cwd="/", capture_output=True, text=True, check=True,
         )  # fmt: skip
         lines = done.stdout.rstrip("\0").split("\0")
-        return Shell(dict(line.split("=", 1) for line in lines), clients)
+        return Shell(dict(line.split("=", 1) for line in lines), clients, center.prefix)
 
     def run(
         self, *command: str, stdin: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command,
+            [*self.prefix, *command],
             env={**self.environment, **environment},
             cwd="/",
             input=stdin,

@@ -41,6 +41,9 @@ def test_create_and_get(shell: Shell, old: str) -> None:
     assert machine["tags"] == {"role": "old", "on": True}
     assert machine["metadata"]["greeting"] == "hello"
     assert "mdata-get" in machine["metadata"]["user-script"]
+    wait = "for i in $(seq 100); do [ -s /var/tmp/greeting ] && break; sleep 0.1; done"
+    assert shell.triton("ssh", old, f"{wait}; cat /var/tmp/greeting") == "hello\n"
+    assert "VM not found" in shell.sdc_fails(3, "getmachine", UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +114,9 @@ def test_tags(shell: Shell, old: str) -> None:
     shell.sdc("deletemachinetag", "-t", "only", old)
     eventually(lambda: shell.sdc_json("listmachinetags", old) == {})
     assert 'tag "only" not found\n' in shell.sdc_fails(3, "getmachinetag", "-t", "only", old)
+    message = shell.sdc_fails(3, "addmachinetags", "-t", "triton.cns.services=%", old)
+    assert "(ValidationFailed): error adding tags: Invalid tag parameters" in message
+    assert "VM not found" in shell.sdc_fails(3, "listmachinetags", UNKNOWN)
     shell.sdc("addmachinetags", "-t", "role=old", "-t", "on=true", old)
 
 
@@ -118,10 +124,12 @@ def test_metadata(shell: Shell, old: str) -> None:
     assert shell.sdc_json("updatemachinemetadata", "-m", "color=blue", old)["color"] == "blue"
     eventually(lambda: "color" in shell.sdc_json("listmachinemetadata", old))
     assert shell.sdc_json("getmachinemetadata", "-m", "color", old) == "blue"
+    assert shell.triton("ssh", old, "mdata-get color") == "blue\n"
     shell.sdc("deletemachinemetadata", "-m", "color", old)
     eventually(lambda: "color" not in shell.sdc_json("listmachinemetadata", old))
     message = shell.sdc_fails(3, "getmachinemetadata", "-m", "color", old)
     assert 'metadatum "color" not found\n' in message
+    assert "VM not found" in shell.sdc_fails(3, "updatemachinemetadata", "-m", "a=b", UNKNOWN)
 
 
 def test_keys(shell: Shell, tmp_path: Path) -> None:
@@ -132,12 +140,14 @@ def test_keys(shell: Shell, tmp_path: Path) -> None:
     assert shell.sdc_json("getkey", "third") == made
     assert "(InvalidArgument)" in shell.sdc_fails(3, "createkey", "-n", "third", f"{file}.pub")
     shell.sdc("deletekey", "third")
-    assert "(ResourceNotFound)" in shell.sdc_fails(3, "getkey", "third")
+    for command in ("getkey", "deletekey"):
+        assert "(ResourceNotFound)" in shell.sdc_fails(3, command, "third")
 
 
 def test_account_and_catalogue(shell: Shell) -> None:
     assert shell.sdc_json("getaccount")["login"] == "localdc"
     assert shell.sdc_json("updateaccount", "--city", "Berlin")["city"] == "Berlin"
+    assert "(InvalidArgument)" in shell.sdc_fails(3, "updateaccount", "--email", "nonsense")
     assert shell.sdc_json("listdatacenters") == {"localdc": shell.environment["SDC_URL"]}
     identifier = image_id(shell)
     assert shell.sdc_json("getimage", identifier)["type"] == "zone-dataset"
@@ -152,33 +162,58 @@ def test_account_and_catalogue(shell: Shell) -> None:
 
 
 def test_snapshots(shell: Shell, old: str) -> None:
+    shell.triton("ssh", old, "echo one >/root/file")
     assert shell.sdc_json("createmachinesnapshot", "-n", "before", old)["name"] == "before"
     options = ["--snapshot", "before", old]
     eventually(lambda: shell.sdc_json("getmachinesnapshot", *options)["state"] == "created")
     assert [s["name"] for s in shell.sdc_json("listmachinesnapshots", old)] == ["before"]
+    shell.triton("ssh", old, "echo two >/root/file; touch /root/more")
     shell.sdc("startmachinefromsnapshot", *options)
     eventually(lambda: shell.sdc_json("getmachineaudit", old)[0]["action"] == "rollback_snapshot")
+    await_state(shell, old, "running")
+    assert shell.triton("ssh", old, "cat /root/file; ls /root/more; true") == "one\n"
     shell.sdc("deletemachinesnapshot", *options)
     eventually(lambda: shell.sdc_json("listmachinesnapshots", old) == [])
-    message = shell.sdc_fails(3, "getmachinesnapshot", *options)
-    assert "(ResourceNotFound): before not found" in message
+    for command in ("getmachinesnapshot", "startmachinefromsnapshot", "deletemachinesnapshot"):
+        assert "before not found" in shell.sdc_fails(3, command, *options)
 
 
 def test_firewall_rules(shell: Shell, old: str) -> None:
+    """What no rule allows is dropped, `ssh` of the tests included."""
     text = f"FROM any TO vm {old} ALLOW tcp PORT 22"
     rule = shell.sdc_json("createfirewallrule", "--rule", text)
     assert (rule["rule"], rule["enabled"]) == (text, False)
-    shell.sdc("enablefirewallrule", rule["id"])
-    assert shell.sdc_json("getfirewallrule", rule["id"])["enabled"] is True
-    assert [r["id"] for r in shell.sdc_json("listmachinefirewallrules", old)] == [rule["id"]]
     shell.sdc("enablemachinefirewall", old)
     eventually(lambda: shell.sdc_json("getmachine", old)["firewall_enabled"])
-    assert shell.triton("ssh", old, "uname -n") == "old\n"
+    eventually(lambda: not greets(shell, old))
+    shell.sdc("enablefirewallrule", rule["id"])
+    eventually(lambda: greets(shell, old))
+    assert shell.sdc_json("getfirewallrule", rule["id"])["enabled"] is True
+    assert [r["id"] for r in shell.sdc_json("listmachinefirewallrules", old)] == [rule["id"]]
+    assert rule["id"] in [r["id"] for r in shell.sdc_json("listfirewallrules")]
+    assert [m["id"] for m in shell.sdc_json("listfirewallrulemachines", rule["id"])] == [old]
+    changed = text.replace("22", "23")
+    shell.sdc("updatefirewallrule", rule["id"], "--rule", changed)
+    assert shell.sdc_json("getfirewallrule", rule["id"])["rule"] == changed
+    eventually(lambda: not greets(shell, old))
+    shell.sdc("disablefirewallrule", rule["id"])
+    assert shell.sdc_json("getfirewallrule", rule["id"])["enabled"] is False
     shell.sdc("disablemachinefirewall", old)
+    eventually(lambda: greets(shell, old))
     shell.sdc("deletefirewallrule", rule["id"])
-    assert "(ResourceNotFound)" in shell.sdc_fails(3, "getfirewallrule", rule["id"])
+    for command in ("get", "enable", "disable", "delete"):
+        message = shell.sdc_fails(3, f"{command}firewallrule", rule["id"])
+        assert "(ResourceNotFound)" in message
     message = shell.sdc_fails(3, "createfirewallrule", "--rule", "FROM nonsense")
     assert "(InvalidParameters)" in message
+    assert "VM not found" in shell.sdc_fails(3, "enablemachinefirewall", UNKNOWN)
+
+
+def greets(shell: Shell, machine: str) -> bool:
+    """Whether the machine's ssh port lets us in."""
+    address = shell.sdc_json("getmachine", machine)["primaryIp"]
+    options = ["-o", "ConnectTimeout=2", "-o", "BatchMode=yes"]
+    return shell.run("ssh", *options, f"root@{address}", "true").returncode == 0
 
 
 def test_fabrics_and_nics(shell: Shell, old: str) -> None:
@@ -190,12 +225,17 @@ def test_fabrics_and_nics(shell: Shell, old: str) -> None:
     network = shell.sdc_json("fabric", "network", "create", *options)["id"]
     mac = shell.sdc_json("nics", "create", network, old)["mac"]
     eventually(lambda: [mac, "running"] in nics(shell, old))
+    await_state(shell, old, "running")
+    assert "inet 192.168.12.5 " in shell.triton("ssh", old, "ifconfig -a")
+    message = shell.sdc_fails(3, "nics", "create", UNKNOWN, old)
+    assert "network not found" in message
     shell.sdc("nics", "delete", mac, old)
     eventually(lambda: mac not in [nic for nic, _ in nics(shell, old)])
     await_state(shell, old, "running")
     assert "(ResourceNotFound)" in shell.sdc_fails(3, "nics", "get", mac, old)
     shell.sdc("fabric", "network", "delete", network)
     shell.sdc("fabric", "vlan", "delete", "12")
+    assert "(ResourceNotFound)" in shell.sdc_fails(3, "fabric", "vlan", "delete", "12")
     assert 12 not in [vlan["vlan_id"] for vlan in shell.sdc_json("fabric", "vlan", "list")]
 
 

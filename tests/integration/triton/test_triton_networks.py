@@ -23,14 +23,18 @@ def fortress(shell: Shell) -> Iterator[str]:
     shell.triton("instance", "delete", "-f", "-w", machine)
 
 
-Greeting = Callable[[str], str]
+Greeting = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
 def greeting(shell: Shell, web: str) -> Greeting:
-    """What `web` gets from the ssh port of an address."""
-    front = shell.triton("ip", "web").strip()
-    return lambda address: shell.run("ssh", f"root@{front}", GREETING.format(address)).stdout
+    """What `web`, or a machine with another address, gets from the ssh port of an address."""
+    web_address = shell.triton("ip", "web").strip()
+
+    def get(address: str, of: str = web_address) -> str:
+        return shell.run("ssh", f"root@{of}", GREETING.format(address)).stdout
+
+    return get
 
 
 def test_what_no_rule_allows_is_dropped(shell: Shell, fortress: str, greeting: Greeting) -> None:
@@ -63,6 +67,28 @@ def test_tag_rules_follow_the_machines(shell: Shell, fortress: str, greeting: Gr
     eventually(lambda: greeting(address) == "")
     shell.triton("fwrule", "update", rule, "rule=FROM any TO all vms ALLOW tcp PORT 22")
     eventually(lambda: greeting(address))
+    shell.triton("fwrule", "delete", "-f", rule)
+
+
+def test_tag_rules_follow_new_and_deleted_machines(
+    shell: Shell, fortress: str, greeting: Greeting
+) -> None:
+    """Whoever gets the address of a machine that was let in is not let in for that."""
+    address = shell.triton("ip", "fortress").strip()
+    text = f"FROM tag guest = yes TO vm {fortress} ALLOW tcp PORT 22"
+    rule = created_rule(shell.triton("fwrule", "create", text))
+    network = shell.triton_json("network", "get", "external")["id"]
+    nic = f"ipv4_uuid={network},ipv4_ips=10.88.0.77"
+    for name, tag in (("guest", "guest=yes"), ("stranger", "guest=no")):
+        options = ["-w", "-n", name, "-t", tag, "--nic", nic, IMAGE, PACKAGE]
+        shell.triton("instance", "create", *options)
+        assert shell.triton("ip", name).strip() == "10.88.0.77"
+        if name == "guest":
+            eventually(lambda: greeting(address, of="10.88.0.77"))
+            assert "guest" in shell.triton("fwrule", "instances", "-H", rule)
+        else:
+            assert greeting(address, of="10.88.0.77") == ""
+        shell.triton("instance", "delete", "-w", "-f", name)
     shell.triton("fwrule", "delete", "-f", rule)
 
 
@@ -128,25 +154,62 @@ def test_fabrics_refused(shell: Shell, fabrics: dict[str, str]) -> None:
     assert "subnet" in message
 
 
-def test_machine_of_a_fabric_is_reached_through_another(
-    shell: Shell, greeting: Greeting, fabrics: dict[str, str]
-) -> None:
-    """The tag `tritoncli.ssh.proxy` names the machine in between; two fabrics are separate."""
-    output = shell.triton("instance", "nic", "create", "-w", "web", "attic")
-    mac = output.split()[-1]
-    assert [nic["network"] for nic in nics(shell)].count(fabrics["attic"]) == 1
-    assert "192.168.41.10" in shell.triton("ssh", "web", "ifconfig -a")
-    tag = "tritoncli.ssh.proxy=web"
-    for name in ("attic", "vault"):
-        options = ["-w", "-n", f"in-{name}", "-t", tag, "-N", name, IMAGE, PACKAGE]
-        shell.triton("instance", "create", *options)
-    assert shell.triton("ssh", "in-attic", "uname -n") == "in-attic\n"
-    assert greeting(shell.triton("ip", "in-attic").strip()) == "SSH-"
-    assert greeting(shell.triton("ip", "in-vault").strip()) == ""
-    shell.triton("instance", "delete", "-w", "-f", "in-attic", "in-vault")
+@pytest.fixture(scope="module")
+def inside(shell: Shell, web: str, fabrics: dict[str, str]) -> Iterator[str]:
+    """The address of the machine `inside`, which is on the fabric network `attic` alone.
+
+    `web` is on that network, too.
+    """
+    mac = shell.triton("instance", "nic", "create", "-w", "web", "attic").split()[-1]
+    shell.triton("instance", "create", "-w", "-n", "inside", "-N", "attic", IMAGE, PACKAGE)
+    yield shell.triton("ip", "inside").strip()
+    shell.triton("instance", "delete", "-w", "-f", "inside")
     shell.triton("instance", "nic", "delete", "-f", "web", mac)
-    eventually(lambda: shell.state("web") == "running" and len(nics(shell)) == 2)
+    eventually(lambda: shell.state("web") == "running" and mac not in str(nics(shell)))
+
+
+def test_machine_of_a_fabric_is_reached_through_another(shell: Shell, inside: str) -> None:
+    """By plain ssh, and by the tag `tritoncli.ssh.proxy`, which names the machine in between."""
+    front = shell.triton("ip", "web").strip()
+    for options in ([], ["-F", shell.environment["SDC_SSH_CONFIG"]]):
+        command = ["ssh", *options, "-J", f"root@{front}", f"root@{inside}", "uname -n"]
+        assert shell.run(*command).stdout == "inside\n"
+    shell.triton("instance", "tag", "set", "-w", "inside", "tritoncli.ssh.proxy=web")
+    assert shell.triton("ssh", "inside", "uname -n") == "inside\n"
+
+
+def test_machine_of_a_fabric_is_not_reached_without(shell: Shell, inside: str) -> None:
+    message = shell.run("ssh", f"root@{inside}", "true").stderr
+    assert f"{inside} of inside is on a fabric network; go through a machine" in message
+    assert f"ssh -J root@ITS_ADDRESS root@{inside}" in message
+    shell.triton("instance", "tag", "set", "-w", "inside", "tritoncli.ssh.proxy=nothing")
+    message = shell.triton_fails(3, "ssh", "inside", "true")
+    assert 'no instance with name or short id "nothing" was found' in message
+
+
+def test_fabrics_are_apart(shell: Shell, inside: str, greeting: Greeting) -> None:
+    shell.triton("instance", "create", "-w", "-n", "apart", "-N", "vault", IMAGE, PACKAGE)
+    assert greeting(inside) == "SSH-"
+    assert greeting(shell.triton("ip", "apart").strip()) == ""
+    shell.triton("instance", "delete", "-w", "-f", "apart")
+
+
+def test_nics_come_and_go_in_the_zone(shell: Shell, web: str, fabrics: dict[str, str]) -> None:
+    output = shell.triton("instance", "nic", "create", "-w", "web", "vault")
+    mac = output.split()[-1]
+    assert [nic["network"] for nic in nics(shell)].count(fabrics["vault"]) == 1
+    address = shell.triton_json("instance", "nic", "get", "web", mac)["ip"]
+    assert mac in shell.triton("instance", "nic", "list", "-H", "-o", "mac", "web").split()
+    shown = shell.triton("ssh", "web", "ifconfig -a; ipadm show-addr -p -o addr")
+    assert f"inet {address} " in shown
+    assert f"{address}/24" in shown.splitlines()
+    shell.triton("instance", "nic", "delete", "-f", "web", mac)
+    eventually(lambda: shell.state("web") == "running" and mac not in str(nics(shell)))
+    assert address not in shell.triton("ssh", "web", "ifconfig -a; ipadm show-addr")
     assert "(ResourceNotFound)" in shell.triton_fails(1, "instance", "nic", "get", "web", mac)
+    assert "(ResourceNotFound)" in shell.triton_fails(
+        1, "instance", "nic", "delete", "-f", "web", mac
+    )
 
 
 def test_nics(shell: Shell, web: str) -> None:

@@ -32,6 +32,15 @@ def test_unknown_machine(shell: Shell) -> None:
     assert 'no instance with name or short id "nothing" was found' in message
 
 
+def test_machine_that_is_stopped(shell: Shell, web: str) -> None:
+    address = shell.triton("ip", "web").strip()
+    shell.triton("instance", "stop", "-w", "web")
+    done = triton_ssh(shell, "web", "true")
+    shell.triton("instance", "start", "-w", "web")
+    assert done.returncode == 255
+    assert f"localdc: {address} port 22: No route to host\n" in done.stderr
+
+
 def test_other_hosts_are_none_of_its_business(shell: Shell) -> None:
     done = shell.run("ssh", "-G", "somewhere.example")
     assert done.returncode == 0
