@@ -131,10 +131,12 @@ class Api:
         if view == "names":
             return {name: PropertyGroup("snapshot") for name in self.repository.snapshots(fmri)}
         if view not in SNAPSHOTS:
-            raise SmfError(f'Invalid snapshot name "{view}".')
+            raise SmfError(
+                "Invalid snapshot name." if not fmris.valid_name(view) else "No such snapshot."
+            )
         snapshot = self.repository.snapshot(fmri, view)
         if snapshot is None:
-            raise SmfError(f"No such snapshot: {view}", "not-found")
+            raise SmfError("No such snapshot.", "not-found")
         return snapshot.composed
 
     def detail(self, _peer: Peer, request: Wire) -> object:

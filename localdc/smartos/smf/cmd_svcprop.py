@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from . import fmri as fmris
-from .client import EXIT_USAGE, Usage
+from .client import EXIT_FATAL, Usage
 from .door import Door
 from .model import Groups, Property, PropertyGroup, SmfError, decode
 from .options import parse
@@ -34,22 +34,32 @@ _PROPERTIES = "/:properties/"
 
 def main(connect: Callable[[], Door], argv: list[str]) -> int:
     """Run svcprop; returns the exit status."""
-    options, words = parse(argv, "Ccfp:qs:tvwa", USAGE)
+    options, words = parse(argv, "Ccfp:qs:tvw", USAGE)
     flags = {letter for letter, _value in options}
-    if not words or len(flags & set("Ccs")) > 1:
+    paths = [_checked(value) for letter, value in options if letter == "p"]
+    if not words or len(flags & set("Ccsw")) > 1:
         raise Usage(USAGE)
-    paths = [value for letter, value in options if letter == "p"]
+    if "w" in flags and (len(paths) > 1 or len(words) > 1):
+        raise Usage(USAGE)
     view = "direct" if "C" in flags else "current" if "c" in flags else "running"
     view = next((value for letter, value in options if letter == "s"), view)
-    if "w" in flags and (len(paths) > 1 or len(words) > 1 or "s" in flags):
-        raise Usage(USAGE)
     command = Svcprop(connect(), view, paths, flags)
     try:
         return command.run(words)
-    except SmfError as error:
-        if "q" in flags and error.code in ("not-found", "permission"):
-            return 1
+    except SmfError:
+        if "q" in flags:
+            return EXIT_FATAL
         raise
+
+
+def _checked(path: str) -> str:
+    parts = path.split("/")
+    if len(parts) > 2:
+        raise Usage(f"svcprop: -p argument `{path}' has too many components.\n{USAGE}")
+    for part in parts:
+        if not fmris.valid_name(part):
+            raise Usage(f"svcprop: Invalid component name `{part}'.")
+    return path
 
 
 class Svcprop:
@@ -61,58 +71,97 @@ class Svcprop:
         self.paths = paths
         self.flags = flags
         self.failed = False
-        self.full = self.typed = False
+        self.full = "f" in flags
+        # types are printed when group names and property names are asked for together, too
+        mixed = len({"/" in path for path in paths}) > 1
+        self.typed = mixed or bool(flags & set("ft"))
 
     def run(self, words: list[str]) -> int:
         """Print what was asked for; 1 where something does not exist."""
         names = self.door.call("fmris")
-        targets: list[tuple[str, list[str]]] = []
+        targets: list[tuple[str, str]] = []
         for word in words:
-            pattern, mark, path = word.partition(_PROPERTIES)
+            pattern, _mark, below = word.partition(_PROPERTIES)
             hits = _entities(pattern, names)
             if not hits:
-                self._complain(f"Pattern '{word}' doesn't match any entities")
-            targets += [(fmri, [path] if mark else self.paths) for fmri in hits]
+                self._complain(f"Pattern '{word}' doesn't match any entities", "q" in self.flags)
+            targets += [(fmri, below) for fmri in hits]
         if "w" in self.flags:
-            if len(targets) != 1:
-                self._complain("-w cannot be used with more than one entity")
-                return EXIT_USAGE
-            self._wait(*targets[0])
-        several = len(targets) > 1
-        for fmri, paths in targets:
-            self._show(fmri, paths, several)
-        return 1 if self.failed else 0
+            if len(targets) > 1:
+                raise SmfError("-w cannot be used with more than one entity.")
+            for fmri, below in targets:
+                self._wait(fmri, below)
+            return EXIT_FATAL if self.failed else 0
+        if len(targets) > 1:
+            self.full = self.typed = True
+        for fmri, below in targets:
+            self._show(fmri, self._wanted(fmri, below))
+        return EXIT_FATAL if self.failed else 0
 
-    def _complain(self, message: str) -> None:
+    def _wanted(self, fmri: str, below: str) -> list[str]:
+        """What is asked for of an operand, which may name a property group or a property."""
+        if not below:
+            return self.paths
+        if "/" in below:
+            if self.paths:
+                raise Usage("svcprop: The -p option cannot be used with property operands.\n"
+                            + USAGE)  # fmt: skip
+            return [below]
+        for path in self.paths:
+            if "/" in path:
+                raise Usage(f"svcprop: -p argument `{path}' has too many components for property"
+                            f" group `{fmri}{_PROPERTIES}{below}'.")  # fmt: skip
+        return [f"{below}/{path}" for path in self.paths] or [below]
+
+    def _complain(self, message: str, quiet: bool) -> None:
         self.failed = True
-        if "q" not in self.flags:
+        if not quiet:
             sys.stderr.write(f"svcprop: {message}\n")
 
-    def _wait(self, fmri: str, paths: list[str]) -> None:
-        group = paths[0].partition("/")[0] if paths else None
-        first: tuple[Groups, int] | None = None
+    def _wait(self, fmri: str, below: str) -> None:
+        """Wait for a change of a property group, and print the group or the property."""
+        if not self.paths and not below:
+            kind = _kind(fmri)
+            article = "an" if kind == "instance" else "a"
+            raise Usage(f"svcprop: Cannot wait for {article} {kind}.")
+        (path,) = self._wanted(fmri, below)
+        name, _slash, prop = path.partition("/")
+        first: PropertyGroup | None = None
         while True:
-            answer = self.door.call("get", fmri=fmri, view="direct",
-                                    **({"group": group} if group else {}))  # fmt: skip
-            groups = decode(answer["groups"])
-            if first is None:
-                first = groups, answer["generation"]
-                if group is not None and group not in groups:
-                    raise SmfError(_no_group(fmri, group), "not-found")
-            elif groups != first[0]:
-                return
+            answer = self.door.call("get", fmri=fmri, view="direct", group=name)
+            group = decode(answer["groups"]).get(name)
+            if group is None or (first is None and prop and prop not in group.props):
+                raise SmfError("Not found.", "not-found")
+            if first is not None and group != first:
+                break
+            first = group
             self.door.call("watch", fmri=fmri, generation=answer["generation"])
+        if not prop:
+            self._group(fmri, name, group)
+        elif prop in group.props:
+            self._print(fmri, path, group.props[prop])
+        else:
+            self._complain("Not found.", self._silent)
 
-    def _show(self, fmri: str, paths: list[str], several: bool) -> None:
+    @property
+    def _silent(self) -> bool:
+        """Are properties that do not exist passed over without a word?"""
+        return "q" in self.flags and "v" not in self.flags
+
+    def _show(self, fmri: str, paths: list[str]) -> None:
         view = self.view
-        if fmris.split(fmri)[1] is None and view == "running":
-            view = "current"
+        if fmris.split(fmri)[1] is None:
+            if view not in ("direct", "current", "running"):
+                raise SmfError("Only instances have snapshots.")
+            view = "direct"
         wanted = {path.partition("/")[0] for path in paths}
         only = {"group": next(iter(wanted))} if len(wanted) == 1 else {}
         answer = self.door.call("get", fmri=fmri, view=view, **only)
         groups = decode(answer["groups"])
-        self.full = several or "f" in self.flags
-        self.typed = self.full or "t" in self.flags or len(paths) > 1
+        if wanted - set(groups) and view != "direct":
+            # what does not survive a boot is in no snapshot
+            now = self.door.groups(fmri, "current")
+            groups = {**{n: g for n, g in now.items() if g.volatile and n in wanted}, **groups}
         if not paths:
             for name in sorted(groups):
                 self._group(fmri, name, groups[name])
@@ -123,28 +172,26 @@ class Svcprop:
         name, slash, prop = path.partition("/")
         if not slash and name in groups:
             self._group(fmri, name, groups[name])
-        elif not slash:
-            self._complain(_no_group(fmri, name))
-        elif name not in groups or prop not in groups[name].props:
-            self._complain(_no_property(fmri, path))
-        elif name in denied:
-            self._complain("Permission denied.")
+        elif name not in groups:
+            self._complain(_no_group(fmri, name), self._silent)
+        elif prop not in groups[name].props:
+            self._complain(_no_property(fmri, path), self._silent)
+        elif name in denied and "q" not in self.flags:
+            raise SmfError("Permission denied.", "permission")
         else:
-            self._print(fmri, path, groups[name].props[prop], self.typed)
+            self._print(fmri, path, groups[name].props[prop])
 
     def _group(self, fmri: str, name: str, group: PropertyGroup) -> None:
+        self.typed = True
         for prop in sorted(group.props):
-            self._print(fmri, f"{name}/{prop}", group.props[prop], True)
+            self._print(fmri, f"{name}/{prop}", group.props[prop])
 
-    def _print(self, fmri: str, path: str, prop: Property, typed: bool) -> None:
+    def _print(self, fmri: str, path: str, prop: Property) -> None:
         if "q" in self.flags:
             return
         values = " ".join(quote(value) for value in prop.values)
-        if not typed:
-            sys.stdout.write(values + "\n")
-            return
         label = f"{fmri}{_PROPERTIES}{path}" if self.full else path
-        sys.stdout.write(f"{label} {prop.type} {values}".rstrip() + "\n")
+        sys.stdout.write(f"{label} {prop.type} {values}\n" if self.typed else values + "\n")
 
 
 def _entities(pattern: str, names: dict[str, list[str]]) -> list[str]:

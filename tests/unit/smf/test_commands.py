@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import time
 
 import pytest
 
-from .conftest import CLIENT, PYTHON, Zone, depends, service
+from .conftest import Zone, depends, service
 
 SLEEP = "sleep 1000 &"
 A = "svc:/site/a:default"
@@ -221,78 +219,3 @@ class TestSvcadm:
             zone.ok("svcadm", "restart", fmri)
             zone.wait(lambda n=number: zone.log(fmri).count("Executing start") == n + 2)  # type: ignore[misc]
         zone.reaches(fmri, "online")
-
-
-class TestSvcprop:
-    @pytest.fixture
-    def fmri(self, zone: Zone) -> str:
-        tail = """<property_group name="config" type="application">
-<propval name="one" type="astring" value="a b"/><propval name="none" type="astring" value=""/>
-<propval name="number" type="count" value="5"/>
-<property name="many" type="astring"><astring_list><value_node value="x;y"/>
-<value_node value="z"/></astring_list></property><property name="void" type="astring"/>
-</property_group>"""
-        return zone.service("a", SLEEP, tail=tail)
-
-    @pytest.mark.parametrize(
-        ("path", "out"),
-        [("one", r"a\ b"), ("none", '""'), ("number", "5"), ("many", r"x\;y z"), ("void", "")],
-    )
-    def test_values(self, zone: Zone, fmri: str, path: str, out: str) -> None:
-        assert zone.ok("svcprop", "-p", f"config/{path}", fmri) == out + "\n"
-
-    def test_types(self, zone: Zone, fmri: str) -> None:
-        zone.reaches(fmri, "online")
-        expected = "config/number count 5\n"
-        assert zone.ok("svcprop", "-t", "-p", "config/number", fmri) == expected
-        assert expected in zone.ok("svcprop", "-p", "config", fmri)
-        assert zone.ok("svcprop", "-f", "-p", "config/number", fmri) == (
-            f"{fmri}/:properties/config/number count 5\n"
-        )
-        both = zone.ok("svcprop", "-p", "restarter/state", fmri, "restarter:default")
-        assert both.splitlines() == [
-            f"{fmri}/:properties/restarter/state astring online",
-            "svc:/system/svc/restarter:default/:properties/restarter/state astring online",
-        ]
-
-    def test_errors(self, zone: Zone, fmri: str) -> None:
-        cases = {
-            "config/no": f"Couldn't find property `config/no' for instance `{fmri}'.",
-            "no": f"Couldn't find property group `no' for instance `{fmri}'.",
-        }
-        for path, message in cases.items():
-            done = zone.run("svcprop", "-p", path, fmri)
-            assert (done.returncode, done.stderr) == (1, f"svcprop: {message}\n")
-            quiet = zone.run("svcprop", "-q", "-p", path, fmri)
-            assert (quiet.returncode, quiet.stderr, quiet.stdout) == (1, "", "")
-        done = zone.run("svcprop", "nosuch")
-        assert done.stderr == "svcprop: Pattern 'nosuch' doesn't match any entities\n"
-        assert zone.run("svcprop").returncode == 2
-
-    def test_views(self, zone: Zone, fmri: str) -> None:
-        zone.ok("svccfg", "-s", "site/a", "setprop config/number = 6")
-        assert zone.prop(fmri, "config/number") == "5"
-        assert zone.ok("svcprop", "-c", "-p", "config/number", fmri) == "6\n"
-        assert zone.run("svcprop", "-C", "-p", "config/number", fmri).returncode == 1
-        assert zone.ok("svcprop", "-C", "-p", "config/number", "svc:/site/a") == "6\n"
-        zone.ok("svcadm", "refresh", fmri)
-        assert zone.prop(fmri, "config/number") == "6"
-        assert zone.ok("svcprop", "-s", "initial", "-p", "config/number", fmri) == "5\n"
-        assert zone.run("svcprop", "-s", "later", "-p", "config/number", fmri).returncode == 1
-
-    def test_property_fmri(self, zone: Zone, fmri: str) -> None:
-        assert zone.ok("svcprop", f"{fmri}/:properties/config/number") == "5\n"
-
-    def test_wait(self, zone: Zone, fmri: str) -> None:
-        zone.reaches(fmri, "online")
-        begun = time.monotonic()
-        waiting = subprocess.Popen(
-            [*PYTHON, CLIENT, "svcprop", "-w", "-p", "restarter/state", fmri], env=zone.env,
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        time.sleep(0.5)
-        zone.ok("svcadm", "disable", fmri)
-        out, _none = waiting.communicate(timeout=10)
-        assert time.monotonic() - begun > 0.5
-        assert out in ("online\n", "disabled\n")
-        assert waiting.returncode == 0
