@@ -12,7 +12,7 @@ ZONE_KIB = 40 * 1024
 ZONE_CPU_SECONDS = 0.5
 MANY = int(os.environ.get("LOCALDC_TEST_ZONES", "16"))
 MANY_SECONDS = 30.0
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = float(os.environ.get("LOCALDC_TEST_IDLE", "5"))
 
 
 def zone_pids(center: Center) -> list[int]:
