@@ -30,17 +30,11 @@ _SELF_NS = "/proc/self/ns/cgroup"
 _KILL_ROUNDS = 20
 
 
-def _libc() -> object:
-    import ctypes
-
-    return ctypes.CDLL(None, use_errno=True)
-
-
 def _call(name: str, *args: int) -> None:
     """A system call by its libc wrapper; OSError where it fails."""
     import ctypes
 
-    if getattr(_libc(), name)(*args) != 0:
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*args) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
 

@@ -187,11 +187,16 @@ class Executor:
     def look(self, instance: Instance) -> None:
         """Has the contract of the instance become empty?"""
         contract, run = instance.contract, instance.run
-        if contract is None or not self.contracts.empty(contract):
+        draining = run is not None and run.draining
+        followed = instance.up and not instance.waits and not instance.transient
+        # asked last: it may mean a look at every process
+        if contract is None or not (draining or (run is None and followed)):
             return
-        if run is not None and run.draining:
+        if not self.contracts.empty(contract):
+            return
+        if run is not None:
             self._drained(instance, run)
-        elif run is None and instance.up and not instance.waits and not instance.transient:
+        else:
             self.restarter.stop(instance, "exit")
 
     def _leader_died(self, pid: int, status: int) -> None:
@@ -305,7 +310,8 @@ class Executor:
             instance.nodaemon = code == EXIT_NODAEMON
             if code == EXIT_DEGRADE:
                 state, run.auxiliary = "degraded", "method_failed"
-            if instance.contract is not None:
+            # of a wait service only the process counts that was started
+            if instance.contract is not None and not instance.waits:
                 self.contracts.adopt(instance.contract)
         elif run.kind == "stop":
             restarter.abandon(instance)
