@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 USAGE = """\
-Usage: svcadm [-v] [cmd [args ... ]]
+Usage: svcadm [-S <state>] [-v] [cmd [args ... ]]
 
 \tsvcadm enable [-rst] <service> ...\t- enable and online service(s)
 \tsvcadm disable [-c comment] [-st] <service> ...\t- disable and offline service(s)
@@ -36,6 +36,14 @@ Usage: svcadm [-v] [cmd [args ... ]]
 \tsvcadm <cmd> smtp
 \tsvcadm <cmd> sendmail"""
 
+# names of the actions by the options of mark
+_MARKS = {
+    "maintenance": {
+        "": "maint_on", "I": "maint_on_immediate", "t": "maint_on_temporary",
+        "It": "maint_on_immtemp",
+    },
+    "degraded": {"": "degraded", "I": "degrade_immediate"},
+}  # fmt: skip
 EXIT_FATAL, EXIT_SVC_FAILURE, EXIT_DEP_FAILURE = 1, 3, 4
 
 
@@ -63,7 +71,7 @@ class Svcadm:
 
     def __init__(self, connect: Callable[[], Door], verbose: bool, state: str | None) -> None:
         self.verbose = verbose
-        # only instances that are in this state are acted upon
+        # stands for the operands: every instance that is in this state
         self.state = state
         self.failed = False
         self.door = connect()
@@ -76,8 +84,6 @@ class Svcadm:
         options, words = parse(argv, "rst" if verb == "enable" else "stc:", USAGE)
         flags = {letter for letter, _value in options}
         comment = next((value for letter, value in options if letter == "c"), None)
-        if not words:
-            raise Usage(USAGE)
         targets = self.resolve(words)
         if "r" in flags:
             targets = self._with_dependencies(targets)
@@ -89,7 +95,7 @@ class Svcadm:
                 done.append(fmri)
                 self._say(f"{fmri} {how}{verb}d.")
         status = EXIT_FATAL if self.failed else 0
-        if "s" in flags:
+        if "s" in flags and not self.failed:
             for fmri in done:
                 status = max(status, self._wait(fmri, verb == "enable"))
         return status
@@ -99,11 +105,10 @@ class Svcadm:
         # no other options here: "restart -s" looks for an instance called "-s", as on illumos
         if verb == "restart" and argv[:1] == ["-d"]:
             raise SmfError("restart -d (dump core) is not available in this zone")
-        words = argv
-        if not words:
-            raise Usage(USAGE)
+        if verb == "clear" and self.state not in (None, *_MARKS):
+            raise SmfError("State must be 'maintenance' or 'degraded'")
         labels = {"restart": "restart", "refresh": "refresh", "clear": "maint_off"}
-        for fmri in self.resolve(words):
+        for fmri in self.resolve(argv):
             if self._send(fmri, verb):
                 self._say(f"Action {labels[verb]} set for {fmri}.")
         return EXIT_FATAL if self.failed else 0
@@ -112,17 +117,14 @@ class Svcadm:
         """mark maintenance or degraded."""
         options, words = parse(argv, "It", USAGE)
         flags = {letter for letter, _value in options}
-        if len(words) < 2:
+        if not words or words[0] not in _MARKS:
             raise Usage(USAGE)
         state = words[0]
-        if state not in ("maintenance", "degraded"):
-            raise Usage(f'svcadm: Can only "mark" degraded or maintenance.\n{USAGE}')
-        if state == "degraded" and flags:
-            what = "-I" if "I" in flags else "-t"
-            raise Usage(f"svcadm: {what} option not supported with degraded state.\n{USAGE}")
+        if state == "degraded" and "t" in flags:
+            raise Usage("svcadm: -t may not be used with degraded.")
+        label = _MARKS[state]["".join(sorted(flags))]
         for fmri in self.resolve(words[1:]):
             if self._send(fmri, state, immediate="I" in flags):
-                label = "maint_on" if state == "maintenance" else "degraded"
                 self._say(f"Action {label} set for {fmri}.")
         return EXIT_FATAL if self.failed else 0
 
@@ -130,13 +132,15 @@ class Svcadm:
 
     def resolve(self, words: list[str]) -> list[str]:
         """The instances that the operands name; what names none or too many is reported."""
+        if bool(words) == (self.state is not None):
+            raise Usage(USAGE)
+        if self.state is not None:
+            rows = self.door.call("list")
+            return [row["fmri"] for row in rows if row.get("state") == self.state]
         found: list[str] = []
         for word in words:
             hits = self._one(word)
             found.extend(fmri for fmri in hits if fmri not in found)
-        if self.state is not None:
-            rows = self.door.call("list", only=found)
-            found = [row["fmri"] for row in rows if row.get("state") == self.state]
         return found
 
     def _one(self, word: str) -> list[str]:
