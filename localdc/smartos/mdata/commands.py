@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None, path: str = protocol.SOCKET_PATH) -> int
     command, arguments = argv[0].rpartition("/")[2], argv[1:]
     if command == "mdata-put" and len(arguments) == 1 and not os.isatty(0):
         arguments.append(sys.stdin.buffer.read().decode("utf-8", "surrogateescape"))
+    arguments = [_text(argument) for argument in arguments]
     if len(arguments) != {"mdata-list": 0, "mdata-put": 2}.get(command, 1):
         print(f"Usage: {command} {_ARGUMENTS[command]}".rstrip(), file=sys.stderr)
         return USAGE
@@ -36,6 +37,11 @@ def main(argv: list[str] | None = None, path: str = protocol.SOCKET_PATH) -> int
         print(f"{command}: {error}", file=sys.stderr)
         return ERROR
     return _answer(arguments, reply)
+
+
+def _text(argument: str) -> str:
+    """Metadata is text: the agent of SmartOS makes U+FFFD of what is no UTF-8."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _answer(arguments: list[str], reply: dict[str, object]) -> int:

@@ -99,14 +99,20 @@ class Client:
     def request(self, op: str, key: str = "", value: str | None = None) -> dict[str, object]:
         """Send one request and return the reply.
 
-        Raises ProtocolError or OSError when the agent goes away meanwhile.
+        Raises ProtocolError or OSError when the agent goes away meanwhile, and
+        ProtocolError, before anything is sent, for what it would not accept.
         """
         message: dict[str, object] = {"op": op}
         if key:
             message["key"] = key
         if value is not None:
             message["value"] = value
-        self._socket.sendall(encode(message))
+        line = encode(message)
+        if len(line) > MAX_LINE:
+            raise ProtocolError(
+                f"key and value are too long, together at most {MAX_LINE >> 20} MiB"
+            )
+        self._socket.sendall(line)
         return decode(self._read_line())
 
     def close(self) -> None:

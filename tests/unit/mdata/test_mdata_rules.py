@@ -149,3 +149,86 @@ def test_the_operator_script_comes_from_internal_metadata(
     assert run("mdata-get", "sdc:operator-script") == 0
     assert capsys.readouterr().out == "#!/bin/sh\ntrue\n"
     assert run("mdata-get", "operator-script") == 1
+
+
+ODD_KEYS = (
+    *("a b", "a/b", "a.b", "a:b", "q'uote", 'double"quote', "tab\tkey", "line\nkey", "gr\u00fcn"),
+    *("-x", "--help", "sdc", "SDC:uuid", "tags.role", "$HOME", "*"),
+)
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_keys_with_odd_characters(run: Run, capsys: pytest.CaptureFixture[str], key: str) -> None:
+    """Only `sdc:` at the very start is a namespace; there are no options."""
+    assert run("mdata-put", key, "value") == 0
+    assert run("mdata-get", key) == 0
+    assert run("mdata-list") == 0
+    assert capsys.readouterr().out.startswith("value\n")
+    assert run("mdata-delete", key) == 0
+    assert run("mdata-get", key) == 1
+    assert capsys.readouterr().err == f"No metadata for '{key}'\n"
+
+
+def test_a_key_must_not_be_empty(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (("mdata-get", ""), ("mdata-put", "", "x"), ("mdata-delete", "")):
+        assert run(*command) == 2
+        assert "needs a key" in capsys.readouterr().err
+
+
+def test_values_of_a_megabyte(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = "".join(chr(33 + number % 90) for number in range(1 << 20))
+    piped(monkeypatch, value.encode())
+    assert run("mdata-put", "big") == 0
+    assert run("mdata-get", "big") == 0
+    assert capsys.readouterr().out == f"{value}\n"
+
+
+def test_a_value_that_is_too_long_says_so(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("mdata-put", "huge", "x" * (16 << 20)) == 2
+    assert "key and value are too long, together at most 16 MiB" in capsys.readouterr().err
+    assert run("mdata-get", "huge") == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        ("grüße\n€ 😀".encode(), "grüße\n€ 😀"),
+        (b"\xff\xfebinary\x00\x01", "\ufffd\ufffdbinary\x00\x01"),
+        (b"line\r\nend\r\n", "line\r\nend\r\n"),
+    ],
+)
+def test_values_are_text(
+    run: Run, agent: MetadataAgent, monkeypatch: pytest.MonkeyPatch, data: bytes, value: str
+) -> None:
+    piped(monkeypatch, data)
+    assert run("mdata-put", "key") == 0
+    assert agent.spec.customer_metadata["key"] == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sdc:nics.0.ip", "10.88.0.5"),
+        ("sdc:nics.1.ips.0", "10.99.0.5/22"),
+        ("sdc:tags.role", "controller"),
+        ("sdc:tags.paid", "true"),
+        ("sdc:resolvers", '["10.88.0.1"]'),
+        ("sdc:max_physical_memory", "512"),
+    ],
+)
+def test_what_the_zone_is_told_of_itself(
+    run: Run, capsys: pytest.CaptureFixture[str], key: str, value: str
+) -> None:
+    assert run("mdata-get", key) == 0
+    assert capsys.readouterr().out == f"{value}\n"
+    assert run("mdata-list") == 0
+    assert "sdc:" not in capsys.readouterr().out
+
+
+def test_a_delete_of_what_is_there(run: Run, agent: MetadataAgent) -> None:
+    assert run("mdata-delete", "ipython.url") == 0
+    assert run("mdata-delete", "root_pw") == 0
+    assert set(agent.spec.customer_metadata) == {"user-script"}
+    assert agent.spec.internal_metadata == {}
