@@ -2,6 +2,7 @@
 # make down    nothing left of it, and the embedded data center stopped
 # make test    everything that can be tested, on the embedded data center
 # make lint unit integration molecule    parts of it
+# make science the large packages (scipy, pandas, jupyterlab ...) installed and used: 150 MB, minutes
 # make curve   launch times at 1, 4, 16 and 64 engines, both bootstraps (an hour); figures in docs/launch-curve.md
 # make bench   launch times beside those of a local ipcluster
 
@@ -12,7 +13,7 @@ cluster ?= ipython
 test_dc := LOCALDC_DIR=$(CURDIR)/.localdc/test LOCALDC_PKGSRC=$${LOCALDC_PKGSRC:-$(CURDIR)/.localdc/pkgsrc}
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-.PHONY: help setup test-setup up down test lint unit integration molecule bench curve
+.PHONY: help setup test-setup up down test lint unit integration molecule science bench curve
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -43,6 +44,9 @@ unit: setup
 
 integration: test-setup
 	$(test_dc) pytest -q tests/integration
+
+science: test-setup
+	$(test_dc) SCIENCE=yes pytest -q tests/integration/packages/test_science.py
 
 molecule: setup
 	molecule test

@@ -95,6 +95,8 @@ def test_present_and_absent(play: Playing) -> None:
     assert (made["changed"], made["msg"]) == (True, "installed 2 packages")
     again = play(name=names)
     assert (again["changed"], again["msg"]) == (False, "package(s) already present")
+    planned = play("--check", name=names[:1], state="absent")
+    assert (planned["changed"], planned["msg"]) == (True, "would have removed 1 package")
     gone = play(name=names[:1], state="absent")
     assert (gone["changed"], gone["msg"]) == (True, "removed 1 package")
     assert play(name=names[:1], state="absent")["changed"] is False
@@ -108,6 +110,45 @@ def test_the_database(play: Playing) -> None:
     upgraded = play(upgrade=True)
     assert (upgraded["changed"], upgraded["msg"]) == (False, "nothing left to upgrade")
     assert play(clean=True)["msg"] == "cleaned caches"
+
+
+def second_repository(zone: Zone, *pkgnames: str) -> None:
+    """A repository beside the zone's own, with empty packages."""
+    summaries = []
+    for pkgname in pkgnames:
+        zone.succeed(f"mkdir -p /var/tmp/more/packages/{pkgname}/share /var/tmp/more/All")
+        zone.succeed(f"echo {pkgname} >/var/tmp/more/packages/{pkgname}/share/{pkgname}")
+        summaries.append(f"PKGNAME={pkgname}\nCOMMENT=of the second repository\n")
+    text = "\n".join(summaries)
+    zone.succeed(f"cat >/var/tmp/more/All/pkg_summary <<'E'\n{text}E\n")
+    zone.succeed(
+        "grep -q /var/tmp/more /opt/local/etc/pkgin/repositories.conf || "
+        "echo file:///var/tmp/more/All >>/opt/local/etc/pkgin/repositories.conf"
+    )
+
+
+def test_upgrade(play: Playing) -> None:
+    second_repository(play.zone, "own-1.0", "other-1.0")
+    assert play(name=["own", "other"], update_cache=True)["msg"] == "installed 2 packages"
+    second_repository(play.zone, "own-1.1", "other-2.0")
+    play.zone.succeed("pkgin -y update")
+    # an older version is a version: only upgrade looks at them
+    assert play(name="own")["msg"] == "package(s) already present"
+    planned = play("--check", upgrade=True)
+    assert planned["changed"] is True
+    play.zone.succeed("pkg_info -qe own-1.0")
+    assert play(full_upgrade=True)["changed"] is True
+    play.zone.succeed("pkg_info -qe own-1.1 && pkg_info -qe other-2.0")
+    assert play(upgrade=True)["msg"] == "nothing left to upgrade"
+
+
+def test_a_repository_that_was_taken_away(play: Playing) -> None:
+    """The module stumbles over the line that pkgin prints about it, once."""
+    second_repository(play.zone, "own-1.0")
+    play.zone.succeed("pkgin -y update")
+    play.zone.succeed("sed -i '/more/d' /opt/local/etc/pkgin/repositories.conf")
+    assert "not enough values to unpack" in str(play(name=f"{PY}-tqdm"))
+    assert play(name=f"{PY}-tqdm")["changed"] is True
 
 
 def test_where_the_module_fails_on_a_real_machine_too(play: Playing) -> None:

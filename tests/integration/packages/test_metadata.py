@@ -68,6 +68,41 @@ def test_a_user_script_that_takes_too_long(zone: Zone) -> None:
     assert zone.run("pgrep -x sleep")[0] != 0
 
 
+def test_the_operators_script_runs_first_and_may_fail(zone: Zone) -> None:
+    zone.settle()
+    for name, status in (("operator", 3), ("user", 0)):
+        script = f"/var/svc/mdata-{name}-script"
+        zone.succeed(
+            f"printf '#!/bin/sh\\necho {name} >>/var/tmp/ran\\nexit {status}\\n' >{script}; "
+            f"chmod 700 {script}"
+        )
+    zone.succeed("touch /var/svc/provisioning; svcadm restart smartdc/mdata:execute")
+    eventually(lambda: zone.run("cat /var/tmp/ran")[1] == "operator\nuser\n", 30)
+    zone.settle()
+    assert zone.succeed("svcs -H -o sta smartdc/mdata:execute").strip() == "ON"
+    assert "operator-script failed with status 3" in zone.succeed(f"cat {LOG}")
+    zone.succeed("test -e /var/svc/provision_success && test ! -e /var/svc/provisioning")
+    # neither key is set, so that the next boot takes both files away
+    zone.machine.reboot()
+    eventually(lambda: zone.run("ls /var/svc/mdata-*-script")[0] != 0, 60)
+    zone.settle()
+    assert zone.succeed("cat /var/tmp/ran") == "operator\nuser\n"
+
+
+def test_values_that_are_large_or_odd(new_zone: NewZone) -> None:
+    zone = new_zone()
+    zone.succeed("head -c 786432 /dev/urandom | base64 -w0 >/var/tmp/big; wc -c </var/tmp/big")
+    zone.succeed("mdata-put big </var/tmp/big")
+    zone.succeed("mdata-get big | head -c 1048576 | cmp - /var/tmp/big")
+    zone.succeed("printf 'gr\\303\\274n\\377' | mdata-put 'odd key'; mdata-put -- x || test $? = 3")
+    found = zone.machine.get_metadata()
+    assert found["odd key"] == "gr\u00fcn\ufffd"
+    assert len(found["big"]) == 1 << 20
+    # and what CloudAPI changes is there at once
+    zone.machine.update_metadata(colour="red")
+    assert zone.succeed("mdata-get colour") == "red\n"
+
+
 def test_the_namespaces(new_zone: NewZone) -> None:
     zone = new_zone(metadata={"colour": "blue"}, tags={"role": "engine"})
     assert zone.succeed("mdata-get colour") == "blue\n"

@@ -74,6 +74,29 @@ def test_a_repository_that_is_down(zone: Zone, faults: Faults) -> None:
     zone.succeed("pkgin -y update")
 
 
+def test_without_the_rights(zone: Zone) -> None:
+    zone.succeed(f"pkgin -y install {PY}-decorator")
+    for command in ("-y install nosuch", "-y update", f"-y remove {PY}-decorator", "-y upgrade"):
+        status, output = zone.run(f"su nobody -s /bin/sh -c 'pkgin {command}'")
+        assert (status, output) == (
+            1,
+            "pkgin: You don't have enough rights for this operation.\n",
+        )
+    found = zone.succeed(f"su nobody -s /bin/sh -c 'pkgin list; pkg_info -e {PY}-decorator'")
+    assert found.count(f"{PY}-decorator-") == 2
+
+
+def test_pkgin_killed_and_run_again(zone: Zone) -> None:
+    install = f"pkgin -y install {PY}-ipyparallel {PY}-numpy"
+    zone.succeed("pkgin -y update")
+    for tenths in (0, 1, 2, 3, 5):
+        zone.run(f"{install} >/dev/null & sleep 0.{tenths}; kill -9 $!; wait $!")
+        zone.succeed(install)
+        zone.succeed(f"/opt/local/bin/python{PYTHON} -c 'import ipyparallel, numpy'")
+        zone.succeed(f"pkgin -y remove python{PYTHON.replace('.', '')}")
+        assert zone.run(f"ls /opt/local/bin/python{PYTHON}")[0] != 0
+
+
 def test_an_index_that_cannot_be_reached(new_zone: NewZone, tmp_path: Path) -> None:
     from .conftest import running
 

@@ -11,6 +11,7 @@ import pytest
 
 from ..cluster.playbooks import Cluster, DataCenter
 from ..localdc.center import Center
+from .conftest import Faults
 from .test_packages import PY
 
 OLD = "base-64-lts@23.4.0"
@@ -52,20 +53,36 @@ def test_packages_of_both_kinds(center: Center, cluster: Cluster, image: str) ->
     cluster.play("site.yml", **variables)
     wanted = {
         **variables,
-        "extra_packages": "pyNN-networkx",
+        "extra_packages": "pyNN-scipy>=1.10",
         "python_packages": ["lark >= 1"],
     }
     planned = cluster.play("site.yml", "--check", "--diff", **wanted)
-    assert f"+ package {PY}-networkx installed" in planned.output
+    assert f"+ package {PY}-scipy>=1.10 installed" in planned.output
     assert "+ Python package lark>=1 installed" in planned.output
-    assert cluster.ssh("engine", f"pkg_info -qe {PY}-networkx || echo absent") == "absent\n"
+    assert cluster.ssh("engine", f"pkg_info -qe {PY}-scipy || echo absent") == "absent\n"
     done = cluster.play("site.yml", **wanted)
     assert done.total("changed") >= 2
-    assert versions(cluster, "networkx", "lark", "numpy", "ipyparallel")[1] == "1.3.1"
+    assert versions(cluster, "scipy", "lark", "numpy", "ipyparallel")[1] == "1.3.1"
     again = cluster.play("site.yml", **wanted)
     assert again.total("changed") == 0, again.output
     by_pip = cluster.ssh("engine", "ls /opt/local/libexec/ipyparallel/venv/lib/*/site-packages")
     assert ("ipyparallel" in by_pip) is (image == OLD)
+
+
+def test_a_repository_that_is_down(center: Center, cluster: Cluster, faults: Faults) -> None:
+    """It is named, and the next run goes on; an outage of a moment is waited for."""
+    name = f"{cluster.name}-controller"
+    variables = {"engines": 0, "pkgsrc_repository_patience": 1}
+    faults.order("repository_down", machine=name, reason="Host not found", count=None)
+    failed = cluster.play("site.yml", check=False, **variables)
+    assert failed.code != 0
+    assert "pkgin cannot read its package repository:" in failed.output
+    assert "pkg_summary.gz: Host not found" in failed.output
+    assert "Correct the names" not in failed.output
+    faults.withdraw()
+    faults.order("repository_down", machine=name, reason="Host not found", count=2)
+    cluster.play("site.yml", **{**variables, "pkgsrc_repository_patience": 20})
+    assert f"{PY}-ipyparallel-" in cluster.ssh("controller", "pkg_info")
 
 
 def test_a_python_package_that_nobody_fetched(center: Center, cluster: Cluster) -> None:

@@ -15,6 +15,7 @@ from localdc.smartos.pkgsrc.resolve import Available, Resolver
 
 from .test_pkgsrc_store import DIGITS, PYTHON, make_wheel, small  # noqa: F401 - a fixture
 
+REAL_DOWNLOAD = build._pip_download
 WANTED = (
     *("numpy", "scipy", "pandas", "matplotlib", "scikit-learn", "networkx", "sympy"),
     *("jupyterlab", "ipyparallel", "six"),
@@ -33,6 +34,15 @@ def test_the_whole_catalogue_can_be_installed() -> None:
     impact = Resolver(available, {}).install(f"py{DIGITS}-{name}" for name in WANTED)
     assert impact.errors == []
     assert all(package.comment for package in impact.order if "-scipy-" in package.pkgname)
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_catalogue_is_closed_for_other_pythons(version: str) -> None:
+    entries, offers = catalogue.load(), catalogue.offers()
+    known = {entry.distribution: entry for entry in (*entries, *(o.entry for o in offers))}
+    environment = {"python_version": version, "python_full_version": f"{version}.0"}
+    for offer in offers:
+        catalogue.depends(offer.requires, known, version.replace(".", ""), environment)
 
 
 def test_descriptions_and_pins_agree() -> None:
@@ -76,6 +86,23 @@ def test_announced_at_once_and_made_when_asked_for(small: Path) -> None:  # noqa
     begun.clear()
     demand.provide(small, [tree.name], lambda _: None, begun.append)
     assert begun == []
+
+
+def test_a_version_that_the_index_no_longer_has(
+    small: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Real pip, which names the pin that it cannot find."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(small.parent / "index"))
+    store = build_store(small)
+    monkeypatch.setattr(build, "_pip_download", REAL_DOWNLOAD)
+    (small.parent / "index/three-3.0-py3-none-any.whl").unlink()
+    with pytest.raises(StoreError) as caught:
+        demand.provide(small, [f"py{DIGITS}-three-3.0"], print)
+    assert "pip could not download the packages" in str(caught.value)
+    assert "No matching distribution found for three==3.0" in str(caught.value)
+    assert not list((store.directory / "packages").glob("*three*"))
 
 
 def test_a_name_that_is_not_on_demand(small: Path) -> None:  # noqa: F811
