@@ -35,16 +35,21 @@ class Expression:
     """A compiled expression that ignores case.  Raises ValueError, in regerror's words."""
 
     def __init__(self, pattern: str) -> None:
-        self._library = ctypes.CDLL(None)
+        library = ctypes.CDLL(None)
+        self._match = library.regexec
+        self._match.argtypes = (
+            *(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t),
+            *(ctypes.c_void_p, ctypes.c_int),
+        )
         self._compiled = ctypes.create_string_buffer(_REGEX_BYTES)
         flags = _EXTENDED | _ICASE | _NOSUB
-        code = self._library.regcomp(self._compiled, _encoded(pattern), flags)
+        code = library.regcomp(self._compiled, _encoded(pattern), flags)
         if code:
             raise ValueError(_MESSAGES.get(code, "invalid regular expression"))
 
     def search(self, text: str) -> bool:
         """Does the expression match somewhere in `text`?"""
-        return not self._library.regexec(self._compiled, _encoded(text), 0, None, 0)
+        return not self._match(self._compiled, _encoded(text), 0, None, 0)
 
 
 def _encoded(text: str) -> bytes:
