@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .model import SmfError
 
 _TOKEN = re.compile(
-    r"""(?P<blank>[ \t]+|\\\n) | (?P<comment>\#[^\n]*) | (?P<newline>[\n;]) | (?P<mark>[=()>])
+    r"""(?P<blank>[ \t]+|\\\n) | (?P<comment>\#[^\n]*) | (?P<newline>\n) | (?P<mark>[=()>])
       | "(?P<string>(?:[^"\\]|\\.)*)" | (?P<word>[^\s">=()]+)""",
     re.VERBOSE | re.DOTALL,
 )

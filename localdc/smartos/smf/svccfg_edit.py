@@ -225,48 +225,64 @@ class EditCommands:
 
     def _environment(
         self, words: list[Word], operands: int, usage: str
-    ) -> tuple[str, list[str], list[str]]:
-        group, rest = "", list(words)
-        while rest and rest[0].startswith("-"):
+    ) -> tuple[str, str, list[str], list[str]]:
+        """Entity and property group whose environment is meant, the operands, and what is there."""
+        method, rest, levels = "", list(words), ""
+        while rest and rest[0].startswith("-") and not rest[0].quoted:
             flag = rest.pop(0)
             if flag == "-m" and rest:
-                group = str(rest.pop(0))
-            elif flag == "-i":
-                self.instance()
-            elif flag != "-s":
+                method = str(rest.pop(0))
+            elif flag in ("-i", "-s"):
+                levels += flag[1]
+            else:
                 raise SmfError(f"Syntax error.\nUsage: {usage}")
         self.need(rest, operands, operands, usage)
-        groups = self._groups()
-        if not group:
-            group = "start" if "start" in groups else "method_context"
-        if group not in groups:
-            inherited = self.door.groups(self.target(), "current").get(group)
-            usual = "framework" if group == "method_context" else "method"
-            type = inherited.type if inherited else usual
-            self.door.call("addpg", fmri=self.target(), group=group, type=type)
-        current = self.door.groups(self.target(), "current").get(group)
-        prop = current.props.get("environment") if current else None
-        return group, [str(word) for word in rest], list(prop.values) if prop else []
+        if len(levels) > 1:
+            raise SmfError(f"Syntax error.\nUsage: {usage}")
+        entity, group = self._environment_group(method, levels)
+        found = self.door.groups(entity, "direct", group).get(group)
+        if found is None:
+            usual = "method" if method else "framework"
+            self.door.call("addpg", fmri=entity, group=group, type=usual)
+        prop = found.props.get("environment") if found else None
+        return entity, group, [str(word) for word in rest], list(prop.values) if prop else []
+
+    def _environment_group(self, method: str, level: str) -> tuple[str, str]:
+        """Where setenv(-i, -s, -m) looks, as svccfg(8) has it."""
+        target = self.target()
+        if level == "i":
+            return self.instance(), method or "method_context"
+        if level == "s":
+            return fmris.service_of(target), method or "method_context"
+        entities = dict.fromkeys((target, fmris.service_of(target)))
+        for group in [method] if method else ["start", "method_context"]:
+            for entity in entities:
+                if group in self.door.groups(entity, "direct", group):
+                    return entity, group
+        if method:
+            raise SmfError(f'No such property group "{method}".')
+        raise SmfError('No such property group "method_context".')
 
     def do_setenv(self, words: list[Word]) -> None:
         """setenv [-i | -s] [-m method] VARIABLE value"""
         usage = "setenv [-i | -s] [-m method] NAME value"
-        group, (name, value), old = self._environment(words, 2, usage)
+        entity, group, (name, value), old = self._environment(words, 2, usage)
         if "=" in name:
             raise SmfError(f'Invalid environment variable "{name}".')
         kept = [pair for pair in old if not pair.startswith(name + "=")]
         self.door.call(
-            "setprop", fmri=self.target(), group=group, name="environment", type="astring",
+            "setprop", fmri=entity, group=group, name="environment", type="astring",
             values=[*kept, f"{name}={value}"],
         )  # fmt: skip
 
     def do_unsetenv(self, words: list[Word]) -> None:
         """unsetenv [-i | -s] [-m method] VARIABLE"""
-        group, (name,), old = self._environment(words, 1, "unsetenv [-i | -s] [-m method] NAME")
+        usage = "unsetenv [-i | -s] [-m method] NAME"
+        entity, group, (name,), old = self._environment(words, 1, usage)
         kept = [pair for pair in old if not pair.startswith(name + "=")]
         if kept != old:
             self.door.call(
-                "setprop", fmri=self.target(), group=group, name="environment", type="astring",
+                "setprop", fmri=entity, group=group, name="environment", type="astring",
                 values=kept,
             )  # fmt: skip
 
