@@ -130,10 +130,8 @@ class Graph:
     def entity(self, grouping: str, text: str, seen: frozenset[str]) -> int:
         """Whether one FMRI of a group is as the grouping wants it."""
         if text.startswith("file:"):
-            present = os.path.exists(file_of(text))
-            wanted = present != (grouping == "exclude_all")
-            if grouping == "optional_all":
-                return SATISFIED
+            # as in illumos an optional file must be there, too: nobody is expected to make it
+            wanted = os.path.exists(file_of(text)) != (grouping == "exclude_all")
             return SATISFIED if wanted else IMPOSSIBLE
         targets = self.targets(text)
         if grouping == "exclude_all":

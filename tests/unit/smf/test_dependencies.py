@@ -82,6 +82,50 @@ def test_files(zone: Zone, tmp_path: Path) -> None:
     zone.reaches(fmri, "online")
 
 
+GROUPINGS = ("require_all", "require_any", "optional_all", "exclude_all")
+# what each grouping says of two services: how many of them are up, may the user start?
+SATISFIED = {
+    "require_all": (False, False, True),
+    "require_any": (False, True, True),
+    "optional_all": (True, True, True),
+    "exclude_all": (True, False, False),
+}
+
+
+@pytest.mark.parametrize("kind", ["instances", "services"])
+@pytest.mark.parametrize("grouping", GROUPINGS)
+def test_groupings(zone: Zone, grouping: str, kind: str) -> None:
+    zone.load(service("a", SLEEP, enabled=False) + service("b", SLEEP, enabled=False))
+    names = (A, B) if kind == "instances" else ("svc:/site/a", "svc:/site/b")
+    zone.service("user", SLEEP, extra=depends("d", *names, grouping=grouping), enabled=False)
+    fmri = "svc:/site/user:default"
+    for running, start in enumerate(SATISFIED[grouping]):
+        if running:
+            zone.ok("svcadm", "enable", "-s", (A, B)[running - 1])
+        done = zone.run("svcadm", "enable", "-s", fmri)
+        assert done.returncode == (0 if start else 4), (running, done.stderr)
+        assert zone.state(fmri) == ("online" if start else "offline")
+        zone.ok("svcadm", "disable", "-s", fmri)
+
+
+@pytest.mark.parametrize("grouping", GROUPINGS)
+def test_files_by_grouping(zone: Zone, tmp_path: Path, grouping: str) -> None:
+    """Files count when the service is refreshed; an optional one is as needed as any other."""
+    paths = [tmp_path / "one", tmp_path / "two"]
+    entities = [f"file://localhost{path}" for path in paths]
+    zone.service("user", ":true", ":true", "transient",
+                 extra=depends("d", *entities, grouping=grouping, type="path"))  # fmt: skip
+    fmri = "svc:/site/user:default"
+    table = SATISFIED["require_all" if grouping == "optional_all" else grouping]
+    for there, start in enumerate(table):
+        if there:
+            paths[there - 1].touch()
+        zone.ok("svcadm", "disable", "-s", fmri)
+        zone.ok("svcadm", "enable", fmri)
+        zone.ok("svcadm", "refresh", fmri)
+        zone.reaches(fmri, "online" if start else "offline")
+
+
 EVENTS = {
     # restart_on: (stop due to error, other stop, refresh)
     "none": (False, False, False),
@@ -91,24 +135,40 @@ EVENTS = {
 }
 
 
+@pytest.mark.parametrize("grouping", ["require_all", "require_any", "optional_all"])
 @pytest.mark.parametrize("restart_on", EVENTS)
-@pytest.mark.parametrize("event", ["error", "stop", "refresh"])
-def test_restart_on(zone: Zone, restart_on: str, event: str) -> None:
+def test_restart_on(zone: Zone, grouping: str, restart_on: str) -> None:
     zone.service("a", "sh -c 'sleep 1000 & sleep 1000 &'")
-    fmri = user(zone, grouping="require_all", restart_on=restart_on)
+    extra = depends("d", "svc:/site/a", grouping=grouping, restart_on=restart_on)
+    fmri = zone.service("user", SLEEP, extra=extra)
     zone.reaches(fmri, "online")
-    hit = EVENTS[restart_on][["error", "stop", "refresh"].index(event)]
-    if event == "error":
-        lines = zone.ok("svcs", "-Hp", A).splitlines()
-        os.kill(int(lines[1].split()[-2]), signal.SIGKILL)
-        zone.wait(lambda: any("fatal signal" in line for line in zone.lines(A)))
-    else:
-        zone.ok("svcadm", "restart" if event == "stop" else "refresh", A)
-    zone.reaches(A, "online")
-    if hit:
-        zone.wait(lambda: "Stopping because dependency activity requires stop." in zone.lines(fmri))
+    stopped = "Stopping because dependency activity requires stop."
+    expected = 0
+    for number, event in enumerate(("error", "stop", "refresh")):
+        if event == "error":
+            lines = zone.ok("svcs", "-Hp", A).splitlines()
+            os.kill(int(lines[1].split()[-2]), signal.SIGKILL)
+            zone.wait(lambda: any("fatal signal" in line for line in zone.lines(A)))
+        else:
+            zone.ok("svcadm", "restart" if event == "stop" else "refresh", A)
+        zone.reaches(A, "online")
+        expected += EVENTS[restart_on][number]
+        zone.wait(
+            lambda n=expected: zone.lines(fmri).count(stopped) >= n,  # type: ignore[misc]
+            why=lambda e=event: f"{e}\n{zone.log(fmri)}",
+        )  # type: ignore[misc]
+        zone.reaches(fmri, "online")
+        assert zone.lines(fmri).count(stopped) == expected, event
+
+
+@pytest.mark.parametrize("restart_on", EVENTS)
+def test_exclude_all_stops_by_the_start_of_the_other(zone: Zone, restart_on: str) -> None:
+    zone.service("a", SLEEP, enabled=False)
+    fmri = user(zone, grouping="exclude_all", restart_on=restart_on)
     zone.reaches(fmri, "online")
-    assert ("Stopping because dependency activity requires stop." in zone.lines(fmri)) == hit
+    zone.ok("svcadm", "enable", "-s", A)
+    # whatever restart_on says (propagate_start in graph.c)
+    zone.reaches(fmri, "offline")
 
 
 def test_disabling_a_required_service(zone: Zone) -> None:
