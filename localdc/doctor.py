@@ -30,8 +30,10 @@ EMULATED = (
     "their documentation",
     "the kernel is Linux: uname says so, and no zone has ZFS, DTrace or crossbow",
     "memory, CPU and disk limits of packages are recorded, not enforced",
-    "firewall rules are enforced by nftables in each zone; volumes are directories shared by "
-    "the zones, not NFS; snapshots are copies; a fabric network is a bridge of its own",
+    "firewall rules are enforced by nftables in each zone; a fabric network is a bridge of its "
+    "own, with internet_nat masqueraded by nftables",
+    "volumes are directories shared by the zones, not NFS, and may outgrow their size; "
+    "snapshots are copies",
     "CNS names resolve in the zones; the name server knows no others",
     "no route leads from a machine to the host or beyond; `localdc connect` leads in",
     "zones separate users' mistakes, not attackers: root of a zone is not to be trusted",

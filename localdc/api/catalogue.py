@@ -56,7 +56,7 @@ class Network:
     """A network; machines get addresses provision_start to provision_end.
 
     nic_tag: the wire it is.  A fabric network is one that an account made; its
-    wire is its own.
+    wire is its own.  nat_ip: the external address that its traffic leaves with.
     """
 
     id: str
@@ -72,6 +72,7 @@ class Network:
     fabric: bool = False
     vlan_id: int = 0
     internet_nat: bool = False
+    nat_ip: str | None = None
     routes: Mapping[str, str] = field(default_factory=dict)
 
 

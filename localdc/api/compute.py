@@ -30,13 +30,26 @@ class ComputeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class WayOut:
+    """How a fabric network reaches another wire: its gateway masquerades as `ip` there.
+
+    Nothing comes in that way but answers.
+    """
+
+    nic_tag: str
+    ip: str
+    prefix: int
+
+
+@dataclass(frozen=True, slots=True)
 class Nic:
     """One network interface of a zone.
 
     `interface` is `net0`, `net1`, ... in the order of the machine's networks;
     `nic_tag` is the wire it hangs on: `external`, `internal`, or `fabric`, of
     which each `network_id` has one of its own.
-    `primary` marks the interface whose gateway is the default route.
+    `primary` marks the interface whose gateway is the default route; `routes` are
+    further ones, (subnet, gateway).  `way_out` None = behind the gateway is nothing.
     """
 
     interface: str
@@ -49,6 +62,8 @@ class Nic:
     network_name: str
     nic_tag: str
     primary: bool
+    routes: tuple[tuple[str, str], ...] = ()
+    way_out: WayOut | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from localdc.api import affinity
+from localdc.api import affinity, limits
 from localdc.api.catalogue import Image, Package
 from localdc.api.errors import (
     ApiError,
@@ -35,7 +35,7 @@ _UNSUPPORTED = {
 
 
 def new_machine(call: Call) -> Machine:
-    """Check the parameters, in CloudAPI's order; raises 409 and 501."""
+    """Check the parameters, in CloudAPI's order; raises 403, 409 and 501."""
     image = _image(call)
     package = _package(call)
     keys = call.center.store.accounts.keys(call.account.uuid)
@@ -49,6 +49,7 @@ def new_machine(call: Call) -> Machine:
         raise invalid_argument(
             f"Package RAM ({package.memory}) is less than allowed by the image ({min_ram})"
         )
+    limits.check(call.center.store, call.center.settings, call.account.uuid, image, package)
     machine_id = str(uuid.uuid4())
     now = now_iso()
     machine = Machine(

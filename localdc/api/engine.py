@@ -163,6 +163,7 @@ class Engine:
         with store.transaction():
             store.machines.forget_gone(before=now_iso(HISTORY))
             store.jobs.requeue()
+            self.networks.provide_ways_out()
             for machine in store.machines.alive():
                 if machine.state in ("running", "ready"):
                     machine.state = "ready"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import Any
 
 from localdc.api.catalogue import Network
 from localdc.api.settings import DataCenterSettings
 from localdc.api.store import Store
+from localdc.api.store.addresses import NoAddress
 from localdc.api.store.documents import NETWORK, Record
+
+log = logging.getLogger(__name__)
 
 
 class NetworkBook:
@@ -24,6 +29,34 @@ class NetworkBook:
 
     def get(self, account: str, identifier: object) -> Network | None:
         return self.of(account).get(identifier) if isinstance(identifier, str) else None
+
+    @property
+    def external(self) -> Network:
+        """Where fabric networks find their way out to."""
+        return next(network for network in self._settings.networks if network.public)
+
+    def with_way_out(self, network: Network) -> Network:
+        """The network with an external address, if it is to have one and has none.
+
+        Like Triton's NAT zone it needs a gateway.  Raises NoAddress.
+        """
+        wanted = network.internet_nat and network.gateway and self._settings.firewall
+        if not wanted or network.nat_ip:
+            return network
+        return replace(network, nat_ip=self._store.addresses.take(self.external))
+
+    def provide_ways_out(self) -> None:
+        """For networks that were made when there was no NAT."""
+        documents = self._store.documents
+        for _, record in documents.every(NETWORK):
+            network = from_record(record)
+            try:
+                changed = self.with_way_out(network)
+            except NoAddress as error:
+                log.warning("network %s gets no NAT: %s", network.name, error)
+                return
+            if changed is not network:
+                documents.save(NETWORK, network.id, network.name, to_record(changed))
 
     def default(self, account: str, chosen: str) -> Network:
         """The account's default network: chosen, or the first that is not public."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network
 
 from localdc.api.catalogue import Network
-from localdc.api.compute import Firewall, Mount, Nic, ZoneSpec
+from localdc.api.compute import Firewall, Mount, Nic, WayOut, ZoneSpec
 from localdc.api.model import Key, Machine, Scalar
 from localdc.api.settings import DataCenterSettings
 
@@ -27,7 +28,13 @@ def authorized_keys(machine: Machine, keys: Iterable[Key]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
-def _nics(machine: Machine, networks: Mapping[str, Network]) -> tuple[Nic, ...]:
+def _way_out(network: Network | None, external: Network) -> WayOut | None:
+    if network is None or network.nat_ip is None:
+        return None
+    return WayOut(external.nic_tag, network.nat_ip, IPv4Network(external.subnet).prefixlen)
+
+
+def _nics(machine: Machine, networks: Mapping[str, Network], external: Network) -> tuple[Nic, ...]:
     return tuple(
         Nic(
             interface=f"net{index}",
@@ -40,6 +47,8 @@ def _nics(machine: Machine, networks: Mapping[str, Network]) -> tuple[Nic, ...]:
             network_name=networks[nic.network].name if nic.network in networks else "",
             nic_tag=networks[nic.network].nic_tag if nic.network in networks else "external",
             primary=nic.primary,
+            routes=tuple(networks[nic.network].routes.items()) if nic.network in networks else (),
+            way_out=_way_out(networks.get(nic.network), external),
         )
         for index, nic in enumerate(machine.nics)
     )
@@ -68,7 +77,7 @@ def zone_spec(
         image_name=image.name if image else "",
         image_version=image.version if image else "",
         package=machine.package,
-        nics=_nics(machine, networks),
+        nics=_nics(machine, networks, next(n for n in settings.networks if n.public)),
         ram=machine.memory,
         disk=machine.disk,
         cpu_cap=machine.cpu_cap,

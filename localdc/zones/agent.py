@@ -42,7 +42,11 @@ def sdc_value(spec: ZoneSpec, key: str) -> str | None:
     structured: dict[str, Any] = {
         "nics": [nic_object(nic) for nic in spec.nics],
         "resolvers": list(spec.resolvers),
-        "routes": [],
+        "routes": [
+            {"linklocal": False, "dst": to, "gateway": via}
+            for nic in spec.nics
+            for to, via in nic.routes
+        ],
         "tmpfs": None,
         "volumes": [],
     }

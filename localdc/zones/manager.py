@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from localdc.access import forget_host_keys
-from localdc.api.compute import ComputeError, ComputeEvents, Firewall, ZoneSpec
+from localdc.api.compute import ComputeError, ComputeEvents, Firewall, Nic, ZoneSpec
 from localdc.image import ImageError, Layer, configure_root, create_root
 from localdc.image.root import zone_hostname
 from localdc.paths import StateDir, write_atomically
@@ -51,6 +51,7 @@ class Zone:
 
     spec: ZoneSpec
     agent: MetadataAgent
+    nics: tuple[Nic, ...] = ()
     pid: int | None = None
     started: float = 0.0
     wanted_end: bool = False
@@ -265,8 +266,12 @@ class ZoneCompute:
         network = await self._network.attach(spec.nics, spec.firewall)
         try:
             zone.pid = await self._launcher.launch(launch, network)
+        except BaseException:
+            await self._network.detach(spec.nics)
+            raise
         finally:
             os.close(network)
+        zone.nics = spec.nics
         zone.started = time.time()
         log.info("zone %s (%s) booted, pid %d", spec.uuid, spec.alias, zone.pid)
 
@@ -309,6 +314,7 @@ class ZoneCompute:
         if zone is None:
             return
         zone.status = status
+        self._background(self._network.detach(zone.nics))
         zone.ended.set()
         self._background(zone.agent.close())
         log.info("zone %s ended: %s", uuid, self._why(zone))

@@ -11,16 +11,16 @@ import ipaddress
 import itertools
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pyroute2 import IPRoute  # type: ignore[import-untyped]
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
 
-from localdc.api.compute import Firewall, Nic
+from localdc.api.compute import Firewall, Nic, WayOut
 from localdc.zones import packetfilter
 from localdc.zones import syscalls as sc
 
@@ -28,10 +28,14 @@ T = TypeVar("T")
 FABRIC = "fabric"
 
 THREAD_NAMESPACE = "/proc/thread-self/ns/net"
+# No IPv6, so no neighbour discovery wakes an idle zone.
+# A new namespace forwards if the host does, and would join what must be apart.
 QUIET_SYSCTLS = (
+    ("ipv4/ip_forward", "0"),
     ("ipv6/conf/all/disable_ipv6", "1"),
     ("ipv6/conf/default/disable_ipv6", "1"),
 )
+ROUTER_SYSCTLS = (("ipv4/ip_forward", "1"),)
 
 
 class NetworkError(Exception):
@@ -58,6 +62,24 @@ def wire(tag: str, subnet: str, gateway: str | None) -> Wire:
     return Wire(tag, subnet, gateway or first)
 
 
+@dataclass(frozen=True, slots=True)
+class _Plugged:
+    """A wire that is there: its bridge's index, the data center's address on it."""
+
+    bridge: int
+    address: str
+
+
+@dataclass(slots=True)
+class _Fabric:
+    """The wire of a fabric network: who is on it (MACs), and the router that leads out."""
+
+    bridge: int
+    users: set[str] = field(default_factory=set)
+    router: int = -1
+    plugs: list[int] = field(default_factory=list)
+
+
 class Network:
     """All wires and the zones on them."""
 
@@ -65,7 +87,8 @@ class Network:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="netlink")
         self._route: Any = None
         self._home = -1
-        self._bridges: dict[str, int] = {}
+        self._wires: dict[str, _Plugged] = {}
+        self._fabrics: dict[str, _Fabric] = {}
         self._serial = itertools.count(1)
 
     async def open(self, wires: Sequence[Wire]) -> None:
@@ -81,6 +104,10 @@ class Network:
         """
         return await self._run(self._attach, nics, firewall)
 
+    async def detach(self, nics: Sequence[Nic]) -> None:
+        """The zone with these interfaces ended: wires that nobody else uses go."""
+        await self._run(self._detach, nics)
+
     async def set_firewall(self, pid: int, firewall: Firewall | None) -> None:
         """Change the firewall of the namespace in which the process runs.
 
@@ -91,7 +118,7 @@ class Network:
         except FileNotFoundError:
             return
         try:
-            await self._run(self._filter, namespace, firewall)
+            await self._run(self._filter, namespace, packetfilter.ruleset(firewall))
         finally:
             os.close(namespace)
 
@@ -114,24 +141,53 @@ class Network:
 
     def _open(self, wires: Sequence[Wire]) -> None:
         self._home = os.open(THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
-        _write_sysctls()
+        _write_sysctls(QUIET_SYSCTLS)
         self._route = IPRoute()
         self._route.link("set", index=1, state="up")
         for number, item in enumerate(wires):
-            name = f"br{number}"
-            self._route.link("add", ifname=name, kind="bridge", br_mcast_snooping=0)
-            index = self._index(self._route, name)
+            index = self._add_bridge(f"br{number}")
             prefix = ipaddress.ip_network(item.subnet).prefixlen
             self._route.addr("add", index=index, address=item.address, prefixlen=prefix)
-            self._route.link("set", index=index, state="up")
-            self._bridges[item.tag] = index
+            self._wires[item.tag] = _Plugged(index, item.address)
 
     def _attach(self, nics: Sequence[Nic], firewall: Firewall | None) -> int:
+        namespace, inside = self._namespace()
+        try:
+            for nic in nics:
+                self._plug(inside, nic, namespace)
+            if firewall is not None:
+                self._filter(namespace, packetfilter.ruleset(firewall))
+        except BaseException:
+            os.close(namespace)
+            self._detach(nics)
+            raise
+        finally:
+            inside.close()
+        return namespace
+
+    def _detach(self, nics: Sequence[Nic]) -> None:
+        for nic in nics:
+            fabric = self._fabrics.get(nic.network_id)
+            if fabric is None or nic.mac not in fabric.users:
+                continue
+            fabric.users.discard(nic.mac)
+            if not fabric.users:
+                del self._fabrics[nic.network_id]
+                self._remove(fabric)
+
+    def _remove(self, fabric: _Fabric) -> None:
+        for interface in (*fabric.plugs, fabric.bridge):
+            self._route.link("del", index=interface)
+        if fabric.router >= 0:
+            os.close(fabric.router)
+
+    def _namespace(self) -> tuple[int, Any]:
+        """A new network namespace with lo up: its descriptor, and netlink inside."""
         namespace = -1
         sc.unshare(sc.CLONE_NEWNET, "create a network namespace")
         try:
             namespace = os.open(THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
-            _write_sysctls()
+            _write_sysctls(QUIET_SYSCTLS)
             inside = IPRoute()
         except BaseException:
             if namespace >= 0:
@@ -139,54 +195,92 @@ class Network:
             raise
         finally:
             sc.setns(self._home, sc.CLONE_NEWNET, "return to the data center's namespace")
-        try:
-            inside.link("set", index=1, state="up")
-            for nic in nics:
-                self._plug(inside, nic, namespace)
-            if firewall is not None:
-                self._filter(namespace, firewall)
-        except BaseException:
-            os.close(namespace)
-            raise
-        finally:
-            inside.close()
-        return namespace
+        inside.link("set", index=1, state="up")
+        return namespace, inside
 
-    def _filter(self, namespace: int, firewall: Firewall | None) -> None:
+    def _filter(self, namespace: int, rules: str, *sysctls: tuple[str, str]) -> None:
         sc.setns(namespace, sc.CLONE_NEWNET, "enter the zone's network namespace")
         try:
-            packetfilter.apply(firewall)
+            packetfilter.apply(rules)
+            _write_sysctls(sysctls)
         finally:
             sc.setns(self._home, sc.CLONE_NEWNET, "return to the data center's namespace")
 
-    def _bridge(self, nic: Nic) -> int:
-        """The bridge of a network; that of a fabric network is made when first used.
+    def _fabric(self, nic: Nic) -> _Fabric:
+        """The wire of a fabric network, which is there while somebody uses it.
 
         The data center has no address on it: only machines on it reach each other.
         """
-        name = nic.network_id if nic.nic_tag == FABRIC else nic.nic_tag
-        if name not in self._bridges:
-            if nic.nic_tag != FABRIC:
-                known = ", ".join(sorted(self._bridges))
-                raise NetworkError(f"no network with NIC tag {nic.nic_tag!r}; there are: {known}")
-            interface = f"br{next(self._serial)}f"
-            self._route.link("add", ifname=interface, kind="bridge", br_mcast_snooping=0)
-            index = self._index(self._route, interface)
-            self._route.link("set", index=index, state="up")
-            self._bridges[name] = index
-        return self._bridges[name]
+        if nic.network_id not in self._fabrics:
+            fabric = _Fabric(self._add_bridge(f"br{next(self._serial)}f"))
+            self._fabrics[nic.network_id] = fabric
+            if nic.way_out is not None and nic.gateway is not None:
+                try:
+                    self._open_way_out(fabric, nic, nic.gateway, nic.way_out)
+                except BaseException:
+                    del self._fabrics[nic.network_id]
+                    self._remove(fabric)
+                    raise
+        return self._fabrics[nic.network_id]
+
+    def _open_way_out(self, fabric: _Fabric, nic: Nic, gateway: str, out: WayOut) -> None:
+        """A router: a namespace of its own, since two fabric networks may look the same."""
+        fabric.router, inside = self._namespace()
+        try:
+            wire = self._wire(out.nic_tag)
+            for interface, bridge, ip, prefix in (
+                ("inside", fabric.bridge, gateway, nic.prefix),
+                ("outside", wire.bridge, out.ip, out.prefix),
+            ):
+                peer = {"ifname": interface, "net_ns_fd": fabric.router}
+                fabric.plugs.append(self._add_pair(bridge, peer))
+                self._address(inside, interface, ip, prefix)
+            inside.route("add", gateway=wire.address)
+            self._filter(
+                fabric.router, packetfilter.masquerade("inside", "outside"), *ROUTER_SYSCTLS
+            )
+        finally:
+            inside.close()
+
+    def _wire(self, tag: str) -> _Plugged:
+        if tag not in self._wires:
+            known = ", ".join(sorted(self._wires))
+            raise NetworkError(f"no network with NIC tag {tag!r}; there are: {known}")
+        return self._wires[tag]
+
+    def _add_bridge(self, name: str) -> int:
+        self._route.link("add", ifname=name, kind="bridge", br_mcast_snooping=0)
+        index = self._index(self._route, name)
+        self._route.link("set", index=index, state="up")
+        return index
+
+    def _add_pair(self, bridge: int, peer: dict[str, Any]) -> int:
+        """One end on the bridge, the other as `peer` says; the index of the first."""
+        outer = f"z{next(self._serial)}"
+        self._route.link("add", ifname=outer, kind="veth", peer=peer)
+        index = self._index(self._route, outer)
+        self._route.link("set", index=index, master=bridge, state="up")
+        return index
+
+    def _address(self, inside: Any, interface: str, ip: str, prefix: int) -> None:
+        index = self._index(inside, interface)
+        inside.addr("add", index=index, address=ip, prefixlen=prefix)
+        inside.link("set", index=index, state="up")
 
     def _plug(self, inside: Any, nic: Nic, namespace: int) -> None:
-        bridge = self._bridge(nic)
-        outer = f"z{next(self._serial)}"
+        if nic.nic_tag == FABRIC:
+            fabric = self._fabric(nic)
+            fabric.users.add(nic.mac)
+            bridge = fabric.bridge
+        else:
+            bridge = self._wire(nic.nic_tag).bridge
         peer = {"ifname": nic.interface, "address": nic.mac, "net_ns_fd": namespace}
-        self._route.link("add", ifname=outer, kind="veth", peer=peer)
-        self._route.link("set", index=self._index(self._route, outer), master=bridge, state="up")
-        index = self._index(inside, nic.interface)
-        inside.addr("add", index=index, address=nic.ip, prefixlen=nic.prefix)
-        inside.link("set", index=index, state="up")
+        self._add_pair(bridge, peer)
+        self._address(inside, nic.interface, nic.ip, nic.prefix)
         if nic.primary and nic.gateway:
             inside.route("add", gateway=nic.gateway)
+        for to, via in nic.routes:
+            inside.route("add", dst=to, gateway=via)
 
     @staticmethod
     def _index(route: Any, name: str) -> int:
@@ -196,12 +290,9 @@ class Network:
         return int(found[0])
 
 
-def _write_sysctls() -> None:
-    """No IPv6, so no neighbour discovery wakes an idle zone.
-
-    /proc/sys/net shows the namespace of the thread that opens it.
-    """
-    for name, value in QUIET_SYSCTLS:
+def _write_sysctls(settings: Iterable[tuple[str, str]]) -> None:
+    """/proc/sys/net shows the namespace of the thread that opens it."""
+    for name, value in settings:
         path = Path("/proc/sys/net") / name
         if path.exists():
             path.write_text(value)

@@ -41,6 +41,30 @@ def ruleset(firewall: Firewall | None) -> str:
     return "\n".join([*lines, "}", "}"]) + "\n"
 
 
+def masquerade(inside: str, outside: str) -> str:
+    """Rules of a router: what comes from `inside` leaves through `outside`, answers come back."""
+    return f"""
+table {TABLE} {{
+chain incoming {{
+type filter hook input priority 0; policy drop;
+ct state established,related accept
+icmp type echo-request icmp code 0 accept
+}}
+chain forward {{
+type filter hook forward priority 0; policy drop;
+iifname "{inside}" oifname "{outside}" accept
+ct state established,related accept
+}}
+}}
+table ip cloud_nat {{
+chain outgoing {{
+type nat hook postrouting priority 100; policy accept;
+oifname "{outside}" masquerade
+}}
+}}
+"""
+
+
 def _lines(rule: FirewallRule) -> Iterator[str]:
     side = "saddr" if rule.direction == "in" else "daddr"
     verdict = "accept" if rule.action == "allow" else "drop"
@@ -71,7 +95,7 @@ def _merged(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
     return merged
 
 
-def apply(firewall: Firewall | None) -> None:
+def apply(rules: str) -> None:
     """Put the rules in force in the network namespace of the calling thread.
 
     Raises FilterError.
@@ -81,7 +105,7 @@ def apply(firewall: Firewall | None) -> None:
         raise FilterError("nft is not installed. As root: apt-get install nftables")
     done = subprocess.run(
         [path, "-f", "-"],
-        input=ruleset(firewall),
+        input=rules,
         capture_output=True,
         text=True,
         timeout=SECONDS,

@@ -156,10 +156,11 @@ def _firewall(_: Path) -> str:
     sc.unshare(sc.CLONE_NEWNET, "create a network namespace")
     rules = (FirewallRule("in", "allow", "tcp", ("10.88.0.1",), ((22, 22),)),)
     try:
-        packetfilter.apply(rules)
+        packetfilter.apply(packetfilter.ruleset(rules))
+        packetfilter.apply(packetfilter.masquerade("inside", "outside"))
     except packetfilter.FilterError as error:
         raise OSError(errno.EOPNOTSUPP, str(error), "firewall") from None
-    return "nftables with connection tracking"
+    return "nftables with connection tracking and masquerading"
 
 
 def _identities(_: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localdc.api import limits as provision_limits
 from localdc.api import versions
 from localdc.api.errors import invalid_argument, missing_parameter, not_found
 from localdc.api.http import Answer, Call, Route
@@ -69,7 +70,8 @@ def update(call: Call) -> Answer:
 
 
 def limits(call: Call) -> Answer:
-    return Answer.json([])
+    center = call.center
+    return Answer.json(provision_limits.used(center.store, center.settings, call.account.uuid))
 
 
 def _default_network(call: Call) -> str:

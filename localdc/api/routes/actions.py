@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from localdc.api import limits
 from localdc.api.create import NO_FIREWALL
 from localdc.api.errors import invalid_argument, missing_parameter, not_implemented
 from localdc.api.http import Answer, Call, Route
 from localdc.api.model import Machine
 from localdc.api.params import required
-from localdc.api.routes import common, packages
+from localdc.api.routes import common, images, packages
 from localdc.api.store.machines import NameTaken
 from localdc.api.validate import check_name, name_taken
 
@@ -42,6 +43,9 @@ def _resize(call: Call, machine: Machine) -> None:
         raise invalid_argument(f"{wanted} is not a valid package")
     if machine.type == "virtualmachine":
         raise invalid_argument("resize is not supported for KVM virtualmachines")
+    settings = call.center.settings
+    image = images.find(settings, machine.image)
+    limits.check(call.center.store, settings, call.account.uuid, image, package, machine)
     common.check_allocated(machine, "update")
     machine.package, machine.memory = package.name, package.memory
     machine.disk, machine.cpu_cap = package.disk, package.cpu_cap

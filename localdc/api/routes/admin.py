@@ -10,6 +10,7 @@ All of them need `Authorization: Bearer <admin token>`.
     GET    /--admin/requests    how many calls there were, by method and path
     DELETE /--admin/requests    count from zero again
     POST   /--admin/accounts    a further account: {"login": ..., "key": ...}
+    PUT    /--admin/accounts/LOGIN/limits  what it may provision; GET shows it
 
 docs/localdc-admin.md has it all.
 """
@@ -20,10 +21,12 @@ import re
 from dataclasses import asdict
 from typing import Any
 
+from localdc.api import limits as provision_limits
 from localdc.api.center import add_login
 from localdc.api.errors import invalid_argument, not_found
 from localdc.api.faults import Fault, FaultError, machine_matches
 from localdc.api.http import Answer, Call, Route
+from localdc.api.model import Account
 from localdc.api.records import RecordsCompute
 from localdc.api.settings import AccountKey, Throttle
 
@@ -126,6 +129,26 @@ def forget_requests(call: Call) -> Answer:
     return Answer(204)
 
 
+def _account(call: Call) -> Account:
+    login = call.args["login"]
+    account = call.center.store.accounts.find(login)
+    if account is None:
+        raise not_found(f"account {login} not found")
+    return account
+
+
+def get_limits(call: Call) -> Answer:
+    center = call.center
+    used = provision_limits.used(center.store, center.settings, _account(call).uuid)
+    return Answer.json({"limits": used})
+
+
+def set_limits(call: Call) -> Answer:
+    wanted = provision_limits.parse(call.params.get("limits"))
+    provision_limits.set_limits(call.center.store, _account(call).uuid, wanted)
+    return get_limits(call)
+
+
 def add_account(call: Call) -> Answer:
     login, key = call.params.get("login"), call.params.get("key")
     if not isinstance(login, str) or LOGIN.fullmatch(login) is None:
@@ -147,6 +170,8 @@ ROUTES = (
     Route("GET", "/--admin/requests", requests, access="admin"),
     Route("DELETE", "/--admin/requests", forget_requests, access="admin"),
     Route("POST", "/--admin/accounts", add_account, access="admin"),
+    Route("GET", "/--admin/accounts/:login/limits", get_limits, access="admin"),
+    Route("PUT", "/--admin/accounts/:login/limits", set_limits, access="admin"),
     Route("GET", "/--admin/faults", ordered, access="admin"),
     Route("POST", "/--admin/faults", order, access="admin"),
     Route("DELETE", "/--admin/faults", withdraw_all, access="admin"),

@@ -8,11 +8,12 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueE
 from typing import Any
 
 from localdc.api.catalogue import Network
-from localdc.api.errors import ApiError, invalid_argument, not_found
+from localdc.api.errors import ApiError, invalid_argument, not_found, not_implemented
 from localdc.api.http import Answer, Call, Route
 from localdc.api.networks import from_record, to_record, view
 from localdc.api.params import integer, required
 from localdc.api.settings import check_network
+from localdc.api.store.addresses import NoAddress
 from localdc.api.store.documents import NETWORK, VLAN, DocumentTaken, Record
 
 _VLANS = "/:account/fabrics/default/vlans"
@@ -178,7 +179,17 @@ def _internet_nat(call: Call) -> bool:
     value = call.params.get("internet_nat", True)
     if value not in (True, False, "true", "false"):
         raise _bad("internet_nat", "must be a boolean")
+    if value in (True, "true") and "internet_nat" in call.params:
+        _check_nat(call)
     return value in (True, "true")
+
+
+def _check_nat(call: Call) -> None:
+    if not call.center.settings.firewall:
+        raise not_implemented(
+            "this data center cannot masquerade, because nft is missing; set internet_nat false, "
+            "or install it on the host and start again: apt-get install nftables"
+        )
 
 
 def create_network(call: Call) -> Answer:
@@ -211,10 +222,14 @@ def create_network(call: Call) -> Answer:
     if any(known.name == network.name for known in _known(call)):
         raise _bad("name", "is already in use")
     store = call.center.store
-    with store.transaction():
-        store.documents.add(
-            NETWORK, call.account.uuid, network.id, network.name, to_record(network)
-        )
+    try:
+        with store.transaction():
+            network = call.center.engine.networks.with_way_out(network)
+            store.documents.add(
+                NETWORK, call.account.uuid, network.id, network.name, to_record(network)
+            )
+    except NoAddress as error:
+        raise ApiError(507, "SubnetFull", str(error)) from None
     vlans = f"/{call.account.login}/fabrics/default/vlans"
     location = f"{vlans}/{network.vlan_id}/networks/{network.id}"
     return Answer.json(view(network), 201, Location=location)
@@ -267,6 +282,8 @@ def delete_network(call: Call) -> Answer:
     with store.transaction():
         store.documents.remove(NETWORK, network.id)
         store.addresses.forget(network.id)
+        if network.nat_ip:
+            store.addresses.put_back(call.center.engine.networks.external.id, network.nat_ip)
     return Answer(204)
 
 

@@ -42,7 +42,7 @@ class Addresses:
         self, network: Network, machine: str, account: str, wanted: str | None, primary: bool
     ) -> NicRecord:
         """Give `machine` an address of `network` and a MAC; raises NoAddress."""
-        address = self._free(network) if wanted is None else self._wanted(network, wanted)
+        address = self._free(network) if wanted is None else self._wanted(network, wanted, account)
         self._db.execute(
             "INSERT INTO addresses (network, address, machine, account) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (network, address) DO UPDATE"
@@ -58,6 +58,22 @@ class Addresses:
             gateway=network.gateway,
             network=network.id,
             primary=primary,
+        )
+
+    def take(self, network: Network) -> str:
+        """An address for the data center itself; raises NoAddress."""
+        address = self._free(network)
+        self._db.execute(
+            "INSERT INTO addresses (network, address, reserved) VALUES (?, ?, 1)",
+            (network.id, address),
+        )
+        return str(IPv4Address(address))
+
+    def put_back(self, network: str, ip: str) -> None:
+        """Undo `take`."""
+        self._db.execute(
+            "DELETE FROM addresses WHERE network = ? AND address = ? AND account IS NULL",
+            (network, int(IPv4Address(ip))),
         )
 
     def release(self, machine: str) -> None:
@@ -145,9 +161,9 @@ class Addresses:
             candidate += 1
         return candidate if candidate <= last else None
 
-    def _wanted(self, network: Network, ip: str) -> int:
+    def _wanted(self, network: Network, ip: str, account: str) -> int:
         holder = self.find(network.id, ip)
-        if holder is not None and holder.machine is not None:
+        if holder is not None and (holder.machine is not None or holder.account != account):
             raise NoAddress(f"IP {ip} of network {network.name} is in use")
         return int(IPv4Address(ip))
 

@@ -11,6 +11,7 @@ Record = dict[str, Any]
 # The kinds there are; `scope` is an account's uuid, of a snapshot its machine's.
 ACCESS_KEY = "accesskey"
 FIREWALL_RULE = "fwrule"
+LIMITS = "limits"
 NETWORK = "network"
 SNAPSHOT = "snapshot"
 VLAN = "vlan"

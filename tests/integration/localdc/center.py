@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from smartdc import DataCenter, Machine
 from smartdc.config import resolve
 
@@ -89,11 +91,25 @@ class Center:
         descriptor: dict[str, Any] = json.loads((self.state / "datacenter.json").read_text())
         return descriptor
 
-    def api(self) -> DataCenter:
+    def admin(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """An admin call; docs/localdc-admin.md."""
+        token = (self.state / "admin_token").read_text().strip()
+        answer = requests.post(
+            f"{self.descriptor()['url']}/--admin/{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def api(self, account: str | None = None) -> DataCenter:
+        """As the data center's account, or as another that has the same key."""
         found = self.descriptor()
         settings = resolve(
             url=found["url"],
-            account=found["account"],
+            account=account or found["account"],
             key_id=found["key_id"],
             key_file=found["key_file"],
             env={},

@@ -104,6 +104,12 @@ class Running:
         self.settle()
         return answer
 
+    def admin(self, method, path, **kwargs):
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        return requests.request(
+            method, f"{self.url}/--admin/{path}", headers=headers, timeout=20, **kwargs
+        )
+
     def fault(self, **body):
         answer = requests.post(
             f"{self.url}/--admin/faults",
