@@ -82,9 +82,9 @@ def not_implemented(message: str) -> ApiError:
     return ApiError(501, "NotImplementedError", message)
 
 
-def throttled(message: str, retry_after: float | None = None) -> ApiError:
+def throttled(message: str, retry_after: float | None = None, status: int = 429) -> ApiError:
     headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
-    return ApiError(429, "RequestThrottled", message, headers=headers)
+    return ApiError(status, "RequestThrottled", message, headers=headers)
 
 
 def unavailable(message: str, retry_after: float | None = None) -> ApiError:

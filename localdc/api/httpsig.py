@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qsl, quote
 
 from localdc.api.errors import ApiError, invalid_credentials, invalid_header
 from localdc.api.sshkeys import ALGORITHMS
@@ -113,6 +114,36 @@ def parse_authorization(
     if len(leftover) != 1:
         raise invalid_header("signature was not specified")
     return _old(parameters, algorithm, headers, method, target, http_version, leftover[0])
+
+
+def parse_presigned(
+    query: str, method: str, host: str, path: str, now: datetime
+) -> Signature | None:
+    """Read the signature of a pre-signed URL; None when the query has none.
+
+    Signed are methods, host, path and the other parameters, sorted and escaped, one
+    a line (CloudAPI, websockets: what cannot send headers signs its URL).  Raises 401 for
+    one that has expired or is for another method, 400 for one that cannot be read.
+    """
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    if not {"keyId", "signature", "algorithm", "expires"} <= given.keys():
+        return None
+    signature = _decode(given.pop("signature"))
+    algorithm = given["algorithm"].lower()
+    if algorithm not in ALGORITHMS:
+        raise invalid_header(f"{algorithm} is not supported")
+    try:
+        expires = datetime.fromtimestamp(int(given["expires"]), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise invalid_header(f"expires is no time: {given['expires']}") from None
+    methods = sorted(given.get("method", method).split(","))
+    if expires < now:
+        raise invalid_credentials("The pre-signed URL has expired")
+    if method not in methods:
+        raise invalid_credentials(f"The pre-signed URL is not for {method}")
+    pairs = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in sorted(given.items()))
+    signed = "\n".join((",".join(methods), host, path, pairs))
+    return Signature(given["keyId"], algorithm, signature, signed.encode())
 
 
 def _names(parameters: Mapping[str, str], headers: Mapping[str, str]) -> list[str]:

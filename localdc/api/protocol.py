@@ -122,13 +122,22 @@ class Dispatcher:
             signature = httpsig.parse_authorization(
                 headers, request.method, request.target, request.http_version
             )
-            httpsig.check_date(headers, datetime.now(UTC), center.settings.max_clock_skew)
+            now = datetime.now(UTC)
+            httpsig.check_date(headers, now, center.settings.max_clock_skew)
+            if "authorization" not in headers:
+                host = headers.get("host", "")
+                signature = httpsig.parse_presigned(
+                    request.query, request.method, host, request.path, now
+                )
         body = request.checked_body()
         parameters = params.merged(request.query, headers.get("content-type", ""), body)
         if route.access == "account":
             account = auth.authenticate(center, signature)
             if not center.buckets.take(account.uuid):
-                raise throttled("You have exceeded your request rate, try again in a moment")
+                raise throttled(
+                    "You have exceeded your request rate, try again in a moment",
+                    status=center.buckets.status,
+                )
             auth.authorize(account, args.get("account", "my"))
         else:
             account = ANYBODY
@@ -157,7 +166,7 @@ def _handle_with_faults(route: Route, call: Call) -> Answer:
     if fault.kind == "unavailable":
         raise unavailable(fault.reason, fault.retry_after)
     if fault.kind == "throttle":
-        raise throttled(fault.reason, fault.retry_after)
+        raise throttled(fault.reason, fault.retry_after, call.center.buckets.status)
     if fault.kind == "cut_after":
         try:
             route.handler(call)

@@ -18,6 +18,8 @@ class Buckets:
         self, limits: Throttle | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.limits = limits
+        # 429 by CloudAPI's code; its documentation says 420.
+        self.status = 429
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 

@@ -30,6 +30,7 @@ from localdc.api.model import Account
 from localdc.api.records import RecordsCompute
 from localdc.api.settings import AccountKey, Throttle
 
+SETTINGS = {"throttle", "throttle_status", "provision_seconds"}
 LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@]{2,31}")
 
 
@@ -78,6 +79,7 @@ def withdraw(call: Call) -> Answer:
 def _settings_view(call: Call) -> Answer:
     limits = call.center.buckets.limits
     view: dict[str, object] = {"throttle": None if limits is None else asdict(limits)}
+    view["throttle_status"] = call.center.buckets.status
     compute = call.center.compute
     if isinstance(compute, RecordsCompute):
         view["provision_seconds"] = compute.provision_seconds
@@ -90,9 +92,13 @@ def settings(call: Call) -> Answer:
 
 def set_settings(call: Call) -> Answer:
     center, params = call.center, call.params
-    unknown = params.keys() - {"throttle", "provision_seconds"}
+    unknown = params.keys() - SETTINGS
     if unknown:
-        raise invalid_argument(f"unknown setting {min(unknown)}; known: throttle provision_seconds")
+        known = " ".join(sorted(SETTINGS))
+        raise invalid_argument(f"unknown setting {min(unknown)}; known: {known}")
+    status = params.get("throttle_status", center.buckets.status)
+    if status not in (420, 429):
+        raise invalid_argument("throttle_status must be 429 or 420")
     if "provision_seconds" in params:
         seconds = params["provision_seconds"]
         if not isinstance(center.compute, RecordsCompute):
@@ -102,6 +108,7 @@ def set_settings(call: Call) -> Answer:
         center.compute.provision_seconds = float(seconds)
     if "throttle" in params:
         center.buckets.change(_throttle(params["throttle"]))
+    center.buckets.status = status
     return _settings_view(call)
 
 

@@ -20,6 +20,7 @@ _VLANS = "/:account/fabrics/default/vlans"
 _NETWORKS = f"{_VLANS}/:vlan/networks"
 MAX_VLAN = 4095
 MAX_RESOLVERS = 4
+FIXED = ("subnet", "gateway", "internet_nat", "vlan_id")
 
 
 def _bad(name: str, message: str) -> ApiError:
@@ -243,8 +244,18 @@ def get_network(call: Call) -> Answer:
     return Answer.json(view(_network(call)))
 
 
+def _check_fixed(call: Call, network: Network) -> None:
+    """Raises 409 for what cannot change, rather than to forget it silently."""
+    shown = view(network)
+    for name in FIXED:
+        wanted = call.params.get(name, shown.get(name))
+        if str(wanted).lower() != str(shown.get(name)).lower():
+            raise _bad(name, "cannot be changed; delete the network and make another")
+
+
 def update_network(call: Call) -> Answer:
     network = _network(call)
+    _check_fixed(call, network)
     changes: dict[str, Any] = {}
     for name in ("name", "description"):
         if name in call.params:

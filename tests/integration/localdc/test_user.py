@@ -14,6 +14,7 @@ import pytest
 
 from .center import Center, traces
 from .conftest import STORE, python_path, reachable_python
+from .test_fabrics import Fabrics
 
 USER = "localdc-test"
 
@@ -74,6 +75,19 @@ def test_names_resolve_without_privileges(unprivileged: Center) -> None:
     assert name in machines["two"]["dns_names"]
     out = unprivileged.ssh(machines["one"]["ips"][0], f"getent ahostsv4 {name}")
     assert out.split()[0] == machines["two"]["ips"][1]
+
+
+def test_nat_without_privileges(unprivileged: Center) -> None:
+    machines = {m["name"]: m for m in unprivileged.status()["machines"]}
+    fabrics = Fabrics(unprivileged)
+    try:
+        network = fabrics.network(unprivileged.api(), 5)
+        inner = fabrics.machine(
+            unprivileged.api(), "in", network, f"{machines['two']['ips'][0]}:22"
+        )
+        assert fabrics.reached(inner)[0] == "yes"
+    finally:
+        fabrics.clear()
 
 
 def test_daemon_is_not_root_outside(unprivileged: Center, user: str) -> None:

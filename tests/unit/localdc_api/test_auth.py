@@ -2,6 +2,7 @@
 
 import time
 from email.utils import formatdate
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -191,3 +192,45 @@ def test_throttle(start):
     assert requests.get(f"{dc.url}/--ping", timeout=5).status_code == 200
     time.sleep(0.6)
     assert dc.get("/my/limits").status_code == 200
+
+
+def presigned(dc, key, path="/acme/machines", method=None, lifetime=60, host=None, **more):
+    """Path and query of a URL that its signer may hand to somebody else."""
+    given = {
+        "algorithm": "rsa-sha256",
+        "expires": str(int(time.time()) + lifetime),
+        "keyId": f"/acme/keys/{key.md5}",
+        **({"method": method} if method else {}),
+        **more,
+    }
+    query = "&".join(f"{k}={quote(v, safe='')}" for k, v in sorted(given.items()))
+    text = "\n".join((method or "GET", host or f"127.0.0.1:{dc.port}", path, query))
+    signature = quote(key.sign("rsa-sha256", text), safe="")
+    return f"{path}?{query}&signature={signature}"
+
+
+def fetch(dc, target, method="GET"):
+    return requests.request(method, dc.url + target, timeout=5)
+
+
+def test_presigned_urls(shared, key):
+    assert fetch(shared, presigned(shared, key)).status_code == 200
+    assert fetch(shared, presigned(shared, key, state="running")).json() == []
+    both = presigned(shared, key, method="GET,HEAD")
+    assert fetch(shared, both, "HEAD").status_code == fetch(shared, both).status_code == 200
+
+
+def test_presigned_urls_that_open_nothing(shared, key):
+    def refused(target, method="GET"):
+        return error(fetch(shared, target, method))[:2]
+
+    good = presigned(shared, key)
+    assert refused(good + "&limit=1") == (401, "InvalidCredentials")
+    assert refused(good.replace("/acme/machines", "/acme/keys")) == (401, "InvalidCredentials")
+    assert refused(good, "POST") == (401, "InvalidCredentials")
+    assert refused(presigned(shared, Key("rsa"))) == (401, "InvalidCredentials")
+    assert refused(presigned(shared, key, host="elsewhere")) == (401, "InvalidCredentials")
+    expired = error(fetch(shared, presigned(shared, key, lifetime=-1)))
+    assert expired == (401, "InvalidCredentials", "The pre-signed URL has expired")
+    assert refused(presigned(shared, key, expires="soon")) == (400, "InvalidHeader")
+    assert refused(presigned(shared, key, algorithm="hmac-sha1")) == (400, "InvalidHeader")

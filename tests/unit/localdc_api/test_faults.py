@@ -67,6 +67,13 @@ def test_unavailable_and_throttled(dc):
         assert error(answer)[:2] == (429, "RequestThrottled")
         assert "Retry-After" not in answer.headers
     assert dc.get("/my").status_code == 200
+    dc.fault(kind="throttle", retry_after=0.5)
+    answer = dc.get("/my")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "0.5")
+    assert dc.admin("PUT", "settings", json={"throttle_status": 420}).ok
+    dc.fault(kind="throttle")
+    assert error(dc.get("/my"))[:2] == (420, "RequestThrottled")
+    assert error(dc.admin("PUT", "settings", json={"throttle_status": 500}))[0] == 409
 
 
 def test_a_fault_strikes_only_what_it_names(dc):
