@@ -264,6 +264,7 @@ class ZoneCompute:
             console=str(self.console(spec.uuid)),
         )
         network = await self._network.attach(spec.nics, spec.firewall)
+        zone.nics = spec.nics
         try:
             zone.pid = await self._launcher.launch(launch, network)
         except BaseException:
@@ -271,7 +272,6 @@ class ZoneCompute:
             raise
         finally:
             os.close(network)
-        zone.nics = spec.nics
         zone.started = time.time()
         log.info("zone %s (%s) booted, pid %d", spec.uuid, spec.alias, zone.pid)
 
