@@ -76,10 +76,16 @@ def test_life_of_a_record(user: Shell) -> None:
     user.triton("instance", "start", "-w", "sheet")
     user.triton("instance", "snapshot", "create", "-w", "-n", "first", "sheet")
     user.triton("instance", "rename", "-w", "sheet", "page")
-    assert user.sdc_json("getmachine", machine)["tags"] == {"role": "db"}
+    assert user.triton_json("instance", "get", machine)["tags"] == {"role": "db"}
     user.triton("instance", "delete", "-w", "-f", "page")
     assert machine not in user.triton("instance", "list", "-H", "-o", "id")
     assert "was deleted" in user.triton_fails(3, "instance", "get", machine)
+
+
+def test_older_commands_see_it(user: Shell, paper: str) -> None:
+    assert [machine["id"] for machine in user.sdc_json("listmachines")] == [paper]
+    user.sdc("stopmachine", paper)
+    assert user.sdc_json("getmachine", paper)["state"] in ("stopping", "stopped")
 
 
 def test_record_is_refused_as_a_machine_is(user: Shell, paper: str) -> None:
