@@ -92,6 +92,19 @@ def test_tag_rules_follow_new_and_deleted_machines(
     shell.triton("fwrule", "delete", "-f", rule)
 
 
+def test_rule_blocks_what_goes_out(shell: Shell, fortress: str, greeting: Greeting) -> None:
+    """What a machine sends is let through until a rule blocks it."""
+    address, front = (shell.triton("ip", name).strip() for name in ("fortress", "web"))
+    door = f"FROM any TO vm {fortress} ALLOW tcp PORT 22"
+    wall = f"FROM vm {fortress} TO tag role = web BLOCK tcp PORT 22"
+    rules = [created_rule(shell.triton("fwrule", "create", door))]
+    eventually(lambda: greeting(front, of=address))
+    rules.append(created_rule(shell.triton("fwrule", "create", wall)))
+    eventually(lambda: not greeting(front, of=address))
+    assert shell.run("ssh", f"root@{address}", "uname -n").stdout == "fortress\n"
+    shell.triton("fwrule", "delete", "-f", *rules)
+
+
 def test_firewall_off_and_on(shell: Shell, fortress: str, greeting: Greeting) -> None:
     address = shell.triton("ip", "fortress").strip()
     shell.triton("instance", "disable-firewall", "-w", "fortress")
