@@ -1,6 +1,6 @@
 # Boot script's part for engines: address and key of the controller from the metadata of this
 # machine, and the services enabled. Waits for metadata that come after the machine.
-# The key passes through pipes only; a variable or an argument could be seen.
+# The key is in a variable of this shell, which no other program sees, and in pipes.
 #
 # instances  names of the instances
 # patience   seconds to wait for the metadata
@@ -13,28 +13,42 @@ fail() {
     exit 1
 }
 
+fetch() {
+    url=$(mdata-get ipython.url 2>/dev/null) || { missing=ipython.url; return 1; }
+    key=$(mdata-get ipython.key 2>/dev/null) || { missing=ipython.key; return 1; }
+}
+
 wait_for_metadata() {
     deadline=$(($(date +%s) + patience))
-    for key in ipython.url ipython.key; do
-        until mdata-get $key >/dev/null 2>&1; do
-            [ "$(date +%s)" -lt "$deadline" ] || fail "No metadata $key after $patience s." \
-                "Set it (triton instance metadata update ID $key=VALUE) and: svcadm clear mdata:execute"
-            sleep 1
-        done
+    until fetch; do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "No metadata $missing after $patience s." \
+            "Set it (triton instance metadata update ID $missing=VALUE) and: svcadm clear mdata:execute"
+        sleep 1
     done
+}
+
+# configured INSTANCE: whether it has this address and key. Reading undoes svcprop's backslashes.
+configured() {
+    present_url='' present_key=''
+    # shellcheck disable=SC2162
+    while read name _ value; do
+        case $name in
+        config/url) present_url=$value ;;
+        config/exec_key) present_key=$value ;;
+        esac
+    done <<END
+$(svcprop -c -p config/url -p config/exec_key "$1" 2>/dev/null)
+END
+    [ "$url" = "$present_url" ] && [ "$key" = "$present_key" ]
 }
 
 # configure INSTANCE: give it address and key, unless it has them.
 configure() {
-    wanted=$({ mdata-get ipython.url; mdata-get ipython.key; } | cksum)
-    present=$({ svcprop -c -p config/url "$1"; svcprop -c -p config/exec_key "$1"; } 2>/dev/null | cksum)
-    [ "$wanted" != "$present" ] || return 0
+    configured "$1" && return
     {
         echo "select $1"
-        printf 'setprop config/url = astring: "%s"\n' "$(mdata-get ipython.url)"
-        printf 'setprop config/exec_key = astring: "'
-        mdata-get ipython.key | tr -d '\n'
-        printf '"\nrefresh\n'
+        printf 'setprop config/url = astring: "%s"\n' "$url"
+        printf 'setprop config/exec_key = astring: "%s"\nrefresh\n' "$key"
     } | svccfg -f - || fail "svccfg cannot configure $1."
     echo "changed: $1"
     [ "$(svcs -H -o sta "$1")" = DIS ] || svcadm restart "$1"

@@ -115,12 +115,14 @@ choose_python() {
         "and for no Python what pip needs to bring it in (py3NN-zmq, -numpy, -psutil, -pip). Choose a machine_image whose pkgsrc release has it."
 }
 
-# Those of the packages that are not installed. One pkg_info tells of all names; what it does
-# not list is asked for by itself, because it may be a pattern, such as py312-scipy>=1.10.
+# Those of the packages that are not installed. One pkg_info tells of all names; what has more
+# than a name, such as py312-scipy>=1.10, is asked for by itself.
 missing() {
-    installed=$(pkg_info 2>/dev/null | sed 's/ .*//')
+    stems=$(pkg_info 2>/dev/null | sed 's/ .*//; s/-[^-]*$//')
     for name; do
-        echo "$installed" | grep -q "^$name-[0-9][^-]*\$" || pkg_info -qe "$name" 2>/dev/null || echo "$name"
+        case "$nl$stems$nl" in *"$nl$name$nl"*) continue ;; esac
+        case $name in *[][*?{}=\<\>]* | *-[0-9]*) ! pkg_info -qe "$name" 2>/dev/null || continue ;; esac
+        echo "$name"
     done
 }
 
@@ -174,6 +176,8 @@ install_with_pip() {
 }
 
 set -f
+nl='
+'
 venv=${link%/*}/venv
 from_pip=
 [ -z "$boot_timeout" ] || wait_for_boot_script
