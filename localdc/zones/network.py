@@ -38,6 +38,9 @@ QUIET_SYSCTLS = (
 ROUTER_SYSCTLS = (("ipv4/ip_forward", "1"),)
 
 
+ROUTE_METRIC = 100
+
+
 class NetworkError(Exception):
     """The kernel refused a bridge, an interface or an address; the message says which."""
 
@@ -280,7 +283,9 @@ class Network:
         if nic.primary and nic.gateway:
             inside.route("add", gateway=nic.gateway)
         for to, via in nic.routes:
-            inside.route("add", dst=to, gateway=via)
+            # a metric, so that it gives way to what the machine is connected to
+            index = self._index(inside, nic.interface)
+            inside.route("add", dst=to, gateway=via, priority=ROUTE_METRIC + index)
 
     @staticmethod
     def _index(route: Any, name: str) -> int:

@@ -166,14 +166,18 @@ def _resolvers(call: Call) -> tuple[str, ...]:
     return resolvers
 
 
-def _routes(call: Call) -> dict[str, str]:
+def _routes(call: Call, subnet: IPv4Network) -> dict[str, str]:
     given = call.params.get("routes") or {}
     if not isinstance(given, dict):
         raise _bad("routes", "must be an object")
     try:
-        return {str(IPv4Network(to)): str(IPv4Address(via)) for to, via in given.items()}
+        routes = {IPv4Network(to): IPv4Address(via) for to, via in given.items()}
     except ValueError:
         raise _bad("routes", "must lead from subnets to IP addresses") from None
+    for via in routes.values():
+        if via not in subnet:
+            raise _bad("routes", f"{via} is not in {subnet}, so no machine can reach it")
+    return {str(to): str(via) for to, via in routes.items()}
 
 
 def _internet_nat(call: Call) -> bool:
@@ -211,7 +215,7 @@ def create_network(call: Call) -> Answer:
         fabric=True,
         vlan_id=vlan["vlan_id"],
         internet_nat=_internet_nat(call),
-        routes=_routes(call),
+        routes=_routes(call, subnet),
     )
     try:
         check_network(network)
@@ -271,7 +275,7 @@ def update_network(call: Call) -> Answer:
     if "resolvers" in call.params:
         changes["resolvers"] = _resolvers(call)
     if "routes" in call.params:
-        changes["routes"] = _routes(call)
+        changes["routes"] = _routes(call, IPv4Network(network.subnet))
     changed = replace(network, **changes)
     try:
         check_network(changed)

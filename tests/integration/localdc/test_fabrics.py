@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,10 @@ def test_what_a_rule_blocks_does_not_leave(center: Center, pair: tuple[Machine, 
             api.request("DELETE", f"fwrules/{rule}")
 
 
+def hexadecimal(address: str) -> str:
+    return f"{struct.unpack('=I', socket.inet_aton(address))[0]:08X}"
+
+
 def test_wires_go_with_the_last_machine(center: Center, fabrics: Fabrics) -> None:
     """Also the router, so that its address may be given to somebody else."""
 
@@ -181,8 +187,16 @@ def test_wires_go_with_the_last_machine(center: Center, fabrics: Fabrics) -> Non
         return {name for line in names if (name := line.split(":")[0].strip()).endswith("f")}
 
     before = bridges()
-    machine = fabrics.machine(center.api(), "last", fabrics.network(center.api(), 81))
+    routes = {"10.1.0.0/16": f"{SUBNET}.9"}
+    machine = fabrics.machine(
+        center.api(), "last", fabrics.network(center.api(), 81, routes=routes)
+    )
     assert len(bridges() - before) == 1
+    pids = {m["name"]: m["pid"] for m in center.status()["machines"]}
+    # proc(5): destination and gateway as the machine's own words of hexadecimal digits
+    table = Path(f"/proc/{pids['last']}/net/route").read_text()
+    known = [line.split()[1:3] for line in table.splitlines()]
+    assert [hexadecimal("10.1.0.0"), hexadecimal(f"{SUBNET}.9")] in known
     machine.stop()
     machine.poll_until("stopped", interval=0.3, timeout=60)
     eventually(lambda: bridges() == before)

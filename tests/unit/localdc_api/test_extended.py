@@ -151,6 +151,9 @@ def test_routes_of_a_network_reach_its_machines(dc):
     uuid = dc.create("inside", networks=[made.json()["id"]])
     (nic,) = dc.compute.zones[uuid].nics
     assert nic.routes == (("10.1.0.0/16", "192.168.5.9"),)
+    for routes in ({"10.1.0.0/16": "10.1.0.1"}, {"ten": "192.168.5.9"}, ["10.1.0.0/16"]):
+        status, _, message = error(make_fabric(dc, 2, routes=routes)[1])
+        assert status == 409 and message.startswith('property "routes":')
 
 
 def test_nics_come_and_go_with_a_reboot(dc):
