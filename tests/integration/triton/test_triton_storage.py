@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import select
 import subprocess
-import time
 
 from .shell import IMAGE, PACKAGE, Shell, eventually
 
@@ -71,13 +72,18 @@ def test_change_feed(shell: Shell, web: str) -> None:
     feed = subprocess.Popen(command, env=dict(shell.environment), stdout=subprocess.PIPE, text=True)
     try:
         assert feed.stdout is not None
-        # The command prints nothing when it is connected.
-        time.sleep(2)
-        shell.triton("instance", "tag", "set", "-w", "web", "news=yes")
-        shell.triton("instance", "tag", "delete", "-w", "web", "news")
-        change = json.loads(eventually(feed.stdout.readline))
+        numbers = itertools.count()
+
+        def heard() -> object:
+            # It does not tell when it is connected, so there is news until it has some.
+            shell.triton("instance", "tag", "set", "-w", "web", f"news={next(numbers)}")
+            return select.select([feed.stdout], [], [], 1)[0]
+
+        eventually(heard, 90)
+        change = json.loads(feed.stdout.readline())
     finally:
         feed.kill()
         feed.communicate()
+    shell.triton("instance", "tag", "delete", "-w", "web", "news")
     assert change["changedResourceId"] == web
     assert "tags" in change["changeKind"]["subResources"]
