@@ -7,8 +7,8 @@ from typing import Any
 
 from ansible.module_utils.difference import HIDDEN, Differences
 from ansible.module_utils.sdc_base import shown
+from ansible.module_utils.sdc_change import Update
 from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine, text
-from ansible.module_utils.sdc_update import Update
 
 Payload = Mapping[str, Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.module_utils.sdc_change import plan_update
 from ansible.module_utils.sdc_plan import (
     REQUEST_TAG,
     Group,
@@ -12,7 +13,6 @@ from ansible.module_utils.sdc_plan import (
     members,
     plan_group,
 )
-from ansible.module_utils.sdc_update import plan_update
 
 ENGINES = Group("e-{index:03d}", 0, {"cluster": "x", "role": "engine"}, {"role": "engine"})
 

@@ -1,0 +1,91 @@
+"""How sdc_machine carries decisions out: waiting, what came of it, and how it fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from ansible.module_utils.sdc_base import Refused, details, errors, lookup
+from ansible.module_utils.sdc_fleet import Fleet, Target
+from ansible.module_utils.sdc_plan import Machine
+from ansible.module_utils.sdc_report import summary
+from ansible.module_utils.sdc_ssh import SshProbe
+from ansible.module_utils.sdc_wish import Wish
+
+
+class Outcome(Wish):
+    """The part of sdc_machine that leads machines to their goals and fills the result."""
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """Carries out the decisions."""
+        return Fleet(self.api, self.params["parallel"], self.selector)
+
+    def machine_of_id(self) -> Machine | None:
+        if not lookup.is_uuid(self.params["id"]):
+            raise Refused(f"{self.params['id']!r} is not the id of a machine; is it a name?")
+        self.subject["machine_id"] = self.params["id"]
+        try:
+            machine = self.api.get_machine(self.params["id"])
+        except (errors.NotFound, errors.Gone):
+            return None
+        return None if machine.get("state") == "deleted" else machine
+
+    def check_max_delete(self, machines: Sequence[Machine]) -> None:
+        limit = self.params["max_delete"]
+        if limit is not None and len(machines) > limit:
+            names = ", ".join(sorted(str(machine["name"]) for machine in machines))
+            raise Refused(
+                f"{len(machines)} machines would be deleted, but max_delete is {limit}: {names}"
+            )
+
+    def leaving(self, machines: Iterable[Machine]) -> list[Target]:
+        unprotect = self.params["deletion_protection"] is False
+        return [Target(m, "gone", self.params["stop_first"], unprotect) for m in machines]
+
+    def settle(self, targets: list[Target]) -> None:
+        wait, timeout = self.params["wait"], self.params["wait_timeout"]
+        if wait == "false":
+            for target in targets:
+                target.stop_first = False
+            self.fleet.act(targets)
+            for target in targets:
+                if target.goal == "gone" and not target.done and "delete" not in target.asked:
+                    target.fail("delete", f"cannot be deleted while {target.state}; wait for it")
+                target.done = True
+            return
+        probe = None
+        if wait == "ssh":
+            config = self.params["ssh_config"] or self.settings.ssh_config
+            deadline = time.monotonic() + timeout
+            probe = SshProbe(config, self.params["ssh_user"], self.params["ssh_args"], deadline)
+        self.fleet.settle(targets, timeout, probe)
+
+    def finish(self, targets: Sequence[Target]) -> None:
+        """Fill the result, and fail when something went wrong."""
+        for target in targets:
+            if target.goal == "gone" and target.failure is None and target.done:
+                self.result["deleted"].append(target.id)
+            if "start" in target.asked and target.id not in self.result["created"]:
+                self.result["started"].append(target.id)
+            if target.failure:
+                self.result["failures"].append(target.failure)
+        failures = self.result["failures"]
+        self.result["failed_ids"] = [f["id"] for f in failures if f["id"]]
+        if failures:
+            first = {k: v for k, v in failures[0].items() if k in ("code", "status", "request_id")}
+            self.fail(summary(failures), **first, machine_id=failures[0]["id"])
+
+    def failed(self, machine: Mapping[str, Any], action: str, exc: errors.SmartDCError) -> None:
+        self.result["failures"].append(
+            {
+                "name": machine["name"],
+                "id": machine["id"],
+                "state": machine.get("state"),
+                "action": action,
+                "message": str(exc),
+                **details(exc),
+            }
+        )
