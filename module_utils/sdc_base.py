@@ -193,8 +193,6 @@ class SdcModule:
         return errors.LookupFailed("machine", name, lookup.near(name, names))
 
     def _outcome(self) -> dict[str, Any]:
-        return {
-            "changed": bool(self.differences),
-            "diff": self.differences.as_diff(),
-            **self.result,
-        }
+        outcome = {"changed": bool(self.differences), **self.result}
+        # a thousand new machines would be told twice to those who did not ask for it
+        return {**outcome, "diff": self.differences.as_diff()} if self.module._diff else outcome
