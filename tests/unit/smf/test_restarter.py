@@ -204,14 +204,14 @@ class TestStop:
         assert done.stderr == f'svcadm: Instance "{fmri}" is in maintenance state.\n'
         assert any("Method or service exit timed out.  Killing" in x for x in zone.lines(fmri))
 
-    def test_a_stop_method_waits_for_the_contract(self, zone: Zone) -> None:
-        stop = "sh -c 'pkill -TERM -P 1 nothing; sleep 0.1'"
-        start = "sh -c 'sleep 1 &'"
-        fmri = zone.service("a", start, stop=stop.replace("'", "&apos;"), enabled=False)
-        zone.ok("svcadm", "enable", "-s", fmri)
-        (pid,) = pids(zone, fmri)
+    def test_a_stop_method_waits_for_the_contract(self, zone: Zone, tmp_path: Path) -> None:
+        flag, ended = tmp_path / "flag", tmp_path / "ended"
+        start = f"sh -c 'until test -e {flag}; do sleep 0.05; done; touch {ended}' &"
+        # it lets the process go, and does not wait for it
+        fmri = zone.service("a", start, stop=f"sh -c &apos;touch {flag}&apos;")
+        zone.reaches(fmri, "online")
         zone.ok("svcadm", "disable", "-s", fmri)
-        assert not alive(pid)
+        assert ended.exists()
         assert 'Method "stop" exited with status 0.' in zone.lines(fmri)
 
     def test_kill_with_a_signal(self, zone: Zone, tmp_path: Path) -> None:
