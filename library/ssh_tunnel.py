@@ -46,10 +46,9 @@ options:
     type: path
   ssh_args:
     description:
-      - More arguments for the C(ssh) command.
-    type: list
-    elements: str
-    default: []
+      - More arguments for the C(ssh) command, as C(ansible_ssh_common_args) of Ansible.
+    type: str
+    default: ""
   connection:
     description:
       - The client's connection information, the fact C(ipcontroller_client) of
@@ -113,7 +112,7 @@ ARGUMENTS: dict[str, Any] = {
     "ssh_user": {"type": "str", "default": "root"},
     "ssh_port": {"type": "int"},
     "ssh_config": {"type": "path"},
-    "ssh_args": {"type": "list", "elements": "str", "default": []},
+    "ssh_args": {"type": "str", "default": ""},
     "connection": {"type": "dict"},
     "timeout": {"type": "int", "default": 30},
 }

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -150,7 +151,7 @@ class Tunnel:
             command += ["-p", str(self.params["ssh_port"])]
         for name, port in ports.items():
             command += ["-L", f"127.0.0.1:{port}:{origin['address']}:{origin['ports'][name]}"]
-        command += [*self.params["ssh_args"], self.params["host"]]
+        command += [*shlex.split(self.params["ssh_args"]), self.params["host"]]
         with (self.directory / LOG).open("w+", encoding="utf-8") as log:
             process = subprocess.Popen(
                 command,

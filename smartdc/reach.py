@@ -16,6 +16,7 @@ from .errors import UsageError
 Record = Mapping[str, Any]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_HOST = re.compile(r"[A-Za-z0-9_:.\[][A-Za-z0-9_:.%\[\]-]*")
 WORDS = ("primary", "external", "internal")
 PRIVATE = tuple(
     ipaddress.ip_network(block)
@@ -118,7 +119,7 @@ class Jumps:
     """Finds the hop of each machine: tag ``tritoncli.ssh.proxy``, else the default.
 
     As the ``triton`` command does it (node-triton, lib/do_instance/do_ssh.js): the tag names
-    another machine by name, id or short id; ``tritoncli.ssh.proxyuser`` is the user there, and
+    another machine by id, name or short id; ``tritoncli.ssh.proxyuser`` is the user there, and
     ``tritoncli.ssh.ip`` and ``.port`` of that machine are how it is reached itself.
 
     :param default: ``[user@]machine or host[:port]`` for machines without the tag
@@ -132,24 +133,24 @@ class Jumps:
     ) -> None:
         self.choose = choose
         self.known: dict[str, Record] = {}
-        for machine in machines:
-            for key in (str(machine["id"]), str(machine["id"])[:8], str(machine.get("name"))):
-                self.known.setdefault(key, machine)
+        for key, length in (("id", None), ("name", None), ("id", 8)):
+            for machine in machines:
+                self.known.setdefault(str(machine.get(key))[:length], machine)
         user, _, rest = (default or "").rpartition("@")
         host, _, port = rest.partition(":")
-        if port and not port.isdigit():
+        if (port and not port.isdecimal()) or (default and not is_host(host)):
             raise UsageError(f"jump host {default!r} is not [user@]host[:port]")
         self.default = self._hop(host, user or None, int(port) if port else None) if host else None
 
     def of(self, machine: Record) -> Hop | None:
         """The hop of a machine; None when it is reached directly."""
         tags = machine.get("tags") or {}
-        proxy = tags.get("tritoncli.ssh.proxy")
-        if proxy in (None, ""):
-            hop = self.default
-        else:
+        proxy = _host_tag(tags, "proxy")
+        if proxy:
             user = tags.get("tritoncli.ssh.proxyuser")
-            hop = self._hop(str(proxy), None if user is None else str(user), None)
+            hop: Hop | None = self._hop(proxy, None if user is None else str(user), None)
+        else:
+            hop = self.default
         return None if hop is None or hop.ident == machine["id"] else hop
 
     def _hop(self, host: str, user: str | None, port: int | None) -> Hop:
@@ -165,37 +166,90 @@ class Jumps:
         )
 
 
+def is_host(text: str) -> bool:
+    """Whether a text can only be a host's name or address, and no option of ``ssh``."""
+    return bool(_HOST.fullmatch(text))
+
+
+def _host_tag(tags: Record, name: str) -> str:
+    text = str(tags.get(f"tritoncli.ssh.{name}") or "")
+    return text if is_host(text) else ""
+
+
 def direct(machine: Record) -> Hop:
     """What the tags ``tritoncli.ssh.ip`` and ``.port`` say; host empty without them."""
     tags = machine.get("tags") or {}
     port = str(tags.get("tritoncli.ssh.port", ""))
-    return Hop(
-        host=str(tags.get("tritoncli.ssh.ip") or ""),
-        port=int(port) if port.isdigit() else None,
-    )
+    usable = port.isdecimal() and 0 < int(port) < 65536
+    return Hop(host=_host_tag(tags, "ip"), port=int(port) if usable else None)
 
 
-def ssh_arguments(ident: str | None, ssh_config: str | None, known_hosts: Path) -> list[str]:
-    """Options of ``ssh`` for a machine, whose host key is kept under its id.
+def unusable_tags(machine: Record) -> list[str]:
+    """The ``tritoncli.ssh`` tags of a machine that are passed over for what they hold."""
+    tags = machine.get("tags") or {}
+    hosts = [f"tritoncli.ssh.{name}" for name in ("ip", "proxy")]
+    found = [name for name in hosts if tags.get(name) and not is_host(str(tags[name]))]
+    if tags.get("tritoncli.ssh.port") and direct(machine).port is None:
+        found.append("tritoncli.ssh.port")
+    return found
 
-    :param ident: None for a host that is no machine of ours
+
+@dataclass(frozen=True)
+class Way:
+    """How SSH gets to a machine."""
+
+    host: str | None
+    port: int | None
+    arguments: str
+    """Options of ``ssh``, quoted as for a shell."""
+
+
+class Ways:
+    """Finds the way to each machine of a data center.
+
+    :param ssh_config: configuration file for ``ssh``
+    :param known_hosts: file for the host keys, which are kept under the machines' ids
     """
-    file = f'"{known_hosts}"' if re.search(r"\s", str(known_hosts)) else str(known_hosts)
-    return [
-        *(["-F", ssh_config] if ssh_config else []),
-        *(["-o", f"HostKeyAlias={ident}"] if ident else []),
-        "-o",
-        f"UserKnownHostsFile={file}",
-        "-o",
-        "StrictHostKeyChecking=accept-new",
-    ]
 
+    def __init__(
+        self,
+        choose: Callable[[Record], str | None],
+        jumps: Jumps,
+        ssh_config: str | None,
+        known_hosts: Path,
+    ) -> None:
+        self.choose, self.jumps = choose, jumps
+        file = f'"{known_hosts}"' if re.search(r"\s", str(known_hosts)) else str(known_hosts)
+        self.fixed = shlex.join(
+            [
+                *(["-F", ssh_config] if ssh_config else []),
+                *("-o", f"UserKnownHostsFile={file}"),
+                *("-o", "StrictHostKeyChecking=accept-new"),
+            ]
+        )
+        self._proxies: dict[Hop, str] = {}
 
-def proxy_command(hop: Hop, ssh_config: str | None, known_hosts: Path) -> str:
-    """The way through another machine; ssh's own -J would know nothing of its host key."""
-    command = ["ssh", *ssh_arguments(hop.ident, ssh_config, known_hosts)]
-    command += ["-l", hop.user] if hop.user else []
-    command += ["-p", str(hop.port)] if hop.port else []
-    # ssh replaces %h and %p; a percent sign of ours has to be doubled
-    words = [word.replace("%", "%%") for word in command]
-    return "ProxyCommand=" + shlex.join(words) + " -W %h:%p " + shlex.quote(hop.host)
+    def to(self, machine: Record) -> Way:
+        """The way to a machine; its host is None when it has no address yet."""
+        own = direct(machine)
+        arguments = self._arguments(machine["id"])
+        hop = self.jumps.of(machine)
+        if hop:
+            if hop not in self._proxies:
+                self._proxies[hop] = shlex.join(["-o", self._proxy_command(hop)])
+            arguments += " " + self._proxies[hop]
+        return Way(own.host or self.choose(machine), own.port, arguments)
+
+    def _arguments(self, ident: str | None) -> str:
+        alias = f"HostKeyAlias={ident}"
+        return f"-o {shlex.quote(alias)} {self.fixed}" if ident else self.fixed
+
+    def _proxy_command(self, hop: Hop) -> str:
+        """The way through another machine; ssh's own -J would know nothing of its host key."""
+        command = ["ssh", *shlex.split(self._arguments(hop.ident))]
+        command += ["-l", hop.user] if hop.user else []
+        command += ["-p", str(hop.port)] if hop.port else []
+        # ssh replaces %h and %p; a percent sign of ours has to be doubled
+        words = [word.replace("%", "%%") for word in command]
+        host = shlex.quote(hop.host.replace("%", "%%"))
+        return f"ProxyCommand={shlex.join(words)} -W %h:%p -- {host}"

@@ -15,6 +15,7 @@ nothing on them.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -149,7 +150,8 @@ class ActionModule(ActionBase):
         if not machine.get("ansible_host"):
             return "unreachable: it has no address"
         options = ["-oBatchMode=yes", "-oConnectTimeout=10", "-oLogLevel=ERROR"]
-        command = ["ssh", *machine["sdc_ssh_args"], *options, "-l", machine["ansible_user"]]
+        arguments = shlex.split(machine["ansible_ssh_common_args"])
+        command = ["ssh", *arguments, *options, "-l", machine["ansible_user"]]
         try:
             done = subprocess.run(
                 [*command, "--", str(machine["ansible_host"]), "/bin/sh -s"],

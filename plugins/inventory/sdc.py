@@ -137,28 +137,24 @@ plugin: sdc
 import hashlib
 import json
 import os
-import re
-import shlex
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.vars import combine_vars
 
 try:
-    from smartdc import config, errors, filters, reach
+    from smartdc import config, errors, filters, hosts, reach
 except ImportError:
-    config = errors = filters = reach = None
+    config = errors = filters = hosts = reach = None
 
-DATA_VERSION = 2
+DATA_VERSION = 3
 """Part of the cache key: raised whenever the cached data change their shape."""
 
 ACCESS = ("profile", "url", "account", "user", "key_id", "key_file", "insecure")
-COPIED = ("id", "name", "state", "brand", "package", "image", "memory", "disk", "ips", "networks")
-ALSO_COPIED = ("created", "updated", "compute_node", "firewall_enabled")
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -185,7 +181,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.set_option("cache_timeout", 0)
             self.load_cache_plugin()
         try:
-            self._populate(path, [self._data(path, cache, source) for source in self._sources()])
+            self._populate(path, [self._center(path, cache, source) for source in self._sources()])
         except errors.NoDataCenter as exc:
             self.display.vv(f"sdc inventory: {exc}")
         except errors.SmartDCError as exc:
@@ -202,9 +198,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 raise AnsibleParserError(f"sdc inventory: sources take {', '.join(ACCESS)} only")
         return [{**own, **source} for source in sources]
 
-    def _data(self, path: str, use_cache: bool, access: dict[str, Any]) -> dict[str, Any]:
-        """What one data center said, or the cache if it may be used."""
+    def _center(
+        self, path: str, use_cache: bool, access: dict[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        """Settings of one data center, and what it said."""
         settings = config.resolve(**access, cwd=_state_parent(path))
+        return settings, self._data(path, use_cache, settings)
+
+    def _data(self, path: str, use_cache: bool, settings: Any) -> dict[str, Any]:
+        """What one data center said, or the cache if it may be used."""
         if not self.get_option("cache"):
             return self._fetch(settings)
         key = self._cache_key(path, settings)
@@ -219,13 +221,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             age = int(time.time() - cached["fetched"])
             self.display.warning(f"sdc inventory: machines as they were {age} s ago, for {exc}")
             return cached
-        self._cache[key] = data
+        # as one text: Ansible would look at each of the values, at great length
+        self._cache[key] = json.dumps(data)
         return data
 
     def _cached(self, key: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = self._cache[key]
-        except KeyError:
+            found: dict[str, Any] = json.loads(self._cache[key])
+        except (KeyError, TypeError, ValueError):
             return None
         return found
 
@@ -235,6 +238,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _cache_key(self, path: str, settings: Any) -> str:
         """One key per account and wish; the path alone would mix accounts up."""
         what = [DATA_VERSION, settings.url, settings.account, settings.user]
+        what += [settings.act_as, settings.roles]
         what += [self.get_option("selector"), sorted(self._extra_lists())]
         digest = hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode())
         return f"{self.get_cache_key(path)}_{digest.hexdigest()[:16]}"
@@ -251,128 +255,85 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _fetch(self, settings: Any) -> dict[str, Any]:
         extra = self._extra_lists()
         with settings.connect() as api:
-            data: dict[str, Any] = {
-                "fetched": time.time(),
-                "datacenter": settings.name,
-                "ssh_config": settings.ssh_config,
-                "machines": api.list_machines(tags=self.get_option("selector") or None),
-                "images": {},
-                "networks": {},
-            }
-            if "image" in extra:
-                images = api.list_images(state="all")
-                data["images"] = {item["id"]: item["name"] for item in images}
-            if "network" in extra:
-                data["networks"] = {item["id"]: item["name"] for item in api.list_networks()}
-        for machine in data["machines"]:
-            # metadata may hold secrets, and nobody groups by it
-            machine.pop("metadata", None)
-        return data
+            machines = api.list_machines(tags=self.get_option("selector") or None)
+            images = api.list_images(state="all") if "image" in extra else []
+            networks = api.list_networks() if "network" in extra else []
+        return {
+            "fetched": time.time(),
+            "machines": [hosts.kept(machine) for machine in machines],
+            "images": {item["id"]: item["name"] for item in images},
+            "networks": {item["id"]: item["name"] for item in networks},
+        }
 
     # --- hosts and groups ------------------------------------------------------------------
 
-    def _populate(self, path: str, centers: Iterable[Mapping[str, Any]]) -> None:
+    def _populate(self, path: str, centers: Iterable[tuple[Any, dict[str, Any]]]) -> None:
         known_hosts = Path(self.get_option("known_hosts")).expanduser()
         known_hosts = _base_directory(Path(path)) / known_hosts
-        chosen = [(data, self._chosen(data)) for data in centers]
-        count = Counter(machine["name"] for _, machines in chosen for machine in machines)
-        if count:
+        found = [host for center in centers for host in self._hosts(*center, known_hosts)]
+        if found:
             known_hosts.parent.mkdir(parents=True, exist_ok=True)
-        for data, machines in chosen:
-            connection = self._connection(data, known_hosts)
-            fixed = {
-                "ansible_user": self.get_option("ssh_user"),
-                "ansible_python_interpreter": self.get_option("python_interpreter"),
-                "sdc_datacenter": data["datacenter"],
-            }
-            groups = self._grouping(data)
-            for machine in sorted(machines, key=lambda m: (m["name"], m["id"])):
-                host = machine["name"]
-                if count[host] > 1:
-                    host = f"{host}-{machine['id'][:8]}"
-                variables = {**fixed, **_host_variables(machine), **connection(machine)}
-                self._add(host, machine["name"], variables, groups(machine))
+        for host in hosts.distinguish(found, self.inventory.groups):
+            self._add(host)
 
-    def _chosen(self, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _hosts(self, settings: Any, data: Mapping[str, Any], known_hosts: Path) -> Iterator[Any]:
+        """The machines of one data center that pass the filters."""
+        names = data["images"], data["networks"]
+        groups = hosts.grouping(self.get_option("group_by"), settings.name, *names)
+        connection = self._connection(settings, data, known_hosts)
+        fixed = {
+            "ansible_user": self.get_option("ssh_user"),
+            "ansible_python_interpreter": self.get_option("python_interpreter"),
+            "sdc_datacenter": settings.name,
+        }
         states = set(self.get_option("states"))
-        passes = filters.matcher(
-            self.get_option("include"), self.get_option("exclude"), data["images"], data["networks"]
-        )
-        return [m for m in data["machines"] if m.get("state") in states and passes(m)]
+        passes = filters.matcher(self.get_option("include"), self.get_option("exclude"), *names)
+        for machine in data["machines"]:
+            if machine["state"] in states and passes(machine):
+                variables = {**fixed, **hosts.variables(machine), **connection(machine)}
+                yield hosts.Host(machine, groups(machine), variables)
 
-    def _connection(self, data: Mapping[str, Any], known_hosts: Path) -> Any:
+    def _connection(self, settings: Any, data: Mapping[str, Any], known_hosts: Path) -> Any:
         """A function that gives the variables by which a machine is reached."""
         choose = reach.chooser(self.get_option("address"), data["networks"])
         jumps = reach.Jumps(data["machines"], choose, self.get_option("jump_host"))
-        ssh_config = self.get_option("ssh_config") or data["ssh_config"]
+        ssh_config = self.get_option("ssh_config") or settings.ssh_config
+        ways = reach.Ways(choose, jumps, ssh_config, known_hosts)
 
         def connection(machine: Mapping[str, Any]) -> dict[str, Any]:
-            own = reach.direct(machine)
-            arguments = reach.ssh_arguments(machine["id"], ssh_config, known_hosts)
-            hop = jumps.of(machine)
-            if hop:
-                arguments += ["-o", reach.proxy_command(hop, ssh_config, known_hosts)]
-            return {
-                "ansible_host": own.host or choose(machine),
-                "ansible_port": own.port,
-                "sdc_ssh_args": arguments,
-                "ansible_ssh_common_args": shlex.join(arguments),
+            for tag in reach.unusable_tags(machine):
+                value = machine["tags"][tag]
+                self.display.warning(
+                    f"sdc inventory: {machine['name']}: no use for {tag}={value!r}"
+                )
+            way = ways.to(machine)
+            found = {
+                "ansible_host": way.host,
+                "ansible_port": way.port,
+                "ansible_ssh_common_args": way.arguments,
             }
+            return {key: value for key, value in found.items() if value is not None}
 
         return connection
 
-    def _add(self, host: str, name: str, variables: dict[str, Any], groups: Iterable[str]) -> None:
-        self.inventory.add_host(host)
-        for key, value in variables.items():
-            if value is not None:
-                self.inventory.set_variable(host, key, value)
-        if host != name:
-            groups = [safe(name), *groups]
-        for group in groups:
-            self.inventory.add_group(group)
-            self.inventory.add_child(group, host)
+    def _add(self, host: Any) -> None:
+        self.inventory.add_host(host.name)
+        record = self.inventory.hosts[host.name]
+        # at once: set_variable would copy and mark each value, in half of the time of the plugin;
+        # what comes from JSON is not trusted as a template anyhow
+        record.vars = combine_vars(record.vars, host.variables)
+        for group in host.groups:
+            if group not in self.inventory.groups:
+                self.inventory.add_group(group)
+            self.inventory.add_child(group, host.name)
         if any(self.get_option(option) for option in ("compose", "groups", "keyed_groups")):
-            self._construct(host, variables)
-
-    def _grouping(self, data: Mapping[str, Any]) -> Any:
-        """A function that gives the names of a machine's groups."""
-        wanted = self.get_option("group_by")
-        center = safe(f"sdc_datacenter_{data['datacenter']}")
-
-        def names(machine: Mapping[str, Any]) -> Iterable[str]:
-            tags = machine.get("tags") or {}
-            for key in ("cluster", "role"):
-                if key in wanted and tags.get(key) not in (None, ""):
-                    yield safe(f"{key}_{_text(tags[key])}")
-            if "tag" in wanted:
-                yield from (safe(f"sdc_tag_{k}_{_text(v)}") for k, v in tags.items())
-            for key in ("state", "package"):
-                if key in wanted and machine.get(key):
-                    yield safe(f"sdc_{key}_{machine[key]}")
-            if "image" in wanted:
-                yield safe(f"sdc_image_{data['images'].get(machine['image'], machine['image'])}")
-            if "network" in wanted:
-                for network in machine.get("networks") or []:
-                    yield safe(f"sdc_network_{data['networks'].get(network, network)}")
-            if "datacenter" in wanted:
-                yield center
-
-        return names
+            self._construct(host.name, host.variables)
 
     def _construct(self, host: str, variables: dict[str, Any]) -> None:
         strict = self.get_option("strict")
         self._set_composite_vars(self.get_option("compose"), variables, host, strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict)
-
-
-def safe(name: str) -> str:
-    """A group name that Ansible takes without complaint."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _base_directory(inventory_file: Path) -> Path:
@@ -387,14 +348,3 @@ def _state_parent(inventory_file: str) -> Path:
     if (here / (os.environ.get("LOCALDC_DIR") or ".localdc")).is_dir():
         return here
     return _base_directory(Path(inventory_file))
-
-
-def _host_variables(machine: Mapping[str, Any]) -> dict[str, Any]:
-    variables = {f"sdc_{key}": machine.get(key) for key in (*COPIED, *ALSO_COPIED)}
-    variables["sdc_primary_ip"] = machine.get("primaryIp")
-    # in one dict, because a tag's name need not be a valid variable name
-    variables["sdc_tags"] = machine.get("tags") or {}
-    addresses = [ip for ip in map(reach.address, machine.get("ips") or []) if ip]
-    variables["sdc_internal_ips"] = [str(ip) for ip in addresses if reach.is_private(ip)]
-    variables["sdc_external_ips"] = [str(ip) for ip in addresses if not reach.is_private(ip)]
-    return variables

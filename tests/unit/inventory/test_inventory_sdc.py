@@ -107,7 +107,7 @@ def test_groups_and_variables(tmp_path, cloud, machines):
     args = host["ansible_ssh_common_args"]
     assert f"HostKeyAlias={host['sdc_id']}" in args
     assert f"UserKnownHostsFile={tmp_path}/.cluster/known_hosts" in args
-    assert "accept-new" in args and args.split() == host["sdc_ssh_args"]
+    assert "accept-new" in args
     assert "s3cret" not in json.dumps(listing)
 
 
@@ -150,9 +150,23 @@ def test_cache_hit_costs_no_request_and_accounts_do_not_mix(tmp_path, cloud, mac
     first, _ = inventory(tmp_path, text, cloud.environment)
     cloud.requests.clear()
     assert inventory(tmp_path, text, cloud.environment)[0] == first
+    keyless = {**cloud.environment, "SDC_KEY_FILE": "/nowhere"}
+    assert inventory(tmp_path, text, keyless)[0] == first, "a hit signs nothing"
     assert cloud.requests == []
+    kept = "".join(path.read_text() for path in (tmp_path / "cache").iterdir())
+    assert "ipython-engine-001" in kept and "s3cret" not in kept
     assert inventory(tmp_path, text, cloud.environment, "--flush-cache")[0] == first
     assert len(cloud.requests) == 1
+    for change in ({"TRITON_ROLE": "auditor"}, {"SDC_USER": "sub"}, {"TRITON_ACT_AS": "other"}):
+        # what the answer is does not matter here: it must not come from another one's cache
+        before = len(cloud.requests)
+        inventory(tmp_path, text, {**cloud.environment, **change}, warnings=True)
+        assert len(cloud.requests) > before, change
+    inventory(tmp_path, text + "selector: {role: engine}\n", cloud.environment)
+    assert cloud.requests.pop() == ("GET", "/acme/machines")
+    cloud.requests.clear()
+    inventory(tmp_path, text + "states: [stopped]\ngroup_by: [tag]\n", cloud.environment)
+    assert cloud.requests == [], "what is made of the machines is no part of the cache"
     other = Cloud(_fresh(tmp_path / "other"))
     try:
         listing, _ = inventory(tmp_path, text, other.environment)
