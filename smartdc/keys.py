@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ _MAX_KEY_FILE = 65536
 _HEX32 = re.compile(r"[0-9a-f]{32}")
 
 
+@functools.lru_cache(maxsize=64)
 def md5_of(blob: bytes) -> str:
     """MD5 fingerprint ``aa:bb:..`` of a public key's SSH wire form, CloudAPI's own form."""
     digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()

@@ -210,11 +210,12 @@ class Transport:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._broken(error, method, path) from None
         self._reached = True
-        took = (time.monotonic() - began) * 1000
-        self._log(
-            f"{method} {one_line(response.request.path_url, 300)} -> {response.status_code} "
-            f"{len(response.content)} B {took:.0f} ms"
-        )
+        if self.verbose:
+            took = (time.monotonic() - began) * 1000
+            self._log(
+                f"{method} {one_line(response.request.path_url, 300)} -> {response.status_code} "
+                f"{len(response.content)} B {took:.0f} ms"
+            )
         return response
 
     def _read(self, response: requests.Response, method: str, path: str, deadline: float) -> None:
