@@ -10,9 +10,21 @@ description:
   - Lists the machines of an account through CloudAPI, with one list request per 1,000 of them.
   - Groups and host variables are built in Python; O(compose), O(groups) and O(keyed_groups) work on
     top for those who want more.
-  - Machines that share a name become C(NAME-SHORTID), and members of a group C(NAME).
+  - Machines that share a name become C(NAME-SHORTID), and members of a group C(NAME). A machine
+    that is called like a group, or C(localhost), becomes C(NAME-SHORTID) too. One that two sources
+    lead to is listed once.
   - Tags C(tritoncli.ssh.ip), C(tritoncli.ssh.port), C(tritoncli.ssh.proxy) and
-    C(tritoncli.ssh.proxyuser) are honoured as the C(triton) command does.
+    C(tritoncli.ssh.proxyuser) are honoured as the C(triton) command does. What cannot be the name
+    or the port of a host is passed over with a warning.
+  - What a machine says of itself becomes C(sdc_id), C(sdc_name), C(sdc_state), C(sdc_brand),
+    C(sdc_package), C(sdc_image), C(sdc_memory) and C(sdc_disk) (MiB), C(sdc_ips), C(sdc_networks),
+    C(sdc_primary_ip), C(sdc_created), C(sdc_updated), C(sdc_compute_node) and
+    C(sdc_firewall_enabled); C(sdc_tags) holds all tags, C(sdc_internal_ips) and
+    C(sdc_external_ips) the addresses in and outside of private address space, and
+    C(sdc_datacenter) the name of the profile or data center. Nothing of it is ever a template.
+  - How a machine is reached becomes C(ansible_host), C(ansible_port), C(ansible_user),
+    C(ansible_ssh_common_args) and C(ansible_python_interpreter). Metadata, which may be secret, are
+    neither variables nor in the cache.
   - Empty and quiet when no data center is configured and the embedded one does not run.
 version_added: "0.1.0"
 author: The sdc-ipython-cluster contributors
@@ -114,24 +126,55 @@ options:
 EXAMPLES = r"""
 # inventory/sdc.yml: all clusters of the account
 plugin: sdc
-
+---
 # one cluster only, and more groups
-# plugin: sdc
-# selector: {cluster: ipython}
-# group_by: [cluster, role, package]
-
-# two data centers, kept for an hour, machines reached through "gateway"
-# plugin: sdc
-# sources: [{profile: east}, {profile: west}]
-# include: [{"tag.cluster": "*"}]
-# exclude: [{name: "test-*"}, {package: sample-512M, state: stopped}]
-# address: [my-fabric, internal]
-# jump_host: root@gateway
-# cache: true
-# cache_plugin: jsonfile
-# cache_connection: .ansible/inventory
-# cache_timeout: 3600
-# cache_stale_on_error: true
+plugin: sdc
+selector: {cluster: ipython}
+group_by: [cluster, role, package]
+---
+# running and stopped machines of a cluster or with hot=true, but no tests, and no small ones
+# that are stopped: a filter fits when all that it says does, and one that fits is enough
+plugin: sdc
+states: [running, stopped]
+include: [{"tag.cluster": "*"}, {"tag.hot": true}]
+exclude: [{name: ["test-*", "*-tmp"]}, {package: sample-512M, state: stopped}]
+---
+# by their addresses on a network, else on a subnet, and through a jump host (a machine of the
+# account, or any host) where the tag tritoncli.ssh.proxy does not name one
+plugin: sdc
+address: [my-fabric, 10.99.0.0/16, internal]
+jump_host: root@gateway
+---
+# two profiles of the triton command and a data center without one; sdc_datacenter tells which
+plugin: sdc
+sources:
+  - profile: east
+  - profile: west
+  - {url: "https://cloudapi.example.com", account: acme, key_id: "aa:bb:...", insecure: true}
+group_by: [cluster, role, datacenter]
+---
+# kept for an hour; later when the data center cannot be asked. ansible-inventory --flush-cache
+# asks again. The cache plugin has to be named: that of Ansible's settings forgets.
+plugin: sdc
+cache: true
+cache_plugin: jsonfile
+cache_connection: .ansible/inventory
+cache_timeout: 3600
+cache_stale_on_error: true
+---
+# the embedded data center of another directory: ssh reaches its machines by its ssh_config
+plugin: sdc
+url: http://127.0.0.1:8080
+account: localdc
+key_id: "aa:bb:..."
+key_file: /home/me/other/.localdc/keys/id_rsa
+ssh_config: /home/me/other/.localdc/ssh_config
+---
+# groups and variables in Ansible's own way; slow with thousands of machines
+plugin: sdc
+compose: {rack: "sdc_compute_node[:8]"}
+groups: {big: sdc_memory >= 4096}
+keyed_groups: [{key: sdc_tags.release, prefix: release}]
 """
 
 import hashlib

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import time
 
 import pytest
+import yaml
 from ansible.module_utils.common.yaml import yaml_dump
 
 from smartdc import filters, reach
 from smartdc.errors import UsageError
 
-from ..modules.modules_support import Cloud, run_module
-from .test_inventory_sdc import inventory
+from ..modules.modules_support import ROOT, Cloud, run_module, without_settings
+from .test_inventory_sdc import TOOL, inventory
 
 OFFER = {"package": "sample-512M", "image": "base-64-lts"}
 
@@ -172,3 +174,18 @@ def test_wrong_options(tmp_path, cloud, options, words):
     listing, stderr = inventory(tmp_path, write(**options), cloud.environment, warnings=True)
     assert words in stderr and "Traceback" not in stderr, json.dumps(listing)
     assert listing["_meta"]["hostvars"] == {}
+
+
+def test_examples_are_written_in_the_plugins_own_options():
+    command = [TOOL.with_name("ansible-doc"), "-t", "inventory", "sdc", "--json"]
+    environment = {**without_settings(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    page = json.loads(done.stdout)["sdc"]
+    examples = list(yaml.safe_load_all(page["examples"]))
+    options = page["doc"]["options"]
+    kinds = {"str": str, "path": str, "bool": bool, "int": int, "list": list, "dict": dict}
+    assert len(examples) >= 8
+    for example in examples:
+        assert example["plugin"] == "sdc"
+        for name, value in example.items():
+            assert isinstance(value, kinds[options[name]["type"]]), (name, value)
