@@ -82,7 +82,7 @@ def test_pid_one(tmp_path: Path) -> None:
          "--root", str(tmp_path)],
         cwd="/",
     )  # fmt: skip
-    zone.wait(zone.door.exists)
+    zone.wait(zone.answers)
     zone.reaches(A, "online")
     door = Door(str(zone.door))
     zone.wait(lambda: len(door.call("list", only=[A], pids=True)[0]["pids"]) == 2)
@@ -106,7 +106,7 @@ def test_an_ordinary_user_can_run_it(tmp_path: Path) -> None:
     daemon = path + "from smartos.smf.startd import main; main()"
     command = [python, "-IS", "-c", daemon, "--root", str(home)]
     zone.process = subprocess.Popen(command, user=12345, group=12345, extra_groups=[], cwd="/")
-    zone.wait(zone.door.exists)
+    zone.wait(zone.answers)
     fmri = zone.service("a", "setsid sh -c 'sleep 1000 &' &")
     zone.reaches(fmri, "online")
     zone.wait(lambda: len(zone.ok("svcs", "-Hp", fmri).splitlines()) == 2)
