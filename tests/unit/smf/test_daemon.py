@@ -82,12 +82,16 @@ def test_pid_one(tmp_path: Path) -> None:
          "--root", str(tmp_path)],
         cwd="/",
     )  # fmt: skip
-    zone.wait(zone.answers)
-    zone.reaches(A, "online")
-    door = Door(str(zone.door))
-    zone.wait(lambda: len(door.call("list", only=[A], pids=True)[0]["pids"]) == 2)
-    zone.ok("reboot")
-    assert zone.process.wait(10) == 6
+    try:
+        zone.wait(zone.answers)
+        zone.reaches(A, "online")
+        door = Door(str(zone.door))
+        zone.wait(lambda: len(door.call("list", only=[A], pids=True)[0]["pids"]) == 2)
+        zone.ok("reboot")
+        assert zone.process.wait(10) == 6
+    finally:
+        zone.process.kill()
+        zone.process.wait()
 
 
 @root_only
