@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -299,6 +300,8 @@ class ZoneCompute:
             return
         zone.wanted_end = True
         await zone.launched.wait()
+        if number != signal.SIGKILL:
+            await self._catches(zone, number)
         if zone.ended.is_set():
             return
         self._launcher.signal(uuid, number)
@@ -308,6 +311,17 @@ class ZoneCompute:
             log.warning("zone %s did not halt in %.0f s; killed", uuid, HALT_SECONDS)
             self._launcher.signal(uuid, signal.SIGKILL)
             await zone.ended.wait()
+
+    async def _catches(self, zone: Zone, number: signal.Signals) -> None:
+        """Wait until pid 1 has a handler: the kernel drops signals to it before, signal(7)."""
+        status = Path(f"/proc/{zone.pid}/status")
+        deadline = time.monotonic() + HALT_SECONDS
+        while not zone.ended.is_set() and time.monotonic() < deadline:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                (caught,) = re.findall(r"^SigCgt:\s*([0-9a-f]+)$", status.read_text(), re.MULTILINE)
+                if int(caught, 16) >> (number - 1) & 1:
+                    return
+            await asyncio.sleep(POLL_SECONDS)
 
     def _zone_ended(self, uuid: str, pid: int, status: int) -> None:
         zone = self.zones.pop(uuid, None)

@@ -140,6 +140,18 @@ def test_stop_is_orderly(center: Center) -> None:
         center.delete(machine)
 
 
+def test_stop_right_after_a_reboot(center: Center) -> None:
+    """The zone's first process has only just begun, and must not miss that it is to end."""
+    (machine,) = center.create("hasty")
+    try:
+        machine.reboot()
+        machine.stop()
+        # one that missed it is killed after 65 s
+        machine.poll_until("stopped", interval=0.3, timeout=50)
+    finally:
+        center.delete(machine)
+
+
 def test_delete_removes_the_root(center: Center) -> None:
     (machine,) = center.create("short-lived")
     root = center.state / "zones" / machine.id
