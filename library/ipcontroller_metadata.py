@@ -10,7 +10,7 @@ short_description: Metadata by which engines find their IPython controller
 description:
   - Returns the metadata C(ipython.url) and C(ipython.key) that the machines of a cluster are given.
     The key is that of the machines that exist, or a new one. The URL is known before there is a
-    controller when O(address) is given, otherwise as soon as the controller has an address.
+    controller where O(address) says so, otherwise as soon as the controller has an address.
   - Changes nothing. The result holds the key of the cluster. Use C(no_log) with the task.
 version_added: "0.1.0"
 author: The sdc-ipython-cluster contributors
@@ -22,9 +22,33 @@ options:
     required: true
   address:
     description:
-      - Name or address where engines reach the controller, if it is known beforehand.
+      - Where engines reach the controller. A name or an address that is known beforehand, or one of
+        the following.
+      - V(cns) is the name that the container name service (CNS) will give the machine
+        O(controller).
+      - V(later) is the address that the controller has, once it has one.
+      - V(auto) keeps what the engines that exist were given, while it is right. Otherwise it is
+        V(cns) if the account uses CNS and it is known in which network the engines reach the
+        controller, else V(later).
     type: str
-    default: ""
+    default: auto
+  controller:
+    description:
+      - Name of the controller's machine. Default is O(cluster) and C(-controller).
+    type: str
+  networks:
+    description:
+      - Names or ids of the controller's networks; engines reach it in the last one. When empty, the
+        data center chooses.
+    type: list
+    elements: str
+    default: []
+  engines_per_machine:
+    description:
+      - Number of engines on each machine. Refused if machines that exist have another number of
+        them (tag C(engines_per_machine)).
+    type: int
+    default: 1
   port:
     description:
       - Port where engines register.
@@ -58,28 +82,36 @@ url:
   returned: always
   type: str
   sample: tcp://10.99.0.11:20000
+source:
+  description: What the URL is. One of V(given), V(cns), V(address) and V(later) (not known yet).
+  returned: always
+  type: str
 stale:
-  description: Names of engines that were given another URL, or none.
+  description:
+    - Names of the machines of engines that were given another URL, or none, or that belonged to a
+      controller which does not exist any more.
   returned: always
   type: list
   elements: str
 """
 
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.sdc_base import Refused, SdcModule
 
 KEY, URL = "ipython.key", "ipython.url"
+Machine = Mapping[str, Any]
 
 
-def metadatum(machine: Mapping[str, Any], name: str) -> str:
+def metadatum(machine: Machine, name: str) -> str:
     """One value of a machine's metadata; empty when it has none."""
     return str((machine.get("metadata") or {}).get(name) or "")
 
 
-def own_address(machine: Mapping[str, Any]) -> str:
+def own_address(machine: Machine) -> str:
     """Where the controller listens: its second address, else its only one (net1, net0)."""
     ips = [str(ip) for ip in machine.get("ips") or []]
     return ips[1] if len(ips) > 1 else "".join(ips)
@@ -87,7 +119,10 @@ def own_address(machine: Mapping[str, Any]) -> str:
 
 OPTIONS: dict[str, Any] = {
     "cluster": {"type": "str", "required": True},
-    "address": {"type": "str", "default": ""},
+    "address": {"type": "str", "default": "auto"},
+    "controller": {"type": "str"},
+    "networks": {"type": "list", "elements": "str", "default": []},
+    "engines_per_machine": {"type": "int", "default": 1},
     "port": {"type": "int", "default": 20000},
 }
 
@@ -99,30 +134,106 @@ class ControllerMetadata(SdcModule):
 
     def work(self) -> None:
         """Read the machines of the cluster."""
-        name = self.params["cluster"]
-        machines = self.api.list_machines(tags={"cluster": name})
-        roles = {
-            role: [m for m in machines if (m.get("tags") or {}).get("role") == role]
+        self.cluster = self.params["cluster"]
+        machines = self.api.list_machines(tags={"cluster": self.cluster})
+        controllers, engines = (
+            [m for m in machines if (m.get("tags") or {}).get("role") == role]
             for role in ("controller", "engine")
-        }
-        keys = {metadatum(m, KEY) for m in roles["controller"]} or {
-            metadatum(m, KEY) for m in roles["engine"]
-        }
+        )
+        key = self._key(controllers, engines)
+        self._check_engines_per_machine(engines)
+        source, address = self._address("".join(map(own_address, controllers[:1])), engines)
+        url = self._url(address)
+        stale = [m for m in engines if not controllers or (url and metadatum(m, URL) != url)]
+        self.result.update(key=key, url=url, source=source)
+        self.result["stale"] = [machine["name"] for machine in stale]
+
+    def _key(self, controllers: Sequence[Machine], engines: Sequence[Machine]) -> str:
+        keys = {metadatum(m, KEY) for m in controllers} or {metadatum(m, KEY) for m in engines}
         if "" in keys:
             raise Refused(
-                f"cluster {name} was made with bootstrap=ssh: its machines have no metadata {KEY}. "
-                f"Go on with -e bootstrap=ssh, or begin anew: ansible-playbook teardown.yml "
-                f"-e cluster={name}"
+                f"cluster {self.cluster} was made with bootstrap=ssh: its machines have no "
+                f"metadata {KEY}. Go on with -e bootstrap=ssh, or begin anew: {self._teardown()}"
             )
         if len(keys) > 1:
             raise Refused(
-                f"machines of cluster {name} have different keys; begin anew: "
-                f"ansible-playbook teardown.yml -e cluster={name}"
+                f"machines of cluster {self.cluster} have different keys; begin anew: "
+                f"{self._teardown()}"
             )
-        address = self.params["address"] or "".join(map(own_address, roles["controller"][:1]))
-        url = f"tcp://{address}:{self.params['port']}" if address else ""
-        stale = [m["name"] for m in roles["engine"] if url and metadatum(m, URL) != url]
-        self.result.update(key=keys.pop() if keys else secrets.token_hex(32), url=url, stale=stale)
+        return keys.pop() if keys else secrets.token_hex(32)
+
+    def _teardown(self) -> str:
+        return f"ansible-playbook teardown.yml -e cluster={self.cluster}"
+
+    def _check_engines_per_machine(self, engines: Sequence[Machine]) -> None:
+        wanted = self.params["engines_per_machine"]
+        for machine in engines:
+            present = (machine.get("tags") or {}).get("engines_per_machine", wanted)
+            if str(present) != str(wanted):
+                raise Refused(
+                    f"{machine['name']} was set up for {present} engine(s), and "
+                    f"engines_per_machine is {wanted} now. Keep engines_per_machine={present}, or "
+                    f"begin anew: {self._teardown()}"
+                )
+
+    # --- address ---------------------------------------------------------------------------
+
+    def _url(self, address: str) -> str:
+        return f"tcp://{address}:{self.params['port']}" if address else ""
+
+    def _address(self, own: str, engines: Sequence[Machine]) -> tuple[str, str]:
+        """What the address is, and the address; `own` is the one of the controller, if it is."""
+        wanted = self.params["address"] or "auto"
+        if wanted not in ("auto", "cns", "later"):
+            return "given", wanted
+        listens = ("address", own) if own else ("later", "")
+        if wanted == "later":
+            return listens
+        present = {metadatum(machine, URL) for machine in engines}
+        if wanted == "auto" and own and self._url(own) in present:
+            # another URL for the same controller would be a reason to restart engines
+            return listens
+        name = self._cns_name()
+        if name:
+            return "cns", name
+        if wanted == "cns":
+            raise Refused(
+                "controller_address is cns, and the container name service gives no name: the "
+                "account has no triton_cns_enabled (triton account update "
+                "triton_cns_enabled=true), or its networks show no suffixes. Or leave "
+                "controller_address out"
+            )
+        return listens
+
+    def _cns_name(self) -> str:
+        """The name of the controller in CNS; empty when it is not known beforehand.
+
+        A machine's name ends with a suffix of the network that the address is in; what is no
+        letter, digit or hyphen becomes a hyphen (Triton CNS, docs/metadata.md).
+        """
+        if not self.api.account().get("triton_cns_enabled"):
+            return ""
+        suffixes = {
+            next((s for s in network.get("suffixes") or [] if s.startswith("inst.")), "")
+            for network in self._networks()
+        }
+        if len(suffixes) != 1 or "" in suffixes:
+            return ""
+        name = self.params["controller"] or f"{self.cluster}-controller"
+        return f"{re.sub('[^a-z0-9-]+', '-', name.lower())}.{suffixes.pop()}"
+
+    def _networks(self) -> list[Machine]:
+        """The networks that the controller may be reached in by engines."""
+        networks = self.api.list_networks()
+        if self.params["networks"]:
+            last = self.params["networks"][-1].partition("=")[0]
+            return [network for network in networks if last in (network["id"], network["name"])]
+        private = [network for network in networks if not network.get("public")]
+        if any(network.get("fabric") for network in private):
+            # of the fabric networks, machines are given the account's default one
+            default = self.api.config().get("default_network")
+            private = [n for n in private if not n.get("fabric") or n["id"] == default]
+        return private or networks
 
 
 def main() -> None:

@@ -171,6 +171,7 @@ class Ready:
         self.deadline = self.began + self.params["timeout"]
         self.purged: list[int] = []
         self.census: Census | None = None
+        self.before: Census | None = None
         self.ports: dict[str, Any] = {}
 
     def run(self) -> NoReturn:
@@ -238,13 +239,21 @@ class Ready:
             if census.complete and self._purge(watch, census):
                 return
             if time.monotonic() >= self.deadline or self._hopeless(census):
+                self.census = census = self._telling(census)
                 self._fail(self._explain(census))
             if time.monotonic() >= renew and self._unlisted(census):
+                self.before = self._telling(census)
                 self.client.close(linger=0)
                 self.client = self._connect()
                 watch, renew = self._new_watch(), time.monotonic() + RENEW
             time.sleep(pause)
             pause = min(pause * 1.2, 0.5)
+
+    def _telling(self, census: Census) -> Census:
+        """The last census, or the one before the client was renewed while that knows more."""
+        age = self.params["probe_timeout"]
+        known = self.before and any(self.before.blocked(age).values())
+        return self.before if known and not any(census.blocked(age).values()) else census
 
     @staticmethod
     def _unlisted(census: Census) -> bool:

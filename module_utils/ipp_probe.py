@@ -60,15 +60,18 @@ class Engine:
 
     @property
     def unanswered(self) -> list[str]:
-        """Probes that have not come back."""
-        return [name for name in PROBES if name not in self.passed]
+        """Probes that were sent and have not come back."""
+        sent = {name for name, answers in self.answers.items() if answers} | {"stdout"}
+        return [name for name in PROBES if name in sent - self.passed]
 
 
 class Probing:
     """Sends each engine its probes and collects the answers.
 
     What has not come back is sent again after 1, 2, 4 ... seconds: while an engine reconnects to
-    a restarted controller, messages to it are dropped.
+    a restarted controller, messages to it are dropped. A task that is dropped would count as
+    running for ever, and the scheduler would give the engine no other; so the task is sent when
+    the engine has answered the others.
     """
 
     def __init__(self, client: Any, controller: str) -> None:
@@ -95,7 +98,7 @@ class Probing:
         now = time.monotonic()
         engine = Engine(engine_id, now, now + 1.0)
         for name in CARRIERS:
-            engine.answers[name] = [self._send(name, engine_id)]
+            engine.answers[name] = [] if name == "task" else [self._send(name, engine_id)]
         return engine
 
     def _send(self, name: str, engine_id: int) -> Any:
@@ -116,6 +119,8 @@ class Probing:
             outputs = [a.stdout for a in engine.answers["direct"] if a.ready()]
             if any(f"probe-{engine.id}" in output for output in outputs):
                 engine.passed.add("stdout")
+        if not engine.answers["task"] and engine.passed == set(PROBES) - {"task"}:
+            engine.answers["task"].append(self._send("task", engine.id))
         now = time.monotonic()
         if engine.unanswered and now >= engine.again and engine.id in self.client.ids:
             engine.again = now + min(now - engine.began, 10.0)

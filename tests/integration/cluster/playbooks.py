@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,18 @@ class DataCenter:
             machine["name"]: machine
             for machine in connection.list_machines(tags={"cluster": cluster})
         }
+
+    def admin(self, call: str, body: object) -> None:
+        """A call of the data center's own interface for tests."""
+        request = urllib.request.Request(
+            f"{self.settings['url']}/--admin/{call}",
+            data=json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {(self.state / 'admin_token').read_text().strip()}",
+                "Content-Type": "application/json",
+            },
+        )
+        urllib.request.urlopen(request, timeout=10).close()
 
     def ssh(self, address: str, command: str, check: bool = True) -> str:
         config = self.settings["ssh_config"]

@@ -6,6 +6,10 @@ export PATH
 echo '== states'
 svcs -H -o sta,nsta,fmri svc:/smartdc/mdata:execute
 svcs -H -o sta,nsta,fmri 'svc:/pkgsrc/ipyparallel:*' 2>/dev/null
+echo '== start pids'
+for fmri in $(svcs -H -o fmri 'svc:/pkgsrc/ipyparallel:*' 2>/dev/null); do
+    echo "$fmri $(svcprop -p restarter/start_pid "$fmri" 2>/dev/null)"
+done
 echo '== svcs -xv'
 svcs -xv 2>&1
 for file in /var/svc/log/smartdc-mdata:execute.log /var/svc/log/pkgsrc-ipyparallel:*.log; do
