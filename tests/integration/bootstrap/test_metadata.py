@@ -6,9 +6,7 @@ import re
 
 import pytest
 
-from smartdc.config import resolve
-
-from ..cluster.playbooks import REPOSITORY, Cluster, eventually
+from ..cluster.playbooks import Cluster
 
 ENGINE = "svc:/pkgsrc/ipyparallel:engine"
 CONTROLLER = "svc:/pkgsrc/ipyparallel:controller"
@@ -24,13 +22,20 @@ PROPERTIES = (
     f"svcprop -c {ENGINE} {CONTROLLER} | grep -E '/properties/|config/|general/|startd/|/exec' "
     "| grep -v -e config/url -e config/exec_key | sort"
 )
+# Every property of both instances but what their restarter keeps, and what the machines are told.
+LISTED = "; ".join(
+    f"svccfg -s {fmri} listprop | tr -s ' \t' ' ' | grep -v -e NONPERSISTENT -e '^restarter/' "
+    "-e '^restarter_actions/' -e '^general_ovr' -e '^config/url' -e '^config/exec_key'"
+    for fmri in (ENGINE, CONTROLLER)
+)
 ASPECTS = {
-    "packages": "pkg_info | sort; readlink /opt/local/libexec/ipyparallel/python3",
+    "packages": "pkg_info -a | sort; readlink /opt/local/libexec/ipyparallel/python3",
     "files": FILES,
     "contents": "cd /opt/local; cksum lib/svc/manifest/* lib/svc/method/*; cksum /etc/user_attr",
     "users": "cat /etc/passwd /etc/group /etc/user_attr",
     "properties": PROPERTIES,
     "service": "svccfg export ipyparallel",
+    "instances": LISTED,
     "running": "svcs -H -o state,fmri 'svc:/pkgsrc/ipyparallel:*' | sort",
 }
 
@@ -49,27 +54,60 @@ def test_a_second_run_changes_nothing(by_metadata: Cluster) -> None:
     assert f"{by_metadata.name}-engine-001 " not in again.output.split("PLAY RECAP")[1]
 
 
-def test_the_key_is_metadata_and_in_protected_files_only(by_metadata: Cluster) -> None:
-    for role in ("controller", "engine"):
-        key = by_metadata.ssh(role, "mdata-get ipython.key").strip()
-        assert re.fullmatch("[0-9a-f]{64}", key)
-        by_metadata.ssh(role, "umask 077; mdata-get ipython.key | tr -d '\\n' >/root/key")
-        assert by_metadata.ssh(role, "cat /var/svc/log/*.log | grep -cFf /root/key; true") == "0\n"
-        readable = by_metadata.ssh(
+KEYED = {
+    "controller": {
+        "/etc/svc/repository.db",
+        f"{SECURITY}/ipcontroller.key",
+        f"{SECURITY}/ipcontroller-client.json",
+        f"{SECURITY}/ipcontroller-engine.json",
+    },
+    "engine": {
+        "/etc/svc/repository.db",
+        "/opt/local/share/ipython/profile_engine/security/engine.json",
+    },
+}
+
+
+@pytest.mark.parametrize("role", ["controller", "engine"])
+def test_the_key_is_metadata_and_in_protected_files_only(by_metadata: Cluster, role: str) -> None:
+    key = by_metadata.ssh(role, "mdata-get ipython.key").strip()
+    assert re.fullmatch("[0-9a-f]{64}", key)
+    by_metadata.ssh(role, "umask 077; mdata-get ipython.key | tr -d '\\n' >/root/key")
+    try:
+        # the whole of the zone's own root: logs, /var/db, what is left in /tmp
+        holders = by_metadata.ssh(
             role,
-            "find / -xdev \\( -path /proc -o -path /usr -o -path /opt/.pkgsrc \\) -prune -o "
-            "-type f -perm -004 -print0 | xargs -0 grep -lFf /root/key 2>/dev/null; true",
+            "find / -xdev \\( -path /proc -o -path /usr -o -path /opt/.pkgsrc -o -path /root/key "
+            "\\) -prune -o -type f -print0 | xargs -0 grep -laFf /root/key; true",
         )
-        assert readable == ""
-        assert key not in by_metadata.ssh(role, "cat /proc/[0-9]*/cmdline")
+        found = {re.sub("repository.db-wal$", "repository.db", name) for name in holders.split()}
+        assert found <= KEYED[role], "the key is in other files as well"
+        assert found & {f"{SECURITY}/ipcontroller.key", *KEYED["engine"]}
+        for name in holders.split():
+            seen = by_metadata.ssh(role, f"su www -s /bin/sh -c 'cat {name}' 2>&1; true")
+            assert "ermission denied" in seen, f"{name} can be read by anybody"
+        processes = by_metadata.ssh(
+            role, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | grep -caFf /root/key; true"
+        )
+        assert processes == "0\n"
+        properties = "svcprop ipyparallel; svccfg export ipyparallel; svccfg export -a ipyparallel"
+        assert key not in by_metadata.ssh(role, f"su www -s /bin/sh -c '{properties}' 2>&1; true")
+    finally:
         by_metadata.ssh(role, "rm /root/key")
-    assert by_metadata.ssh("controller", f"stat -c '%a %U' {SECURITY}/ipcontroller.key") == (
-        "600 ipython\n"
-    )
-    script = (by_metadata.directory / "engine-boot.sh").read_text()
-    assert key not in script
+
+
+def test_the_key_is_in_no_output_and_in_one_file_of_the_user(by_metadata: Cluster) -> None:
+    key = by_metadata.ssh("controller", "mdata-get ipython.key").strip()
     output = by_metadata.play("site.yml", "-vvv", "--diff", engines=1, bootstrap="metadata").output
     assert key not in output
+    holders = [
+        path
+        for path in by_metadata.directory.rglob("*")
+        if path.is_file() and key in path.read_text(errors="replace")
+    ]
+    assert [path.name for path in holders] == ["ipcontroller-client.json"]
+    assert holders[0].stat().st_mode & 0o777 == 0o600
+    assert by_metadata.directory.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_other_way_is_refused_with_advice(by_ssh: Cluster, by_metadata: Cluster) -> None:
@@ -79,45 +117,3 @@ def test_the_other_way_is_refused_with_advice(by_ssh: Cluster, by_metadata: Clus
     wrong = by_metadata.play("site.yml", engines=1, bootstrap="ssh", check=False)
     assert wrong.code
     assert "was made with bootstrap=metadata" in wrong.output
-
-
-def test_an_engine_made_by_hand_joins(by_metadata: Cluster) -> None:
-    known = next(m for m in by_metadata.machines.values() if m["tags"]["role"] == "engine")
-    connection = resolve(env=by_metadata.data_center.env, cwd=REPOSITORY).connect()
-    script = (by_metadata.directory / "engine-boot.sh").read_text()
-    metadata = {key: known["metadata"][key] for key in ("ipython.url", "ipython.key")}
-    machine = connection.create_machine(
-        name="by-hand",
-        package="sample-512M",
-        image=known["image"],
-        metadata={**metadata, "user-script": script},
-    )
-    try:
-        with by_metadata.client() as client:
-            ids = eventually("two engines", lambda: client.ids if len(client.ids) == 2 else None)
-            assert client[ids].apply_sync(sum, [1, 2]) == [3, 3]
-    finally:
-        machine.delete()
-
-
-def test_growing_and_shrinking(by_metadata: Cluster) -> None:
-    grown = by_metadata.play("site.yml", engines=3, bootstrap="metadata")
-    assert "3 engine(s) ready" in grown.output
-    shrunk = by_metadata.play("site.yml", engines=1, bootstrap="metadata")
-    assert "1 engine(s) ready" in shrunk.output
-    assert len(by_metadata.machines) == 2
-
-
-def test_an_address_that_is_known_beforehand(scratch: Cluster) -> None:
-    address = "10.99.3.200"
-    made = scratch.play(
-        "site.yml",
-        engines=1,
-        bootstrap="metadata",
-        machine_networks="external,internal",
-        controller_address=address,
-    )
-    assert "1 engine(s) ready" in made.output
-    assert "Address for the engines" not in made.output.split("skipping")[0]
-    controller = scratch.machines[f"{scratch.name}-controller"]
-    assert address in controller["ips"]
