@@ -151,6 +151,9 @@ ARGUMENTS: dict[str, Any] = {
 REPEATS = 5.0
 """Seconds for the repetitions of a probe, before a path that is blocked ends the wait."""
 
+ATTEMPTS = 4
+"""How often a probe is sent before its path counts as blocked for good."""
+
 # A client asks for the list of engines first and subscribes to news of them afterwards
 # (ipyparallel.client.client, _connect). What registers in between it never hears of.
 RENEW = 10.0
@@ -287,6 +290,9 @@ class Ready:
         """All engines are there, but a path to them stays blocked, repeated probes included."""
         blocked = census.blocked(self.params["probe_timeout"] + REPEATS)
         half = {engine.id for engine in census.silent if engine.passed}
+        if any(engine.attempts < ATTEMPTS for engine in census.silent if engine.passed):
+            # the time passed, but not for this program: a machine that was held up
+            return False
         lacking = sum(item["want"] - item["have"] for item in census.missing)
         return 0 < lacking <= len(half) and all(
             any(ident in ids for ids in blocked.values()) for ident in half

@@ -64,6 +64,12 @@ class Engine:
         sent = {name for name, answers in self.answers.items() if answers} | {"stdout"}
         return [name for name in PROBES if name in sent - self.passed]
 
+    @property
+    def attempts(self) -> int:
+        """How often the probes that have not come back were sent."""
+        carriers = {name if name in CARRIERS else "direct" for name in self.unanswered}
+        return min((len(self.answers[name]) for name in carriers), default=0)
+
 
 class Probing:
     """Sends each engine its probes and collects the answers.
