@@ -19,6 +19,7 @@ author: The sdc-ipython-cluster contributors
 """
 
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -163,7 +164,8 @@ def ask(machine: Mapping[str, Any], script: str) -> str:
     if not machine.get("ansible_host"):
         return "unreachable: it has no address"
     options = ["-oBatchMode=yes", "-oConnectTimeout=10", "-oLogLevel=ERROR"]
-    command = ["ssh", *machine["sdc_ssh_args"], *options, "-l", machine["ansible_user"]]
+    arguments = shlex.split(machine["ansible_ssh_common_args"])
+    command = ["ssh", *arguments, *options, "-l", machine["ansible_user"]]
     try:
         done = subprocess.run(
             [*command, "--", str(machine["ansible_host"]), "/bin/sh -s"],
@@ -255,7 +257,7 @@ class CallbackModule(CallbackBase):
         found = manager.get_vars(play=self.play, host=manager._inventory.get_host(host))
         templar = Templar(loader=self.play.get_loader(), variables=found)
         wanted = ("cluster", "client_file", "sdc_tags")
-        wanted += ("ansible_host", "ansible_user", "sdc_ssh_args")
+        wanted += ("ansible_host", "ansible_user", "ansible_ssh_common_args")
         groups = {f"cluster_{templar.template(found['cluster'])}": [], **found["groups"]}
         return {
             "groups": groups,
