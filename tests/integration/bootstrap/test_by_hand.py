@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_it_joins_and_belongs_to_nobody_but_its_maker(by_metadata: Cluster, shel
     try:
         with by_metadata.client() as client:
             ids = eventually("two engines", lambda: client.ids if len(client.ids) == 2 else None)
-            hosts = client[ids].apply_sync(lambda: __import__("socket").gethostname())
+            hosts = client[ids].apply_sync(socket.gethostname)
             assert set(hosts) == {"by-hand", f"{by_metadata.name}-engine-001"}
 
         # without the cluster's tags it is not site.yml's
