@@ -5,14 +5,15 @@ For every N and both values of bootstrap, --repeat times in turn with the floor:
   (a) nothing to N engines that compute      (b) an unchanged second run
   (c) four more engines                      (d) teardown
 The floor of (a) is `ipcluster start -n N` on this machine plus what CloudAPI's limit of requests
-(30 at once, then 10 a second) costs for N + 1 machines. Beside it the way of the 2013 how-to: one
-machine after the other through the smartdc API, each waited for.
+(30 at once, then 10 a second) costs for N + 1 machines. Beside it, once, the way of the 2013
+how-to: one machine after the other through the smartdc API, each waited for.
 
-Once: (e) from the start of an engine to its id, (f) tasks per second and a broadcast of 8 MB,
-(g) wave2D and a CPU-bound map with one and two engines.
+Once for every N: (f) tasks per second and a broadcast of 8 MB, and the memory of the data center
+without ipyparallel's. Once, with the first N above 1: (e) from the start of an engine to its id,
+(g) a CPU-bound map and wave2D with one and two engines.
 
-    python benchmarks/curve.py [N ...] [--repeat 3] [--short]
-        [--json FILE] [--markdown FILE] [--plot FILE]
+    python benchmarks/curve.py [N ...] [--repeat 3] [--bootstrap ssh|metadata|both] [--short]
+        [--json FILE] [--add] [--markdown FILE] [--plot FILE]
 
 The plot needs matplotlib (pip install matplotlib); everything else needs nothing more.
 """
@@ -20,6 +21,7 @@ The plot needs matplotlib (pip install matplotlib); everything else needs nothin
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -29,10 +31,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import figures
 import ipyparallel as ipp
+import psutil
 from launch import ROOT, floor, playbook, timed
 
 from smartdc.config import resolve
@@ -45,8 +50,6 @@ WAYS: dict[str, dict[str, str]] = {
     "metadata": {"bootstrap": "metadata", **ADDRESS},
     "ssh": {"bootstrap": "ssh"},
 }
-TARGETS = {"metadata": {64: 1.5}, "ssh": {16: 3.0}}
-PHASES = ("first", "second", "grow", "teardown")
 SECURITY = "/opt/local/share/ipython/profile_default"
 
 
@@ -60,13 +63,15 @@ def connection_file() -> str:
     return str(ROOT / ".cluster" / CLUSTER / "ipcontroller-client.json")
 
 
-def launch(way: str, count: int, grow: bool) -> dict[str, float]:
-    """One cluster's life, in seconds."""
+def launch(
+    way: str, count: int, grow: bool, running: Callable[[], None] | None
+) -> dict[str, float]:
+    """One cluster's life, in seconds; `running` is called while it is there, unchanged."""
     site: dict[str, Any] = {"cluster": CLUSTER, "engines": count, **WAYS[way]}
     seconds = {"first": timed(lambda: playbook("site.yml", **site))}
     seconds["second"] = timed(lambda: playbook("site.yml", **site))
-    if way == "metadata":
-        seconds["one_by_one"] = one_by_one(count)
+    if running:
+        running()
     if grow:
         more = {**site, "engines": count + GROWTH}
         seconds["grow"] = timed(lambda: playbook("site.yml", **more))
@@ -173,108 +178,80 @@ def wave(partition: tuple[int, int]) -> float:
     return float(found[1])
 
 
-def computing(repeat: int) -> dict[str, float]:
-    """(e), (f) and (g), on the cluster that is running."""
-    figures = {"registration": registration(repeat)}
+def throughput(repeat: int) -> dict[str, float]:
+    """(f) of the cluster that is running, and the memory of its data center."""
     with ipp.Client(connection_file()) as client:
-        ids = client.ids
         view = client.load_balanced_view()
         view.map_sync(abs, range(100))
         tasks = 500
         seconds = timed(lambda: view.map(abs, range(tasks), chunksize=1, block=True))
-        figures["tasks_per_second"] = tasks / seconds
         data = os.urandom(8 * 2**20)
-        everyone = client.broadcast_view(ids)
-        figures["broadcast_8MB"] = statistics.median(
+        everyone = client.broadcast_view(client.ids)
+        everyone.push({"data": b""}, block=True)
+        broadcast = statistics.median(
             timed(lambda: everyone.push({"data": data}, block=True)) for _ in range(repeat)
         )
+    return {
+        "tasks_per_second": round(tasks / seconds, 1),
+        "broadcast_8MB": round(broadcast, 3),
+        "memory_MiB": round(memory() / 2**20),
+    }
+
+
+def memory() -> int:
+    """Bytes (proportional set size) of the data center's processes that are not ipyparallel's."""
+    command = [sys.executable, "-m", "localdc", "status", "--json"]
+    status = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    daemon = psutil.Process(json.loads(status.stdout)["pid"])
+    total = 0
+    for process in [daemon, *daemon.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if not any("ipyparallel" in word for word in process.cmdline()):
+                total += process.memory_full_info().pss
+    return total
+
+
+def computing(repeat: int) -> dict[str, float]:
+    """(e) and (g) of the cluster that is running."""
+    found = {"registration": registration(repeat)}
+    with ipp.Client(connection_file()) as client:
+        ids = client.ids
         pairs = [(speedup(ids[:1], client), speedup(ids[:2], client)) for _ in range(repeat)]
-    figures["map_speedup"] = statistics.median(one / two for one, two in pairs)
-    figures["map_efficiency"] = figures["map_speedup"] / 2
     waves = [(wave((1, 1)), wave((2, 1))) for _ in range(repeat)]
-    figures["wave2d_speedup"] = statistics.median(one / two for one, two in waves)
-    figures["wave2d_efficiency"] = figures["wave2d_speedup"] / 2
-    return {name: round(value, 3) for name, value in figures.items()}
+    for name, measured in (("map", pairs), ("wave2d", waves)):
+        found[f"{name}_speedup"] = statistics.median(one / two for one, two in measured)
+        found[f"{name}_efficiency"] = found[f"{name}_speedup"] / 2
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """The median of every figure."""
-    return {key: round(statistics.median(r[key] for r in rounds), 2) for key in rounds[0]}
+    """The median of every figure that all rounds have."""
+    shared = [key for key in rounds[0] if all(key in r for r in rounds)]
+    return {key: round(statistics.median(r[key] for r in rounds), 2) for key in shared}
 
 
-def size(count: int, repeat: int, ways: list[str], grow: bool) -> dict[str, Any]:
-    """All figures of one N."""
+def measure(
+    count: int, repeat: int, ways: list[str], short: bool, document: dict[str, Any]
+) -> dict[str, Any]:
+    """All figures of one N; (e) and (g) go into the document where it lacks them."""
+    entry: dict[str, Any] = {"engines": count}
     rounds: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
-    for _ in range(repeat):
+
+    def once() -> None:
+        entry.update(throughput(repeat))
+        if count > 1 and not document.get("computing"):
+            document["computing"] = computing(max(repeat, 3))
+        if ways[0] == "metadata" and not short:
+            entry["one_by_one"] = round(one_by_one(count), 2)
+
+    for turn in range(repeat):
         for way in ways:
-            base = floor(count)
-            figures = launch(way, count, grow)
-            api = bucket(count + 1)
-            ratio = figures["first"] / (base + api)
-            rounds[way].append({"floor": base + api, "ratio": ratio, **figures})
-    return {"engines": count, **{way: medians(r) for way, r in rounds.items()}, "rounds": rounds}
-
-
-def table(document: dict[str, Any]) -> str:
-    """The figures as Markdown."""
-    lines = [
-        f"{document['date']}, {document['cores']} cores ({document['machine']}), "
-        f"Python {document['python']}, medians of {document['repeat']}; load average before: "
-        f"{document['load']}. Seconds.",
-        "",
-        "| engines | bootstrap | floor | (a) first | x floor | (b) again | (c) +4 "
-        "| (d) teardown | one by one |",
-        "|---:|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for entry in document["sizes"]:
-        for way in WAYS:
-            if way in entry:
-                f = entry[way]
-                cells = [f["floor"], f["first"], f["ratio"], *(f.get(p, "") for p in PHASES[1:])]
-                cells.append(f.get("one_by_one", ""))
-                lines.append(f"| {entry['engines']} | {way} | {' | '.join(map(str, cells))} |")
-    if document.get("computing"):
-        lines += ["", "| figure | value |", "|---|---:|"]
-        lines += [f"| {name} | {value} |" for name, value in document["computing"].items()]
-    return "\n".join(lines) + "\n"
-
-
-def misses(document: dict[str, Any]) -> list[str]:
-    """Targets that were measured and not reached."""
-    found = []
-    for entry in document["sizes"]:
-        for way, targets in TARGETS.items():
-            limit = targets.get(entry["engines"])
-            if limit and way in entry and entry[way]["ratio"] > limit:
-                ratio = entry[way]["ratio"]
-                found.append(f"{way}, {entry['engines']} engines: {ratio} x floor, not {limit}")
-    figures = document.get("computing") or {}
-    if figures.get("registration", 0) > 2:
-        found.append(f"start to id takes {figures['registration']} s, not 2")
-    if figures.get("map_efficiency", 1) < 0.9:
-        found.append(f"efficiency of the map is {figures['map_efficiency']}, not 0.9")
-    return found
-
-
-def plot(document: dict[str, Any], file: Path) -> None:
-    """(a) over N, both ways, the floor and one after the other."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        sys.exit("The plot needs matplotlib: pip install matplotlib")
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    series = [(way, "first", way) for way in WAYS]
-    series += [("metadata", "floor", "floor"), ("metadata", "one_by_one", "one by one (2013)")]
-    for way, key, label in series:
-        points = [(e["engines"], e[way][key]) for e in document["sizes"] if key in e.get(way, {})]
-        if points:
-            axes.plot(*zip(*points, strict=True), marker="o", label=label)
-    axes.set(xlabel="engines", ylabel="seconds", xscale="log", title="Nothing to N engines")
-    axes.set_xticks([e["engines"] for e in document["sizes"]])
-    axes.get_xaxis().set_major_formatter("{x:.0f}")
-    axes.legend()
-    figure.savefig(file)
+            base = floor(count) + bucket(count + 1)
+            first_of_all = once if turn == 0 and way == ways[0] else None
+            seconds = launch(way, count, grow=not short, running=first_of_all)
+            rounds[way].append({"floor": base, "ratio": seconds["first"] / base, **seconds})
+            print(count, way, {k: round(v, 2) for k, v in rounds[way][-1].items()}, flush=True)
+    return {**entry, **{way: medians(r) for way, r in rounds.items()}, "rounds": rounds}
 
 
 def arguments() -> argparse.Namespace:
@@ -287,9 +264,35 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="two engines, one round: for CI")
     parser.add_argument("--bootstrap", choices=[*WAYS, "both"], default="both")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--add", action="store_true", help="to those that the file has already")
     parser.add_argument("--markdown", type=Path, help="write the table to this file")
     parser.add_argument("--plot", type=Path, help="draw the curve into this file (png, svg)")
     return parser.parse_args()
+
+
+def document_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What the figures go into: where they were measured, or the file that is added to."""
+    if options.add and options.json and options.json.exists():
+        found: dict[str, Any] = json.loads(options.json.read_text())
+        return found
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2),
+        "sizes": [],
+    }
+
+
+def add(document: dict[str, Any], entry: dict[str, Any]) -> None:
+    """Put the figures of one N to those that the document has of it."""
+    same = next((e for e in document["sizes"] if e["engines"] == entry["engines"]), None)
+    if same is None:
+        document["sizes"] = sorted([*document["sizes"], entry], key=lambda e: e["engines"])
+    else:
+        rounds = {**same["rounds"], **entry["rounds"]}
+        same.update({**entry, "rounds": rounds})
 
 
 def main() -> int:
@@ -297,34 +300,20 @@ def main() -> int:
     sizes = options.engines or ([2] if options.short else [1, 4, 16, 64])
     repeat = 1 if options.short else options.repeat
     ways = list(WAYS) if options.bootstrap == "both" else [options.bootstrap]
-    document: dict[str, Any] = {
-        "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 2),
-        "repeat": repeat,
-        "sizes": [],
-    }
+    document = document_of(options)
     subprocess.run([sys.executable, "-m", "localdc", "start"], cwd=ROOT, check=True)
     playbook("teardown.yml", cluster=CLUSTER)
     for count in sizes:
-        document["sizes"].append(size(count, repeat, ways, grow=not options.short))
-        print(table({**document, "sizes": document["sizes"][-1:]}), flush=True)
+        add(document, measure(count, repeat, ways, options.short, document))
         if options.json:
             options.json.write_text(json.dumps(document, indent=2) + "\n")
-    playbook("site.yml", cluster=CLUSTER, engines=2, **WAYS[ways[0]])
-    document["computing"] = computing(repeat)
-    playbook("teardown.yml", cluster=CLUSTER)
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=2) + "\n")
     if options.markdown:
-        options.markdown.write_text(table(document))
+        options.markdown.write_text(figures.table(document))
     if options.plot:
-        plot(document, options.plot)
-    print(table(document))
-    for miss in misses(document):
-        print("missed:", miss)
+        figures.plot(document, options.plot)
+    print(figures.table(document))
+    for line in figures.misses(document):
+        print("missed:", line)
     return 0
 
 
