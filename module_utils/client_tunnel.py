@@ -200,13 +200,23 @@ def _end(pid: int) -> None:
     for attempt in range(100):
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        try:
-            os.kill(pid, signal.SIGTERM if attempt == 40 else 0)
-        except ProcessLookupError:
+        if _has_ended(pid):
             return
-        if attempt == 80:
-            os.kill(pid, signal.SIGKILL)
+        if attempt in (40, 80):
+            os.kill(pid, signal.SIGTERM if attempt == 40 else signal.SIGKILL)
         time.sleep(0.05)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether no such process runs; one that its parent has not asked after does not either."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return True
+    except OSError:  # no such file on this system
+        return False
+    return state == "Z"
 
 
 def free_ports(count: int) -> list[int]:
