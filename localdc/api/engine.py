@@ -72,7 +72,7 @@ class Engine:
             for worker in late:
                 worker.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self.firewalls.settle()
+        await self.firewalls.close()
         await self.volumes.settle()
         await self._compute.close()
 

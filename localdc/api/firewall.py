@@ -20,6 +20,9 @@ from localdc.api.store.machines import MachineChange, Query
 
 log = logging.getLogger(__name__)
 
+# Seconds after which a zone is told again that could not be told, doubled up to the last.
+FIRST_RETRY, LAST_RETRY = 0.2, 60.0
+
 
 def tag_text(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -89,6 +92,10 @@ class Firewalls:
         # What each running zone was told last; only zones with a firewall are here.
         self._told: dict[str, Firewall] = {}
         self._dirty: set[str] = set()
+        # Accounts with a zone that could not be told, and when they are tried again.
+        self._failed: set[str] = set()
+        self._retry: asyncio.TimerHandle | None = None
+        self._delay = FIRST_RETRY
         self._work: asyncio.Task[None] | None = None
         store.listeners.append(self._machine_changed)
 
@@ -117,9 +124,15 @@ class Firewalls:
             self._work = asyncio.get_running_loop().create_task(self._follow())
 
     async def settle(self) -> None:
-        """Return when every zone has the rules of now."""
+        """Return when every zone has the rules of now, or will be tried again later."""
         while self._work is not None and not self._work.done():
             await asyncio.wait([self._work])
+
+    async def close(self) -> None:
+        """Let what has begun end, and try nothing again."""
+        await self.settle()
+        if self._retry is not None:
+            self._retry.cancel()
 
     def _machine_changed(self, change: MachineChange) -> None:
         if _shape(change.before) != _shape(change.after):
@@ -128,36 +141,52 @@ class Firewalls:
     async def _follow(self) -> None:
         while self._dirty:
             account = self._dirty.pop()
+            self._failed.add(account)
             try:
-                await self._sync(account)
+                if await self._sync(account):
+                    self._failed.remove(account)
             except Exception:
                 log.exception(
                     "the firewalls of account %s could not be brought up to date", account
                 )
+        if not self._failed:
+            self._delay = FIRST_RETRY
+        elif self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(self._delay, self._try_again)
+            self._delay = min(2 * self._delay, LAST_RETRY)
 
-    async def _sync(self, account: str) -> None:
+    def _try_again(self) -> None:
+        self._retry = None
+        for account in self._failed:
+            self.changed(account)
+
+    async def _sync(self, account: str) -> bool:
+        """Tell the zones of an account what they do not know; False when one could not be told."""
+        complete = True
         walled = self._store.machines.with_firewall(account)
         open_again = set(self._told) - {machine.uuid for machine in walled}
         for uuid in open_again:
             machine = self._store.machines.get(uuid)
             if machine is not None and machine.account == account and machine.state == "running":
-                del self._told[uuid]
-                await self._tell(uuid, None)
+                complete &= await self._tell(uuid, None)
         if not walled:
-            return
+            return complete
         rules = self._rules(account)
         others = self._store.machines.find(Query(account, limit=-1))
         for machine in walled:
             wanted = resolve(rules, machine, others)
             if self._told.get(machine.uuid) != wanted:
-                self._told[machine.uuid] = wanted
-                await self._tell(machine.uuid, wanted)
+                complete &= await self._tell(machine.uuid, wanted)
+        return complete
 
-    async def _tell(self, uuid: str, firewall: Firewall | None) -> None:
+    async def _tell(self, uuid: str, firewall: Firewall | None) -> bool:
         try:
             await self._compute.set_firewall(uuid, firewall)
         except ComputeError as error:
-            log.error("the firewall of machine %s could not be changed: %s", uuid, error)
+            log.error("the firewall of machine %s could not be changed yet: %s", uuid, error)
+            return False
+        self.booted(uuid, firewall)
+        return True
 
     def _rules(self, account: str) -> list[Rule]:
         records = self._store.documents.of(FIREWALL_RULE, account)
