@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from localdc.api.center import Center
-from localdc.api.errors import ApiError, invalid_credentials, not_authorized, not_found
+from localdc.api.errors import (
+    ApiError,
+    invalid_argument,
+    invalid_credentials,
+    not_authorized,
+    not_found,
+)
 from localdc.api.httpsig import Signature, parse_key_id
 from localdc.api.model import Account
 from localdc.api.sshkeys import parse_public_key, same_key
 
 
 def authenticate(center: Center, signature: Signature | None) -> Account:
-    """The account that signed; raises 401."""
+    """The account that signed; raises 401, and 403 when it is disabled."""
     if signature is None:
         raise invalid_credentials("You must make authenticated requests to use CloudAPI")
     key_id = parse_key_id(signature.key_id)
@@ -27,6 +33,8 @@ def authenticate(center: Center, signature: Signature | None) -> Account:
             continue
         parsed = parse_public_key(key.line)
         if parsed.verify(signature.algorithm, signature.signature, signature.signed):
+            if account.disabled:
+                raise not_authorized("Account or user is disabled")
             return account
     raise invalid_credentials()
 
@@ -35,6 +43,20 @@ def authorize(account: Account, wanted: str) -> None:
     """Raises 403 unless `wanted`, the path's first part, means `account` itself."""
     if wanted not in ("my", account.login, account.uuid):
         raise not_authorized(f"You do not have permission to access {wanted}")
+
+
+def check_roles(method: str, headers: Mapping[str, str]) -> None:
+    """Raises 409 for a call that wants what it makes tagged with roles: there are none.
+
+    CloudAPI passes over a role it does not know, and so leaves the thing without the
+    protection that was asked for.  `as-role` narrows the rights of sub-users only: an
+    account's own calls are allowed before it is looked at (authorize() of its lib/auth.js).
+    """
+    role = headers.get("role-tag", "").partition(",")[0].strip()
+    if role and method == "POST":
+        raise invalid_argument(
+            f"role {role} does not exist: this data center has no roles, leave Role-Tag out"
+        )
 
 
 def check_admin(center: Center, headers: Mapping[str, str]) -> None:

@@ -35,6 +35,7 @@ class Account:
     profile: dict[str, str] = field(default_factory=dict)
     cns_enabled: bool = False
     default_network: str = ""
+    disabled: bool = False
 
 
 @dataclass(slots=True)

@@ -139,6 +139,7 @@ class Dispatcher:
                     status=center.buckets.status,
                 )
             auth.authorize(account, args.get("account", "my"))
+            auth.check_roles(request.method, headers)
         else:
             account = ANYBODY
             if route.access == "admin":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
@@ -39,7 +39,7 @@ class PublicKey:
     kind: str
     blob: bytes
     comment: str
-    key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey | Ed25519PublicKey
+    key: rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey | Ed25519PublicKey
 
     @property
     def fingerprint(self) -> str:
@@ -66,6 +66,8 @@ class PublicKey:
                 self.key.verify(signature, data)
             elif isinstance(self.key, rsa.RSAPublicKey):
                 self.key.verify(signature, data, padding.PKCS1v15(), HASHES[digest]())
+            elif isinstance(self.key, dsa.DSAPublicKey):
+                self.key.verify(signature, data, HASHES[digest]())
             else:
                 self.key.verify(signature, data, ec.ECDSA(HASHES[digest]()))
         except (InvalidSignature, ValueError):
@@ -77,7 +79,7 @@ class PublicKey:
 def parse_public_key(text: str) -> PublicKey:
     """Parse one line `type base64 [comment]`.
 
-    Raises ValueError, with a sentence for the user, for anything but an RSA,
+    Raises ValueError, with a sentence for the user, for anything but an RSA, DSA,
     ECDSA or Ed25519 key.
     """
     line = text.strip()
@@ -86,6 +88,8 @@ def parse_public_key(text: str) -> PublicKey:
         raise ValueError("an OpenSSH public key is one line: type, base64, comment")
     try:
         blob = base64.b64decode(words[1], validate=True)
+        if words[0] == "ssh-dss":
+            return PublicKey(line, "dsa", blob, "".join(words[2:]), _dsa_key(blob))
         key = load_ssh_public_key(f"{words[0]} {words[1]}".encode())
     except (binascii.Error, ValueError, UnsupportedAlgorithm) as error:
         raise ValueError(f"not an OpenSSH public key: {error}") from error
@@ -96,7 +100,28 @@ def parse_public_key(text: str) -> PublicKey:
         return PublicKey(line, "ecdsa", blob, comment, key)
     if isinstance(key, Ed25519PublicKey):
         return PublicKey(line, "ed25519", blob, comment, key)
-    raise ValueError(f"{words[0]} keys are not supported; use RSA, ECDSA or Ed25519")
+    raise ValueError(f"{words[0]} keys are not supported; use RSA, DSA, ECDSA or Ed25519")
+
+
+def _dsa_key(blob: bytes) -> dsa.DSAPublicKey:
+    """The key of an `ssh-dss` line: its name, then p, q, g and y (RFC 4253, 6.6).
+
+    Read here, because load_ssh_public_key takes 1024 bits alone, with a warning that
+    it will not take DSA at all in a later release.  Raises ValueError.
+    """
+    fields: list[bytes] = []
+    while blob:
+        length = int.from_bytes(blob[:4])
+        if len(blob) < 4 + length:
+            raise ValueError("it ends too early")
+        fields.append(blob[4 : 4 + length])
+        blob = blob[4 + length :]
+    if len(fields) != 5 or fields[0] != b"ssh-dss":
+        raise ValueError("its parts are not those of a DSA key")
+    p, q, g, y = (int.from_bytes(field, signed=True) for field in fields[1:])
+    if min(p, q, g) < 1 or not 1 < y < p:
+        raise ValueError("its numbers are not those of a DSA key")
+    return dsa.DSAPublicNumbers(y, dsa.DSAParameterNumbers(p, q, g)).public_key()
 
 
 def same_key(identifier: str, name: str, fingerprint: str, line: str) -> bool:

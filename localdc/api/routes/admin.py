@@ -11,6 +11,7 @@ All of them need `Authorization: Bearer <admin token>`.
     DELETE /--admin/requests    count from zero again
     POST   /--admin/accounts    a further account: {"login": ..., "key": ...}
     PUT    /--admin/accounts/LOGIN/limits  what it may provision; GET shows it
+    PUT    /--admin/accounts/LOGIN/disabled  whether its calls are refused; GET shows it
 
 docs/localdc-admin.md has it all.
 """
@@ -156,6 +157,20 @@ def set_limits(call: Call) -> Answer:
     return get_limits(call)
 
 
+def get_disabled(call: Call) -> Answer:
+    return Answer.json({"disabled": _account(call).disabled})
+
+
+def set_disabled(call: Call) -> Answer:
+    account, disabled = _account(call), call.params.get("disabled")
+    if not isinstance(disabled, bool):
+        raise invalid_argument("disabled must be true or false")
+    account.disabled = disabled
+    with call.center.store.transaction():
+        call.center.store.accounts.save(account)
+    return get_disabled(call)
+
+
 def add_account(call: Call) -> Answer:
     login, key = call.params.get("login"), call.params.get("key")
     if not isinstance(login, str) or LOGIN.fullmatch(login) is None:
@@ -179,6 +194,8 @@ ROUTES = (
     Route("POST", "/--admin/accounts", add_account, access="admin"),
     Route("GET", "/--admin/accounts/:login/limits", get_limits, access="admin"),
     Route("PUT", "/--admin/accounts/:login/limits", set_limits, access="admin"),
+    Route("GET", "/--admin/accounts/:login/disabled", get_disabled, access="admin"),
+    Route("PUT", "/--admin/accounts/:login/disabled", set_disabled, access="admin"),
     Route("GET", "/--admin/faults", ordered, access="admin"),
     Route("POST", "/--admin/faults", order, access="admin"),
     Route("DELETE", "/--admin/faults", withdraw_all, access="admin"),

@@ -7,7 +7,7 @@ import sqlite3
 
 from localdc.api.model import Account, Key
 
-_COLUMNS = "uuid, login, email, profile, cns_enabled, default_network, created, updated"
+_COLUMNS = "uuid, login, email, profile, cns_enabled, default_network, created, updated, disabled"
 
 
 class Accounts:
@@ -27,17 +27,26 @@ class Accounts:
         ).fetchone()
         if row is None:
             return None
-        uuid, login, email, profile, cns, network, created, updated = row
+        uuid, login, email, profile, cns, network, created, updated, disabled = row
         return Account(
-            uuid, login, email, created, updated, json.loads(profile), bool(cns), network
+            uuid,
+            login,
+            email,
+            created,
+            updated,
+            json.loads(profile),
+            bool(cns),
+            network,
+            bool(disabled),
         )
 
     def save(self, account: Account) -> None:
         self._db.execute(
-            f"INSERT INTO accounts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            f"INSERT INTO accounts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (uuid) DO UPDATE SET email = excluded.email,"
             " profile = excluded.profile, cns_enabled = excluded.cns_enabled,"
-            " default_network = excluded.default_network, updated = excluded.updated",
+            " default_network = excluded.default_network, updated = excluded.updated,"
+            " disabled = excluded.disabled",
             (
                 account.uuid,
                 account.login,
@@ -47,6 +56,7 @@ class Accounts:
                 account.default_network,
                 account.created,
                 account.updated,
+                int(account.disabled),
             ),
         )
 

@@ -1,6 +1,6 @@
 """Tables of the state file."""
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = (
     """
@@ -105,4 +105,5 @@ MIGRATIONS = {
             WHERE json_extract(record, '$.firewall_enabled') = 1
         """,
     ),
+    2: ("ALTER TABLE accounts ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0",),
 }

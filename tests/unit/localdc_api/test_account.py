@@ -1,5 +1,6 @@
 """Account, keys, data centers, images, packages, networks."""
 
+import base64
 from urllib.parse import quote
 
 import pytest
@@ -8,6 +9,18 @@ from localdc.api.catalogue import images, networks, packages
 
 from .harness import BASE64, error
 from .signer import Key, Signer
+
+# What ssh-keygen -t dsa made, and what its -l -E md5 said of it.
+DSS = (
+    "ssh-dss AAAAB3NzaC1kc3MAAACBAK985LzMjgXTVoXCl4xr0w9Ot271dnarBMP583/aOC0EaiYD4RfqvirbKK+DPJ6V"
+    "nNOP7LmTCGSu9lAUTe2cA8IJmqLyo1rWKoukbkHpvGn1NAgkFAQ1bwmJqq4XxPUXb+7sUNKWKHO+uSBGJ7tbnzEXlTs5"
+    "pyGtAgwji/+DCSmRAAAAFQDgwKnXTpUmTktJ4rwAofRTptC9vwAAAIEAl/OQV5YrTsKfxXtwF15RA9jAQxXz5nzxYnUq"
+    "GmETw8e2GYlLD6LIXHxZFm6sEzL2Vf/ooYSLPjl30velOwj0suwadGJSKIUH/Mopwh2OCAItQe5+88CQ1/knWZr8KMj9"
+    "SS9kh/E/6/SplU3Bm1ztxXe6EeLRt3CjDYdAxNuCY3YAAACBAJod4y8KTWG9hdnA4zT3WA/jMkjsNLFwwhcVPfvn0uPx"
+    "7rUG+LSmdsySdlwmMHU6DxdJIFetx2wbdMIGw9/iHx5CgvyycqDgalkpEPgy0/s61gx6rPeLMrpZCFzA4QJgDlGLM8Jz"
+    "Co0zLcY3HB0//cL/k15a6X0qM4nfXMrFnc2l old@host"
+)
+DSS_MD5 = "31:15:15:5b:64:5e:96:78:9e:c7:48:70:77:36:77:98"
 
 
 def test_account(dc):
@@ -71,6 +84,38 @@ def test_keys(dc, key):
 def test_key_without_name_is_called_by_its_fingerprint(dc):
     other = Key("p256")
     assert dc.post("/my/keys", json={"key": other.line}).json()["name"] == other.md5
+
+
+def test_dsa_keys(dc):
+    answer = dc.post("/my/keys", json={"name": "openssh", "key": DSS})
+    assert answer.status_code == 201
+    assert answer.json() == {"name": "openssh", "fingerprint": DSS_MD5, "key": DSS}
+    long = Key("dsa2048")
+    assert dc.post("/my/keys", json={"key": long.line}).json()["fingerprint"] == long.md5
+    signer = Signer(long, algorithm="dsa-sha256")
+    assert [k["fingerprint"] for k in dc.get("/my/keys", auth=signer).json()][1:] == [
+        DSS_MD5,
+        long.md5,
+    ]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda blob: blob[:-1],
+        lambda blob: blob + bytes(4),
+        lambda blob: blob[:20],
+        # y = 1 would let anybody sign
+        lambda blob: blob[:-133] + b"\0\0\0\1\1",
+        lambda blob: blob.replace(b"ssh-dss", b"ssh-rsa"),
+    ],
+)
+def test_bad_dsa_keys(shared, spoil):
+    spoiled = spoil(base64.b64decode(DSS.split()[1]))
+    line = f"ssh-dss {base64.b64encode(spoiled).decode()}"
+    status, code, message = error(shared.post("/my/keys", json={"key": line}))
+    assert (status, code) == (409, "InvalidArgument")
+    assert message.startswith("key is invalid: not an OpenSSH public key: it")
 
 
 def test_bad_keys(shared, key):

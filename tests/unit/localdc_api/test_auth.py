@@ -9,7 +9,7 @@ import requests
 
 from localdc.api.settings import AccountKey
 
-from .harness import error
+from .harness import BASE64, error
 from .signer import Key, Signer
 
 
@@ -19,7 +19,9 @@ def get(dc, signer, path="/my/machines?limit=1"):
 
 @pytest.fixture(scope="module")
 def keys():
-    return {kind: Key(kind) for kind in ("rsa", "p256", "p384", "p521", "ed25519")}
+    return {
+        kind: Key(kind) for kind in ("rsa", "p256", "p384", "p521", "ed25519", "dsa1024", "dsa2048")
+    }
 
 
 @pytest.fixture
@@ -36,6 +38,9 @@ def many(start, keys):
         ("p256", "ecdsa-sha256"),
         ("p521", "ecdsa-sha512"),
         ("ed25519", "ed25519-sha512"),
+        ("dsa1024", "dsa-sha1"),
+        ("dsa2048", "dsa-sha1"),
+        ("dsa2048", "dsa-sha256"),
     ],
 )
 @pytest.mark.parametrize(
@@ -61,6 +66,25 @@ def test_algorithm_in_any_case(shared, key):
 @pytest.mark.parametrize("algorithm", ["rsa-sha1", "rsa-sha256", "rsa-sha512"])
 def test_old_signatures(shared, key, algorithm):
     assert get(shared, Signer(key, algorithm=algorithm, signed=None)).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["dsa1024", "dsa2048"])
+def test_old_signatures_of_dsa_keys_are_with_sha1(many, keys, kind):
+    assert get(many, Signer(keys[kind], algorithm="dsa-sha1", signed=None)).status_code == 200
+    answer = get(many, Signer(keys[kind], algorithm="dsa-sha256", signed=None))
+    assert error(answer)[:2] == (400, "InvalidHeader")
+
+
+def test_dsa_signature_must_be_of_that_key_and_kind(many, keys):
+    one, other = keys["dsa1024"], keys["dsa2048"]
+    for key, named, algorithm in (
+        (other, one, "dsa-sha256"),
+        (one, other, "dsa-sha256"),
+        (one, keys["rsa"], "dsa-sha1"),
+        (keys["rsa"], one, "rsa-sha256"),
+    ):
+        signer = Signer(key, key_id=f"/acme/keys/{named.md5}", algorithm=algorithm)
+        assert error(get(many, signer))[:2] == (401, "InvalidCredentials")
 
 
 def test_headers_left_out_means_date(shared, key):
@@ -180,6 +204,55 @@ def test_other_accounts_are_closed(shared):
         "You do not have permission to access somebody",
     )
     assert shared.get("/acme/machines").status_code == 200
+
+
+def test_disabled_account(start, tmp_path, key):
+    dc, path = start(), "accounts/acme/disabled"
+    uuid = dc.create("web")
+    other = Key("ed25519")
+    dc.admin("POST", "accounts", json={"login": "other", "key": other.line})
+    assert dc.admin("GET", path).json() == {"disabled": False}
+    assert dc.admin("PUT", path, json={"disabled": True}).json() == {"disabled": True}
+    refusal = (403, "NotAuthorized", "Account or user is disabled")
+    assert error(dc.get("/my/machines")) == refusal
+    assert error(dc.delete(f"/my/machines/{uuid}")) == refusal
+    assert error(fetch(dc, presigned(dc, key))) == refusal
+    # only who holds the key learns of it, and only this account is concerned
+    assert get(dc, Signer(Key("rsa"), key_id="/acme/keys/first")).status_code == 401
+    stranger = Signer(other, login="other", algorithm="ed25519-sha512")
+    assert get(dc, stranger).status_code == 200
+    dc.stop()
+    again = start()
+    assert error(again.get("/my")) == refusal
+    assert again.admin("PUT", path, json={"disabled": False}).json() == {"disabled": False}
+    again.settle()
+    assert again.machine(uuid)["state"] == "running"
+
+
+def test_disabling_needs_an_account_and_a_truth(shared):
+    for body in ({}, {"disabled": "true"}, {"disabled": None}):
+        answer = shared.admin("PUT", "accounts/acme/disabled", json=body)
+        assert error(answer) == (409, "InvalidArgument", "disabled must be true or false")
+    answer = shared.admin("PUT", "accounts/nobody/disabled", json={"disabled": True})
+    assert error(answer) == (404, "ResourceNotFound", "account nobody not found")
+    assert shared.get("/my").status_code == 200
+
+
+def test_there_are_no_roles_to_tag_with(shared):
+    before = shared.get("/my/keys").json()
+    for path, body in (
+        ("/my/machines", {"image": BASE64, "package": "sample-512M"}),
+        ("/my/keys", {"key": Key("ed25519").line}),
+    ):
+        answer = shared.post(path, json=body, headers={"Role-Tag": "ops, dev"})
+        status, code, message = error(answer)
+        assert (status, code) == (409, "InvalidArgument") and "role ops does not exist" in message
+    assert shared.get("/my/machines").json() == []
+    assert shared.get("/my/keys").json() == before
+
+
+def test_as_role_does_not_concern_the_account_itself(shared):
+    assert shared.get("/my/machines?as-role=ops").json() == []
 
 
 def test_throttle(start):

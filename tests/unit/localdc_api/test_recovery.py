@@ -162,6 +162,19 @@ def test_unreadable_state(tmp_path):
         Store(future)
 
 
+def test_state_from_before_accounts_could_be_disabled(start, tmp_path):
+    dc = start()
+    uuid = dc.create("web")
+    dc.stop()
+    db = sqlite3.connect(tmp_path / "state.db")
+    db.execute("ALTER TABLE accounts DROP COLUMN disabled")
+    db.execute("PRAGMA user_version = 2")
+    db.close()
+    again = start()
+    assert again.machine(uuid)["name"] == "web"
+    assert again.admin("GET", "accounts/acme/disabled").json() == {"disabled": False}
+
+
 def settled(session, url):
     deadline = time.monotonic() + 60
     while True:
