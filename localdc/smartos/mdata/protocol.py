@@ -16,8 +16,8 @@ Reply: `{"status": "ok", "value": text}` for `get`, `{"status": "ok", "keys":
 
 from __future__ import annotations
 
-import json
 import time
+from _json import encode_basestring_ascii, make_scanner
 from _socket import AF_UNIX, SOCK_STREAM, socket
 
 SOCKET_PATH = "/.zonecontrol/metadata.sock"
@@ -32,9 +32,32 @@ class ProtocolError(Exception):
     """The other side sent something that is not part of the protocol, or hung up."""
 
 
-def encode(message: dict[str, object]) -> bytes:
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+class _Json:
+    """What the scanner of the standard library's json asks for, which by itself is half as long
+    in starting as the commands that need it."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, _refuse
+
+
+_scan = make_scanner(_Json)  # type: ignore[arg-type]  # typeshed has its parameter wrong
+
+
+def encode(message: dict[str, str | list[str]]) -> bytes:
     """One message as the line that goes over the socket, newline included."""
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+    fields = (f"{encode_basestring_ascii(name)}:{_text(value)}" for name, value in message.items())
+    return f"{{{','.join(fields)}}}\n".encode()
+
+
+def _text(value: str | list[str]) -> str:
+    if isinstance(value, str):
+        return str(encode_basestring_ascii(value))
+    return f"[{','.join(map(_text, value))}]"
 
 
 def decode(line: bytes) -> dict[str, object]:
@@ -43,10 +66,11 @@ def decode(line: bytes) -> dict[str, object]:
     Raises ProtocolError when the line is not one JSON object.
     """
     try:
-        message = json.loads(line)
-    except ValueError as error:
+        text = line.decode("utf-8", "surrogatepass").strip()
+        message, end = _scan(text, 0)
+    except (ValueError, StopIteration) as error:
         raise ProtocolError(f"not a JSON line: {error}") from None
-    if not isinstance(message, dict):
+    if not isinstance(message, dict) or end != len(text):
         raise ProtocolError("not a JSON object")
     return message
 
@@ -69,7 +93,7 @@ def parse_request(line: bytes) -> tuple[str, str, str]:
     return str(op), key, value
 
 
-def ok(**fields: object) -> bytes:
+def ok(**fields: str | list[str]) -> bytes:
     """The line for a request that succeeded."""
     return encode({"status": "ok", **fields})
 
@@ -102,7 +126,7 @@ class Client:
         Raises ProtocolError or OSError when the agent goes away meanwhile, and
         ProtocolError, before anything is sent, for what it would not accept.
         """
-        message: dict[str, object] = {"op": op}
+        message: dict[str, str | list[str]] = {"op": op}
         if key:
             message["key"] = key
         if value is not None:
