@@ -240,7 +240,7 @@ def measure(
     def once() -> None:
         entry.update(throughput(repeat))
         if count > 1 and not document.get("computing"):
-            document["computing"] = computing(max(repeat, 3))
+            document["computing"] = computing(1 if short else max(repeat, 3))
         if ways[0] == "metadata" and not short:
             entry["one_by_one"] = round(one_by_one(count), 2)
 
