@@ -50,6 +50,7 @@ WAYS: dict[str, dict[str, str]] = {
     "metadata": {"bootstrap": "metadata", **ADDRESS},
     "ssh": {"bootstrap": "ssh"},
 }
+WAVES = ((400, 4.0), (1000, 1.0))
 SECURITY = "/opt/local/share/ipython/profile_default"
 
 
@@ -167,10 +168,10 @@ def speedup(engines: list[int], client: Any, size: int = 1_500_000) -> float:
     return timed(lambda: view.map_sync(burn, [size] * 16))
 
 
-def wave(partition: tuple[int, int]) -> float:
-    """wave2D's own time."""
+def wave(cells: int, until: float, blocks: int) -> float:
+    """wave2D's own time for that many cells in each direction."""
     command = [sys.executable, "examples/wave2d.py", "--file", connection_file()]
-    command += ["--grid", "400", "400", "-t", "10", "--partition", *map(str, partition)]
+    command += ["--grid", f"{cells}", f"{cells}", "-t", f"{until}", "--partition", f"{blocks}", "1"]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = re.search(r"wall time ([\d.]+) s", output)
     if not found:
@@ -217,9 +218,13 @@ def computing(repeat: int) -> dict[str, float]:
     with ipp.Client(connection_file()) as client:
         ids = client.ids
         pairs = [(speedup(ids[:1], client), speedup(ids[:2], client)) for _ in range(repeat)]
-    waves = [(wave((1, 1)), wave((2, 1))) for _ in range(repeat)]
-    for name, measured in (("map", pairs), ("wave2d", waves)):
-        found[f"{name}_speedup"] = statistics.median(one / two for one, two in measured)
+    measured = {"map": pairs}
+    for cells, until in WAVES:
+        measured[f"wave2d_{cells}"] = [
+            (wave(cells, until, 1), wave(cells, until, 2)) for _ in range(repeat)
+        ]
+    for name, times in measured.items():
+        found[f"{name}_speedup"] = statistics.median(one / two for one, two in times)
         found[f"{name}_efficiency"] = found[f"{name}_speedup"] / 2
     return {name: round(value, 3) for name, value in found.items()}
 

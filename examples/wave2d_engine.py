@@ -9,11 +9,13 @@ from __future__ import annotations
 import hmac
 import socket
 import struct
+from collections.abc import Collection
 
 import numpy as np
 
 TIMEOUT = 60.0  # seconds for a neighbour to connect, or to send its border
 STRIP = 8192  # points that are worked on together
+FITS = 32768  # bytes that any socket takes without anybody at the other end reading
 
 
 def engine_address() -> str:
@@ -60,7 +62,7 @@ class Block:
         strip = max(1, STRIP // self.now.shape[1])
         self.scratch = np.empty((2, strip, self.now.shape[1] - 2))
         # symmetry in time: u(-dt) = u(dt), which is half of what the formula gives from zero
-        self._advance(self.now, self.before)
+        self._advance(self.now, self.before, 1, len(self.now) - 1)
         self.before *= 0.5
         self.links: dict[tuple[int, int], socket.socket] = {}
         self.listener: socket.socket | None = None
@@ -104,11 +106,11 @@ class Block:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.links[step] = link
 
-    def _advance(self, now: np.ndarray, before: np.ndarray) -> None:
-        """Replace u(t-dt) inside the frame by u(t+dt), in strips that fit into the cache."""
+    def _advance(self, now: np.ndarray, before: np.ndarray, first: int, last: int) -> None:
+        """Replace u(t-dt) by u(t+dt) in the rows first..last-1, in strips that fit the cache."""
         rows = len(self.scratch[0])
-        for top in range(1, len(now) - 1, rows):
-            end = min(top + rows, len(now) - 1)
+        for top in range(first, last, rows):
+            end = min(top + rows, last)
             a, b = (work[: end - top] for work in self.scratch)
             np.add(now[top - 1 : end - 1, 1:-1], now[top + 1 : end + 1, 1:-1], out=a)
             np.multiply(a, self.cx, out=a)
@@ -117,8 +119,23 @@ class Block:
             np.add(a, b, out=a)
             np.subtract(a, before[top:end, 1:-1], out=before[top:end, 1:-1])
 
-    def _exchange(self, u: np.ndarray) -> None:
-        """Swap borders with the neighbours, along x, then along y.
+    def _step(self) -> None:
+        """One time step: while the borders to the left and right travel, the rest is computed."""
+        now, new = self.now, self.before
+        last = len(now) - 1
+        rows = {(-1, 0): (1, 0), (1, 0): (last - 1, last)}
+        ahead = {s: rows[s] for s in rows if s in self.links and new[0].nbytes <= FITS}
+        done = sorted({mine for mine, _ in ahead.values()})
+        for row in done:
+            self._advance(now, new, row, row + 1)
+        self._send([(self.links[s], new[mine]) for s, (mine, _) in ahead.items()])
+        self._advance(now, new, 1 + (1 in done), max(last - (last - 1 in done), 1 + (1 in done)))
+        self._receive([(self.links[s], new[theirs]) for s, (_, theirs) in ahead.items()])
+        self._exchange(new, self.links.keys() - ahead.keys())
+        self.now, self.before = new, now
+
+    def _exchange(self, u: np.ndarray, sides: Collection[tuple[int, int]]) -> None:
+        """Swap borders with the neighbours on these sides, along x, then along y.
 
         Even blocks send first and odd ones receive first, so that a border larger than the
         socket's buffer does not stop everybody in sendall().
@@ -130,7 +147,7 @@ class Block:
             (0, 1): (u[:, -2], u[:, -1]),
         }
         for axis in (0, 1):
-            steps = [s for s in ((-1, 0), (1, 0), (0, -1), (0, 1)) if s[axis] and s in self.links]
+            steps = [s for s in ((-1, 0), (1, 0), (0, -1), (0, 1)) if s[axis] and s in sides]
             send = [(self.links[s], borders[s][0]) for s in steps]
             receive = [(self.links[s], borders[s][1]) for s in steps]
             plan = [(self._send, send), (self._receive, receive)]
@@ -154,9 +171,7 @@ class Block:
         t = 0.0
         while t <= until:
             t += self.dt
-            self._advance(self.now, self.before)
-            self._exchange(self.before)
-            self.now, self.before = self.before, self.now
+            self._step()
         for link in self.links.values():
             link.close()
         return float(np.sum(self.now[1:-1, 1:-1] ** 2))
