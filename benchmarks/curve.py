@@ -45,11 +45,7 @@ from smartdc.config import resolve
 CLUSTER = "curve"
 BURST, RATE = 30, 10.0
 GROWTH = 4
-ADDRESS = {"machine_networks": "external,internal", "controller_address": "10.99.3.250"}
-WAYS: dict[str, dict[str, str]] = {
-    "metadata": {"bootstrap": "metadata", **ADDRESS},
-    "ssh": {"bootstrap": "ssh"},
-}
+WAYS = {way: {"bootstrap": way} for way in figures.WAYS}
 WAVES = ((400, 4.0), (1000, 1.0))
 SECURITY = "/opt/local/share/ipython/profile_default"
 
