@@ -37,7 +37,7 @@ configured() {
         config/exec_key) present_key=$value ;;
         esac
     done <<END
-$(svcprop -c -p config/url -p config/exec_key "$1" 2>/dev/null)
+$(svcprop -c -t -p config/url -p config/exec_key "$1" 2>/dev/null)
 END
     [ "$url" = "$present_url" ] && [ "$key" = "$present_key" ]
 }
