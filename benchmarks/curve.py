@@ -15,7 +15,8 @@ without ipyparallel's. Once, with the first N above 1: (e) from the start of an 
     python benchmarks/curve.py [N ...] [--repeat 3] [--bootstrap ssh|metadata|both] [--short]
         [--json FILE] [--add] [--markdown FILE] [--plot FILE]
 
-The plot needs matplotlib (pip install matplotlib); everything else needs nothing more.
+The plot needs matplotlib (pip install matplotlib); everything else needs nothing more. It can be
+drawn later: --json FILE --add --plot FILE.
 """
 
 from __future__ import annotations
@@ -265,7 +266,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="two engines, one round: for CI")
     parser.add_argument("--bootstrap", choices=[*WAYS, "both"], default="both")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--add", action="store_true", help="to those that the file has already")
+    parser.add_argument(
+        "--add", action="store_true", help="to those that the file has; without sizes: show those"
+    )
     parser.add_argument("--markdown", type=Path, help="write the table to this file")
     parser.add_argument("--plot", type=Path, help="draw the curve into this file (png, svg)")
     return parser.parse_args()
@@ -298,12 +301,13 @@ def add(document: dict[str, Any], entry: dict[str, Any]) -> None:
 
 def main() -> int:
     options = arguments()
-    sizes = options.engines or ([2] if options.short else [1, 4, 16, 64])
+    sizes = options.engines or ([2] if options.short else [] if options.add else [1, 4, 16, 64])
     repeat = 1 if options.short else options.repeat
     ways = list(WAYS) if options.bootstrap == "both" else [options.bootstrap]
     document = document_of(options)
-    subprocess.run([sys.executable, "-m", "localdc", "start"], cwd=ROOT, check=True)
-    playbook("teardown.yml", cluster=CLUSTER)
+    if sizes:
+        subprocess.run([sys.executable, "-m", "localdc", "start"], cwd=ROOT, check=True)
+        playbook("teardown.yml", cluster=CLUSTER)
     for count in sizes:
         add(document, measure(count, repeat, ways, options.short, document))
         if options.json:
