@@ -53,6 +53,25 @@ def _setns(fd: int, flags: int) -> None:
         _call("setns", fd, flags)
 
 
+def _fork() -> int:
+    """fork(2) into a child that signals end: none of them reaches the handlers of the parent.
+
+    They would write to the pipe that wakes the parent's loop, which takes it for a signal to
+    itself: a service that is stopped at this moment would live on, and svc.startd shut down.
+    """
+    handled = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            for number in signal.valid_signals():
+                if callable(signal.getsignal(number)):
+                    signal.signal(number, signal.SIG_DFL)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, handled)
+    return pid
+
+
 def become_reaper() -> None:
     """Make orphans children of this process; pid 1 of a pid namespace is that already."""
     if os.getpid() != 1:
@@ -108,7 +127,7 @@ class Contracts:
         else:
             extra = {MARKER: f"{self._me}.{self._last}"}
         try:
-            pid = os.fork()
+            pid = _fork()
             if pid == 0:
                 try:
                     child(extra)

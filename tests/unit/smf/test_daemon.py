@@ -153,6 +153,16 @@ def test_waiting_clients_do_not_block_others(zone: Zone) -> None:
     assert zone.state(A) == "online"
 
 
+def test_a_method_killed_before_it_is_executed(zone: Zone) -> None:
+    """What is killed is the child, which is not the method yet; and it takes nobody with it."""
+    zone.service("a", "sleep 1000", duration="child", enabled=False, timeout=60)
+    door = Door(str(zone.door))
+    for _time in range(300):
+        for verb in ("enable", "disable"):
+            door.call("action", fmri=A, verb=verb)
+        zone.reaches(A, "disabled", 5)
+
+
 def test_thousands_of_restarts_leak_nothing(zone: Zone) -> None:
     """2,000 starts of a service that ends at once, and meanwhile 300 restarts of a daemon."""
     zone.service("w", "true", duration="child")
