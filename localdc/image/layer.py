@@ -44,8 +44,9 @@ _SCRIPT = """\
 #!{python} -IS
 import sys
 sys.path.insert(0, "{library}")
+from smartos.command import run
 from smartos.{module} import main
-sys.exit(main())
+run(main)
 """
 _STARTD = """\
 import sys

@@ -62,13 +62,7 @@ def main(argv: list[str] | None = None, root: str = "/") -> int:
             raise Failure(_NEEDS_ARGUMENT[name])
         if options.chroot:
             _enter(options.chroot)
-        status = Pkgin(options, root).run(name, rest[1:])
-        # here rather than at exit, where nobody could catch a reader that has gone
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
+        return Pkgin(options, root).run(name, rest[1:])
     except PermissionError:
         print(f"pkgin: {NO_RIGHTS}", file=sys.stderr)
         return 1

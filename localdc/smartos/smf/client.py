@@ -17,19 +17,9 @@ class Usage(Exception):
     """The command line is wrong; exit status 2, the text goes to stderr."""
 
 
-def main(argv0: str | None = None) -> None:
-    """Run the command `argv0` (default: the name of the script) and exit with its status."""
-    program = os.path.basename(argv0 or sys.argv[0])
-    try:
-        status = run(program, sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # the reader has gone, as in `svcs | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        status = EXIT_FATAL
-    except KeyboardInterrupt:
-        status = 130
-    sys.exit(status)
+def main(argv0: str | None = None) -> int:
+    """Run the command `argv0` (default: the name of the script); returns its exit status."""
+    return run(os.path.basename(argv0 or sys.argv[0]), sys.argv[1:])
 
 
 def run(program: str, argv: list[str]) -> int:

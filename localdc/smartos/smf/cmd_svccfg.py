@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from . import fmri as fmris
 from .client import Usage
@@ -14,6 +13,10 @@ from .model import SmfError
 from .options import parse
 from .svccfg_edit import EditCommands
 from .svccfg_files import FileCommands
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 USAGE = """\
 Usage:\tsvccfg [-v] [-s FMRI] [-f file]
@@ -201,8 +204,6 @@ class Svccfg(EditCommands, FileCommands):
     def do_list(self, words: list[Word]) -> None:
         """list [pattern]: services, or what is below the selected one"""
         self.need(words, 0, 1, "list [glob_pattern]")
-        from fnmatch import fnmatchcase
-
         names = self.door.call("fmris")
         if self.selected is None:
             found = [fmris.split(fmri)[0] for fmri in names["services"]]
@@ -213,7 +214,7 @@ class Svccfg(EditCommands, FileCommands):
             found = [":properties"]
         pattern = words[0] if words else "*"
         for name in found:
-            if fnmatchcase(name, pattern):
+            if fmris.glob(name, pattern):
                 sys.stdout.write(name + "\n")
 
     def do_end(self, _words: list[Word]) -> None:

@@ -7,7 +7,7 @@ repository holds now, and what the new manifest says (svccfg(8), svccfg_libscf.c
 from __future__ import annotations
 
 from . import fmri as fmris
-from .model import Groups, Property, PropertyGroup, SmfError
+from .model import Groups, Property, PropertyGroup, SmfError, groups_of
 from .repository import Repository, Snapshot
 
 TYPE_CHECKING = False
@@ -44,17 +44,6 @@ def apply_bundle(repository: Repository, bundle: Wire) -> Imported:
     for fmri in done.refreshed:
         repository.take(fmri, "running")
     return done
-
-
-def groups_of(wire: Wire) -> Groups:
-    """Property groups of a bundle as the repository holds them, those to delete left out."""
-    return {
-        name: PropertyGroup(
-            body["type"], {key: Property(v[0], v[1:]) for key, v in body["props"].items()}
-        )
-        for name, body in wire.items()
-        if not body.get("delete")
-    }
 
 
 def _import_service(repository: Repository, wire: Wire, done: Imported) -> None:

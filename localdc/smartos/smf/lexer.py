@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 from .model import SmfError
 
-_TOKEN = re.compile(
-    r"""(?P<blank>[ \t]+|\\\n) | (?P<comment>\#[^\n]*) | (?P<newline>\n) | (?P<mark>[=()>])
-      | "(?P<string>(?:[^"\\]|\\.)*)" | (?P<word>[^\s">=()]+)""",
-    re.VERBOSE | re.DOTALL,
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MARKS = "=()>"
 
 
 class Word(str):
@@ -35,24 +32,58 @@ def commands(text: str) -> Iterator[tuple[int, list[Word]]]:
     words: list[Word] = []
     line, first, depth, position = 1, 1, 0, 0
     while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise SmfError(f"Syntax error near line {line}: string without its closing quote.")
-        kind = match.lastgroup
+        start, char = position, text[position]
         if not words:
             first = line
-        if kind == "newline":
+        if char in " \t":
+            position += 1
+        elif char == "\n":
+            position += 1
             if words and not depth:
                 yield first, words
                 words = []
-        elif kind == "string":
-            words.append(Word.make(re.sub(r"\\(.)", r"\1", match["string"], flags=re.S), True))
-        elif kind == "mark":
-            depth += {"(": 1, ")": -1}.get(match["mark"], 0)
-            words.append(Word.make(match["mark"], mark=True))
-        elif kind == "word":
-            words.append(Word.make(match["word"]))
-        line += match.group().count("\n")
-        position = match.end()
+        elif text.startswith("\\\n", position):
+            position += 2
+        elif char == "#":
+            position = _end_of_line(text, position)
+        elif char in _MARKS:
+            position += 1
+            depth += {"(": 1, ")": -1}.get(char, 0)
+            words.append(Word.make(char, mark=True))
+        else:
+            word, position = (_string if char == '"' else _bare)(text, position)
+            if position == start:
+                raise SmfError(f"Syntax error near line {line}: string without its closing quote.")
+            words.append(word)
+        line += text.count("\n", start, position)
     if words:
         yield first, words
+
+
+def _end_of_line(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return len(text) if end < 0 else end
+
+
+def _bare(text: str, start: int) -> tuple[Word, int]:
+    """The bare word at `start`, and where it ends."""
+    end = start
+    while end < len(text) and not (text[end].isspace() or text[end] in _MARKS + '"'):
+        end += 1
+    return Word.make(text[start:end]), end
+
+
+def _string(text: str, start: int) -> tuple[Word, int]:
+    """The string at `start`, and where it ends; `start` itself where it does not."""
+    out: list[str] = []
+    position = start + 1
+    while position < len(text):
+        char = text[position]
+        if char == '"':
+            return Word.make("".join(out), quoted=True), position + 1
+        if char == "\\":
+            position += 1
+            char = text[position : position + 1]
+        out.append(char)
+        position += 1
+    return Word.make(""), start

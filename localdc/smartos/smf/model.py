@@ -108,6 +108,17 @@ def decode(wire: Wire) -> Groups:
     }
 
 
+def groups_of(wire: Wire) -> Groups:
+    """Property groups of a bundle as the repository holds them, those to delete left out."""
+    return {
+        name: PropertyGroup(
+            body["type"], {key: Property(v[0], v[1:]) for key, v in body["props"].items()}
+        )
+        for name, body in wire.items()
+        if not body.get("delete")
+    }
+
+
 def compose(instance: Groups, service: Groups) -> Groups:
     """What an instance inherits: groups and properties of its service, its own ones first.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from fnmatch import fnmatchcase
 
 from . import fmri as fmris
 from .door import Door
@@ -113,7 +112,7 @@ class EditCommands:
         self.need(words, 0, 1, "listpg [glob_pattern]")
         pattern = words[0] if words else "*"
         groups = self._groups()
-        names = [name for name in sorted(groups) if fnmatchcase(name, pattern)]
+        names = [name for name in sorted(groups) if fmris.glob(name, pattern)]
         width = max(map(len, names), default=0)
         for name in names:
             mark = "\tNONPERSISTENT" if groups[name].volatile else ""
@@ -132,12 +131,12 @@ class EditCommands:
         lines: list[tuple[str, str]] = []
         for name in sorted(groups):
             group = groups[name]
-            if fnmatchcase(name, pattern):
+            if fmris.glob(name, pattern):
                 mark = "\tNONPERSISTENT" if group.volatile else ""
                 lines.append((name, group.type + mark))
             for key in sorted(group.props):
                 path = f"{name}/{key}"
-                if fnmatchcase(path, pattern):
+                if fmris.glob(path, pattern):
                     prop = group.props[key]
                     values = listed(prop.type, prop.values)
                     lines.append((path, f"{prop.type:<7} {values}".rstrip()))
@@ -217,7 +216,7 @@ class EditCommands:
         found = self._groups().get(group)
         if found is None or name not in found.props:
             raise SmfError(f"No such property {group}/{name}.")
-        gone = [v for v in found.props[name].values if fnmatchcase(v, words[1])]
+        gone = [v for v in found.props[name].values if fmris.glob(v, words[1])]
         if gone:
             self.door.call("delprop", fmri=self.target(), group=group, name=name, values=gone)
 

@@ -8,8 +8,7 @@ from the ones that its manifest delegates (milestone/restarter.xml: ``start``, `
 from __future__ import annotations
 
 from .fmri import RESTARTER, SCHEME
-from .importer import groups_of
-from .model import Groups, Property, PropertyGroup, compose, value_of
+from .model import Groups, Property, PropertyGroup, compose, groups_of, value_of
 from .templates import PG_PATTERN, PROP_PATTERN
 
 TYPE_CHECKING = False

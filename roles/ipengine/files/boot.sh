@@ -19,9 +19,11 @@ fetch() {
 }
 
 wait_for_metadata() {
-    deadline=$(($(date +%s) + patience))
+    deadline=
     until fetch; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "No metadata $missing after $patience s." \
+        now=$(date +%s)
+        : "${deadline:=$((now + patience))}"
+        [ "$now" -lt "$deadline" ] || fail "No metadata $missing after $patience s." \
             "Set it (triton instance metadata update ID $missing=VALUE) and: svcadm clear mdata:execute"
         sleep 1
     done
@@ -42,16 +44,18 @@ END
     [ "$url" = "$present_url" ] && [ "$key" = "$present_key" ]
 }
 
-# configure INSTANCE: give it address and key, unless it has them.
+# configure INSTANCE: give it address and key, unless it has them. One that is disabled
+# gets them unasked: it has never had any.
 configure() {
-    configured "$1" && return
+    state=$(svcs -H -o sta "$1")
+    [ "$state" = DIS ] || ! configured "$1" || return
     {
         echo "select $1"
         printf 'setprop config/url = astring: "%s"\n' "$url"
         printf 'setprop config/exec_key = astring: "%s"\nrefresh\n' "$key"
     } | svccfg -f - || fail "svccfg cannot configure $1."
     echo "changed: $1"
-    [ "$(svcs -H -o sta "$1")" = DIS ] || svcadm restart "$1"
+    [ "$state" = DIS ] || svcadm restart "$1"
 }
 
 wait_for_metadata

@@ -30,8 +30,8 @@ grant() {
     echo "$user::::type=normal;auths=$authorization" >>/etc/user_attr
 }
 
-directory() {
-    mkdir -p "$1" && chown "$user:$user" "$1" && chmod 0750 "$1"
+directories() {
+    mkdir -p "$@" && chown "$user:$user" "$@" && chmod 0750 "$@"
 }
 
 if [ -e "$manifest" ]; then
@@ -40,19 +40,33 @@ if [ -e "$manifest" ]; then
         "This machine was set up for $present engine(s), and engines_per_machine is $engines now." \
         "Keep engines_per_machine=$present, or begin anew: ansible-playbook teardown.yml"
 fi
-grep -q "^$user:" /etc/group || change "group $user" groupadd "$user"
-grep -q "^$user:" /etc/passwd ||
-    change "user $user" useradd -g "$user" -d "$home" -s /bin/sh -c 'IPython parallel' "$user"
-if ! grep -q "^$user:.*$authorization" /etc/user_attr 2>/dev/null; then
-    grep -q "^$user:" /etc/user_attr 2>/dev/null &&
-        fail "/etc/user_attr has an entry for $user without $authorization; add it to its auths=."
-    change "authorization $authorization for $user" grant
-fi
-[ -d "$home" ] || change "directory $home" directory "$home"
-[ -d "$ipython_dir" ] || change "directory $ipython_dir" directory "$ipython_dir"
+# FILE:LINE each
+known=$(grep "^$user:" /etc/group /etc/passwd /etc/user_attr 2>/dev/null)
+case $known in
+*"/etc/group:$user:"*) ;;
+*) change "group $user" groupadd "$user" ;;
+esac
+case $known in
+*"/etc/passwd:$user:"*) ;;
+*) change "user $user" useradd -g "$user" -d "$home" -s /bin/sh -c 'IPython parallel' "$user" ;;
+esac
+case $known in
+*"/etc/user_attr:$user:"*"$authorization"*) ;;
+*"/etc/user_attr:$user:"*)
+    fail "/etc/user_attr has an entry for $user without $authorization; add it to its auths=." ;;
+*) change "authorization $authorization for $user" grant ;;
+esac
+set --
+for directory in "$home" "$ipython_dir"; do
+    [ -d "$directory" ] || set -- "$@" "$directory"
+done
+[ $# -eq 0 ] || change "directory $*" directories "$@"
 
-if [ "$(cat "$manifest" 2>/dev/null)" = "$manifest_text" ] &&
-    [ "$(cat "$method" 2>/dev/null)" = "$method_text" ] && [ -x "$method" ] &&
+holds() {
+    [ -e "$1" ] && [ "$(cat "$1")" = "$2" ]
+}
+
+if holds "$manifest" "$manifest_text" && holds "$method" "$method_text" && [ -x "$method" ] &&
     svcs -H -o fmri "svc:/pkgsrc/ipyparallel:*" >/dev/null 2>&1; then
     echo "fact: service=current"
 fi

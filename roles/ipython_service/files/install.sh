@@ -3,15 +3,15 @@
 
 # lay PATH MODE TEXT: replace a file in one step, so that no reader finds half of it.
 lay() {
-    [ "$(cat "$1" 2>/dev/null)" != "$3" ] || return 0
-    mkdir -p "${1%/*}" && printf '%s\n' "$3" >"$1.new" && chmod "$2" "$1.new" && mv "$1.new" "$1" ||
+    ! holds "$1" "$3" || return 0
+    [ -d "${1%/*}" ] || mkdir -p "${1%/*}" || fail "Cannot make ${1%/*}."
+    printf '%s\n' "$3" >"$1.new" && chmod "$2" "$1.new" && mv "$1.new" "$1" ||
         fail "Cannot write $1."
     echo "changed: $1"
 }
 
 imported() {
-    [ "$(cat "$manifest" 2>/dev/null)" = "$manifest_text" ] &&
-        svcs -H -o fmri "svc:/pkgsrc/ipyparallel:*" >/dev/null 2>&1
+    holds "$manifest" "$manifest_text" && svcs -H -o fmri "svc:/pkgsrc/ipyparallel:*" >/dev/null 2>&1
 }
 
 lay "$method" 0555 "$method_text"

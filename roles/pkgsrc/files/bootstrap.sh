@@ -50,19 +50,20 @@ wait_for_boot_script() {
     done
 }
 
-# The Python versions for which the repository has all these packages, oldest first.
+# Those of the catalogue's Python versions for which it has all these packages.
 offered() {
-    versions=all
-    for name; do
-        these=$(echo "$catalogue" | sed -n "s/^py\\(3[0-9]*\\)-$name-[0-9].*/\\1/p" | sort -n -u)
-        [ "$versions" != all ] || versions=$these
-        versions=$(for nn in $versions; do echo "$these" | grep -x "$nn"; done)
+    for nn in $pythons; do
+        for name; do
+            case "$nl$catalogue" in *"${nl}py$nn-$name-"[0-9]*) ;; *) continue 2 ;; esac
+        done
+        echo "$nn"
     done
-    echo "$versions"
 }
 
 read_catalogue() {
     catalogue=$(pkgin -p search '^py3[0-9]+-(ipyparallel|zmq|numpy|psutil|pip)-[0-9]' 2>/dev/null)
+    # oldest first
+    pythons=$(echo "$catalogue" | sed -n 's/^py\(3[0-9]*\)-.*/\1/p' | sort -n -u)
     versions=$(offered ipyparallel numpy)
     # with these from pkgsrc, ipyparallel needs nothing that a compiler would have to make
     [ -n "$versions" ] || from_pip=$(offered zmq numpy psutil pip)
@@ -71,12 +72,14 @@ read_catalogue() {
 # Runs pkgin, and leaves in log what it says. A machine that has just booted may have no network
 # yet, and another pkgin may hold the database, so these two get time to pass.
 patiently() {
-    deadline=$(($(date +%s) + ${patience:-0}))
+    deadline=
     while ! log=$(pkgin "$@" 2>&1); do
         case $log in
-        *"Could not fetch"* | *"database is locked"*) [ "$(date +%s)" -lt "$deadline" ] || return 1 ;;
+        *"Could not fetch"* | *"database is locked"*) now=$(date +%s) ;;
         *) return 1 ;;
         esac
+        : "${deadline:=$((now + ${patience:-0}))}"
+        [ "$now" -lt "$deadline" ] || return 1
         sleep 1
     done
 }
@@ -86,17 +89,24 @@ repository_failed() {
         "Look at the network of this machine and at /opt/local/etc/pkgin/repositories.conf, then run again."
 }
 
-# Where the link leads. Not every release of the platform has readlink.
+# Where the link leads, empty where there is none. Not every release of the platform has readlink.
 link_target() {
     # shellcheck disable=SC2012
-    ls -ld "$link" 2>/dev/null | sed -n 's/^l.* -> //p'
+    [ ! -L "$link" ] || ls -ld "$link" | sed 's/.* -> //'
+}
+
+without_dot() {
+    echo "${1%%.*}${1#*.}"
 }
 
 # The Python that is linked already, else the preferred one if the repository has
 # ipyparallel for it, else the newest for which it has. Where it has none at all, the
 # same with what pip needs to bring ipyparallel in.
 choose_python() {
-    nn=$(link_target | sed -n 's/.*python\([0-9]*\)\.\([0-9]*\)$/\1\2/p')
+    nn=
+    case $linked in
+    *python[0-9].[0-9]*) nn=$(without_dot "${linked##*python}") ;;
+    esac
     if [ -n "$nn" ]; then
         [ ! -e "$venv/ipyparallel-by-pip" ] || from_pip=$nn
         return
@@ -107,7 +117,7 @@ choose_python() {
         patiently -y update || repository_failed
         read_catalogue
     fi
-    preferred=$(echo "$python" | tr -d .)
+    preferred=$(without_dot "$python")
     for nn in ${versions:-$from_pip}; do
         [ "$nn" = "$preferred" ] && return
     done
@@ -123,6 +133,14 @@ missing() {
         case "$nl$stems$nl" in *"$nl$name$nl"*) continue ;; esac
         case $name in *[][*?{}=\<\>]* | *-[0-9]*) ! pkg_info -qe "$name" 2>/dev/null || continue ;; esac
         echo "$name"
+    done
+}
+
+# Where there is no interpreter, there are no packages for it.
+all_missing() {
+    [ ! -e "$interpreter" ] || return
+    for name; do
+        case $name in "python$nn" | "py$nn-"*) ;; *) return 1 ;; esac
     done
 }
 
@@ -181,27 +199,33 @@ nl='
 venv=${link%/*}/venv
 from_pip=
 [ -z "$boot_timeout" ] || wait_for_boot_script
+linked=$(link_target)
 choose_python
 interpreter=/opt/local/bin/python${nn%"${nn#?}"}.${nn#?}
-# shellcheck disable=SC2086
-set -- "python$nn" $(echo " $packages" | sed "s/ pyNN-/ py$nn-/g")
+set -- "python$nn"
+for name in $packages; do
+    case $name in pyNN-*) name=py$nn-${name#pyNN-} ;; esac
+    set -- "$@" "$name"
+done
 if [ -n "$from_pip" ]; then
     pip_packages="${ipyparallel:-ipyparallel} $pip_packages"
     # shellcheck disable=SC2046
     set -- $(printf '%s\n' "$@" | grep -v "^py$nn-ipyparallel\$") "py$nn-zmq" "py$nn-psutil"
 fi
 [ -z "$pip_packages" ] || set -- "$@" "py$nn-pip"
-wanted=$(missing "$@")
+if all_missing "$@"; then wanted=$*; else wanted=$(missing "$@"); fi
 for name in $wanted; do echo "changed: package $name installed"; done
 if [ -n "$wanted" ] && [ -z "$check_mode" ]; then
     # shellcheck disable=SC2086
     patiently -y install $wanted || pkgin_failed=yes
     case $log in *"Could not fetch"*) repository_failed ;; esac
-    left=$(missing "$@")
-    # shellcheck disable=SC2086
-    [ -z "$left" ] || fail "Not installed:" $left "pkgin said:" "$(echo "$log" | tail -n 5)" \
-        "Correct the names (pkgin search NAME on this machine) or choose another machine_image."
-    [ -z "$pkgin_failed" ] || fail "pkgin failed:" "$(echo "$log" | tail -n 5)"
+    if [ -n "$pkgin_failed" ] || [ ! -x "$interpreter" ]; then
+        left=$(missing "$@")
+        # shellcheck disable=SC2086
+        [ -z "$left" ] || fail "Not installed:" $left "pkgin said:" "$(echo "$log" | tail -n 5)" \
+            "Correct the names (pkgin search NAME on this machine) or choose another machine_image."
+        fail "pkgin failed:" "$(echo "$log" | tail -n 5)"
+    fi
 fi
 if [ -n "$pip_packages" ]; then
     wrapper=${link%/*}/venv-python${interpreter##*/python}
@@ -218,7 +242,6 @@ if [ -n "$pip_packages" ]; then
 elif [ -x "${link%/*}/venv-python${interpreter##*/python}" ]; then
     interpreter=${link%/*}/venv-python${interpreter##*/python}
 fi
-linked=$(link_target)
 if [ "$linked" != "$interpreter" ]; then
     # what runs already runs the other one
     [ -z "$linked" ] || echo "fact: restart=yes"

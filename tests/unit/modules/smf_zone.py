@@ -58,7 +58,8 @@ class Zone:
                 f"os.environ['LOCALDC_SMF_DOOR'] = {str(self.door)!r}\n"
                 f"with open({str(self.calls)!r}, 'a') as log:\n"
                 f"    log.write(' '.join([{command!r}, *sys.argv[1:]]) + '\\n')\n"
-                f"from localdc.smartos.smf.client import main\nmain({command!r})\n"
+                "from localdc.smartos.command import run\n"
+                f"from localdc.smartos.smf.client import main\nrun(lambda: main({command!r}))\n"
             )
             script.chmod(0o755)
         self.process = subprocess.Popen(

@@ -275,7 +275,10 @@ def test_a_reader_that_goes_away(zone: Zone, repository: Repository) -> None:
         repository.stanzas[str(number)] = f"PKGNAME=many{number}-1.0\nCOMMENT={'x' * 60}\n"
     repository.publish()
     zone.run("update")
-    code = f"from localdc.smartos.pkgsrc import pkgin; pkgin.main(root={str(zone.root)!r})"
+    code = (
+        "from localdc.smartos import command; from localdc.smartos.pkgsrc import pkgin; "
+        f"command.run(lambda: pkgin.main(root={str(zone.root)!r}))"
+    )
     command = [sys.executable, "-c", code, "avail"]
     with subprocess.Popen(
         command,

@@ -23,7 +23,10 @@ HEADER = """<?xml version="1.0"?>
 # as in a zone: no site-packages, nothing but the standard library
 PYTHON = [os.path.realpath(sys.executable), "-IS", "-c"]
 BEGIN = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); "
-CLIENT = BEGIN + "from localdc.smartos.smf.client import main; main(sys.argv.pop(1))"
+CLIENT = (
+    BEGIN + "from localdc.smartos.command import run; from localdc.smartos.smf.client import main; "
+    "run(lambda: main(sys.argv.pop(1)))"
+)
 DAEMON = BEGIN + "from localdc.smartos.smf.startd import main; main()"
 
 

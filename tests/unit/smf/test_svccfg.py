@@ -205,10 +205,10 @@ class TestOtherUsers:
     def ask(self, zone: Zone, *argv: str) -> tuple[int, str, str]:
         # the interpreter of the tests may be unreadable for others: drop root after the imports
         drop = CLIENT.replace(
-            "main(sys.argv.pop(1))",
-            "import os, socket; from localdc.smartos.smf import door, cmd_svcs, cmd_svcprop,"
+            "run(",
+            "import os, socket, fnmatch; from localdc.smartos.smf import door, cmd_svcs, cmd_svcprop,"
             " cmd_svccfg, cmd_svcadm, export; os.setgroups([]); os.setgid(65534);"
-            " os.setuid(65534); main(sys.argv.pop(1))",
+            " os.setuid(65534); run(",
         )
         done = subprocess.run(
             [*PYTHON, drop, *argv], env=zone.env, capture_output=True, text=True, cwd="/"
