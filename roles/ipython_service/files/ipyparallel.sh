@@ -53,23 +53,36 @@ own_address() {
     return 1
 }
 
-# Waits for the socket that the controller opens last, the heartbeat's.
-wait_until_listening() {
-    "$PYTHON" -I -S -c '
-import os, socket, sys, time
+# Waits for the socket that the controller opens last, the heartbeat's, and then for a beat.
+# ipyparallel forks the process of the heartbeat while threads of the controller still import:
+# a lock that one of them holds at that moment stays locked in the child, which then never beats,
+# and no engine could ever register.
+wait_until_it_beats() {
+    "$PYTHON" -I -c '
+import os, socket, sys, time, zmq
 address, pid = (sys.argv[1], int(sys.argv[2])), int(sys.argv[3])
 deadline = time.time() + float(sys.argv[4])
+heart = zmq.Context().socket(zmq.SUB)
+heart.linger = 0
+heart.subscribe("")
+listening = False
 while time.time() < deadline:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         sys.exit(2)
-    try:
-        socket.create_connection(address, 1).close()
+    if listening and heart.poll(50):
         sys.exit(0)
-    except OSError:
-        time.sleep(0.05)
-sys.exit(1)' "$@"
+    if not listening:
+        try:
+            socket.create_connection(address, 1).close()
+        except OSError:
+            time.sleep(0.05)
+            continue
+        listening = True
+        heart.connect("tcp://%s:%d" % address)
+        deadline = min(deadline, time.time() + 15)
+sys.exit(3 if listening else 1)' "$@"
 }
 
 # While it restores engines, the controller overwrites the next id with 0, and at the restart
@@ -120,9 +133,10 @@ start_controller() {
     "$PYTHON" -m ipyparallel.controller --profile="$profile" \
         --IPController.engine_ip="$ip" --IPController.client_ip=127.0.0.1 \
         --IPController.location="$ip" --ports="$ports" --restore $args &
-    wait_until_listening "$ip" $((port + 5)) $! "$timeout"
+    wait_until_it_beats "$ip" $((port + 5)) $! "$timeout"
     case $? in
     0) exit 0 ;;
+    3) kill $!; die 1 "the controller is listening on $ip:$port, but its heart does not beat" ;;
     2) die 1 "the controller ended before it was listening on $ip:$port" ;;
     *) kill $!; die 1 "the controller was not listening on $ip:$port within $timeout s" ;;
     esac

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -31,6 +33,14 @@ env >"$FAKE/environment"
 PROBING_PYTHON = """#!/bin/sh
 case $1 in -I) exec PYTHON "$@" ;; *) "$FAKE/recorder" "$@" ;; esac
 """
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of the loopback on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def escaped(value: str) -> str:
@@ -208,6 +218,42 @@ def test_a_controller_that_ends_at_once_is_a_failure(zone: Zone) -> None:
     assert "--ports=1-18" in arguments
     assert "--IPController.client_ip=127.0.0.1" in arguments
     assert "--restore" in arguments
+
+
+# Only what a client sees of a controller: its port, and whether there is a heartbeat on it.
+CONTROLLER = """
+import sys, time, zmq
+heart = zmq.Context().socket(zmq.PUB if sys.argv[1] == "beats" else zmq.ROUTER)
+heart.bind("tcp://127.0.0.1:" + sys.argv[2])
+while True:
+    if sys.argv[1] == "beats":
+        heart.send(b"1.0")
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize(
+    ("heart", "status", "message"), [("beats", 0, ""), ("hangs", 1, "its heart does not beat")]
+)
+def test_a_controller_is_up_when_its_heart_beats(
+    zone: Zone, heart: str, status: int, message: str, free_port: int
+) -> None:
+    zone.configure(ip="127.0.0.1", port=str(free_port - 5), profile="default", timeout="3")
+    (zone.root / "controller.py").write_text(CONTROLLER)
+    (zone.root / "python").write_text(
+        "#!/bin/sh\n"
+        f'case $1 in -I) exec {sys.executable} "$@" ;; esac\n'
+        'echo $$ >"$FAKE/pid"\n'
+        f'exec {sys.executable} "$FAKE/controller.py" {heart} {free_port} >/dev/null 2>&1\n'
+    )
+    try:
+        done = zone.run("controller", instance="controller")
+        assert done.returncode == status, done.stderr
+        assert message in done.stderr
+    finally:
+        pid = int((zone.root / "pid").read_text())
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_machine_without_address_cannot_be_controller(zone: Zone) -> None:

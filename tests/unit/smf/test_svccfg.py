@@ -206,8 +206,8 @@ class TestOtherUsers:
         # the interpreter of the tests may be unreadable for others: drop root after the imports
         drop = CLIENT.replace(
             "run(",
-            "import os, socket, fnmatch; from localdc.smartos.smf import door, cmd_svcs, cmd_svcprop,"
-            " cmd_svccfg, cmd_svcadm, export; os.setgroups([]); os.setgid(65534);"
+            "import fnmatch, os, socket; from localdc.smartos.smf import cmd_svcadm, cmd_svccfg,"
+            " cmd_svcprop, cmd_svcs, door, export; os.setgroups([]); os.setgid(65534);"
             " os.setuid(65534); run(",
         )
         done = subprocess.run(
