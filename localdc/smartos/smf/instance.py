@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from .model import Groups, boolean_of, value_of
+from .model import Groups, boolean_of, number, value_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,11 +111,9 @@ class Instance:
         self.ignore = frozenset(word.strip() for word in ignore.split(","))
         self.session = boolean_of(groups, "startd", "need_session") is True
         self.timeout_retry = boolean_of(groups, "startd", "timeout_retry") is not False
-        count = value_of(groups, "startd", "critical_failure_count")
-        period = value_of(groups, "startd", "critical_failure_period")
-        self.critical = None
-        if count and period and int(count) > 0 and int(period) > 0:
-            self.critical = int(count), float(period)
+        count = number(value_of(groups, "startd", "critical_failure_count")) or 0
+        period = number(value_of(groups, "startd", "critical_failure_period")) or 0
+        self.critical = (count, float(period)) if count > 0 and period > 0 else None
 
     def record_start(self) -> None:
         """Remember that the start method runs now."""

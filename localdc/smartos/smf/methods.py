@@ -7,7 +7,7 @@ import os
 from . import fmri as fmris
 from .context import SHARED, Context, resolve
 from .logs import stamp
-from .model import Groups, SmfError
+from .model import Groups, SmfError, number
 from .quoting import shell_quote
 
 TYPE_CHECKING = False
@@ -90,10 +90,8 @@ def _kill_signal(command: str) -> int:
         return 0
     # str2sig(3C): a number, or a name without SIG
     name = words[1][1:]
-    if name.isdigit():
-        return int(name)
-    number = None if name.startswith("SIG") else getattr(signal, "SIG" + name, None)
-    return int(number) if number is not None else 0
+    wanted = int(name) if name.isdecimal() else getattr(signal, "SIG" + name, 0)
+    return wanted if wanted in signal.valid_signals() else 0
 
 
 def load(instance: Instance, name: str, groups: Groups, other: Other) -> Method | None:
@@ -109,9 +107,11 @@ def load(instance: Instance, name: str, groups: Groups, other: Other) -> Method 
     if command is None:
         return None
     expanded = expand(command.strip(), instance.fmri, name, groups, other)
-    seconds = int(group.first("timeout_seconds") or "0")
-    # (uint64_t)-1 is how an old "-1" without limit is stored
-    method = Method(name, expanded, seconds if seconds < 2**63 else 0)
+    seconds = number(group.first("timeout_seconds", "0"))
+    if seconds is None:
+        raise SmfError(f"Method property '{name}/timeout_seconds' is not a number.")
+    # an old "-1" is without limit, too, and as a count it is (uint64_t)-1
+    method = Method(name, expanded, seconds if 0 <= seconds < 2**63 else 0)
     if method.kind == "exec":
         method.context = resolve(name, expanded, group, groups.get(SHARED))
     return method

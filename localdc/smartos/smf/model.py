@@ -142,6 +142,14 @@ def value_of(groups: Mapping[str, PropertyGroup], group: str, name: str) -> str 
     return None if found is None else found.first(name)
 
 
+def number(text: str | None) -> int | None:
+    """A value as a number, or None where it is absent or of another type."""
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return None
+
+
 def boolean_of(groups: Mapping[str, PropertyGroup], group: str, name: str) -> bool | None:
     """A boolean property as bool, or None where it is absent."""
     value = value_of(groups, group, name)

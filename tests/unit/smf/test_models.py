@@ -96,7 +96,9 @@ def test_exit_codes_of_refresh(zone: Zone, code: int, attempts: int, state: str)
     assert "Rereading configuration." in zone.lines(A)
 
 
-@pytest.mark.parametrize("command", [":kill TERM", ":kill -SIGTERM", ":kill -NONE", ":what"])
+@pytest.mark.parametrize(
+    "command", [":kill TERM", ":kill -SIGTERM", ":kill -NONE", ":kill -999", ":what"]
+)
 def test_what_is_no_token_goes_to_the_shell(zone: Zone, command: str) -> None:
     zone.service("a", SLEEP, stop=command)
     zone.reaches(A, "online")
@@ -117,6 +119,24 @@ def test_kill(zone: Zone, command: str) -> None:
     zone.ok("svcadm", "disable", "-s", A)
     assert not alive(pid)
     assert zone.lines(A)[-1] == "Executing stop method (:kill)."
+
+
+@pytest.mark.parametrize("value", ["count: 0", "count: 18446744073709551615", "integer: -1"])
+def test_no_time_limit(zone: Zone, value: str) -> None:
+    zone.service("a", "sleep 0.1", enabled=False, stop=":true", duration="transient")
+    zone.ok("svccfg", "-s", "site/a", f"setprop start/timeout_seconds = {value}")
+    zone.ok("svcadm", "refresh", A)
+    zone.ok("svcadm", "enable", "-s", A)
+    assert "Method or service exit timed out" not in zone.log(A)
+
+
+def test_a_time_limit_that_is_no_number_means_maintenance(zone: Zone) -> None:
+    zone.service("a", SLEEP, enabled=False)
+    zone.ok("svccfg", "-s", "site/a", "setprop start/timeout_seconds = astring: abc")
+    zone.ok("svcadm", "refresh", A)
+    zone.ok("svcadm", "enable", A)
+    zone.reaches(A, "maintenance")
+    assert zone.lines(A)[-1] == "Method property 'start/timeout_seconds' is not a number."
 
 
 def test_true_runs_nothing(zone: Zone) -> None:
@@ -286,6 +306,14 @@ class TestThrottle:
         zone.reaches(A, "maintenance")
         # the fifth start is refused
         assert zone.lines(A).count('Executing start method ("true").') == 4
+
+    def test_critical_properties_of_another_type_do_not_count(self, zone: Zone) -> None:
+        zone.service("a", SLEEP)
+        set_startd(zone, "critical_failure_count = astring: few",
+                   "critical_failure_period = astring: short")  # fmt: skip
+        assert zone.stop() == 0
+        zone.start()
+        zone.reaches(A, "online")
 
     def test_critical_period_is_a_mean(self, zone: Zone) -> None:
         """The third start is refused: the mean of the last ones is half a second, less than one."""
