@@ -54,10 +54,11 @@ def _setns(fd: int, flags: int) -> None:
 
 
 def _fork() -> int:
-    """fork(2) into a child that signals end: none of them reaches the handlers of the parent.
+    """fork(2) into a child in which signals do what they do by default.
 
-    They would write to the pipe that wakes the parent's loop, which takes it for a signal to
-    itself: a service that is stopped at this moment would live on, and svc.startd shut down.
+    The handlers of the parent would write to the pipe that wakes its loop, which takes it for a
+    signal to itself: a service that is stopped at this moment would live on, and svc.startd shut
+    down. What Python ignores (SIGPIPE, SIGXFSZ) would be ignored by the service as well.
     """
     handled = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
@@ -65,7 +66,7 @@ def _fork() -> int:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             for number in signal.valid_signals():
-                if callable(signal.getsignal(number)):
+                if signal.getsignal(number) not in (signal.SIG_DFL, None):
                     signal.signal(number, signal.SIG_DFL)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, handled)
@@ -83,11 +84,11 @@ class Contract:
 
     __slots__ = ("fd", "id", "inode", "leaders", "witness")
 
-    def __init__(self, id: int, fd: int, inode: int) -> None:
+    def __init__(self, id: int) -> None:
         self.id = id
         # the open descriptor keeps the namespace, so its inode number cannot be given again
-        self.fd = fd
-        self.inode = inode
+        self.fd = -1
+        self.inode = 0
         self.witness = 0
         self.leaders: set[int] = set()
 
@@ -119,25 +120,27 @@ class Contracts:
         """Fork a child into a new contract. `child` gets variables for its environment and must
         not return (it execs). Returns the contract and the pid."""
         self._last += 1
-        fd, inode, extra = -1, 0, {}
-        if self._base >= 0:
-            _unshare(CLONE_NEWCGROUP)
-            fd = os.open(_SELF_NS, os.O_RDONLY | os.O_CLOEXEC)
-            inode = os.fstat(fd).st_ino
-        else:
-            extra = {MARKER: f"{self._me}.{self._last}"}
+        contract, extra = Contract(self._last), {}
         try:
+            if self._base >= 0:
+                _unshare(CLONE_NEWCGROUP)
+                contract.fd = os.open(_SELF_NS, os.O_RDONLY | os.O_CLOEXEC)
+                contract.inode = os.fstat(contract.fd).st_ino
+            else:
+                extra = {MARKER: f"{self._me}.{self._last}"}
             pid = _fork()
             if pid == 0:
                 try:
                     child(extra)
                 finally:
                     os._exit(10)
+        except OSError:
+            self.close(contract)
+            raise
         finally:
             if self._base >= 0:
                 _setns(self._base, CLONE_NEWCGROUP)
-        contract = Contract(self._last, fd, inode)
-        self._ids[inode] = contract.id
+        self._ids[contract.inode] = contract.id
         contract.witness = pid
         contract.leaders.add(pid)
         return contract, pid

@@ -204,7 +204,6 @@ class Launcher:
             os.setsid()
         else:
             os.setpgid(0, 0)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(self.log, 1)

@@ -14,7 +14,7 @@ from localdc.smartos.smf import seed
 from localdc.smartos.smf.door import Door
 from localdc.smartos.smf.wire import framed
 
-from .conftest import CLIENT, DAEMON, HEADER, PYTHON, REPOSITORY, Zone, service
+from .conftest import BEGIN, CLIENT, DAEMON, HEADER, PYTHON, REPOSITORY, Zone, service
 
 SLEEP = "sleep 1000 &"
 A = "svc:/site/a:default"
@@ -161,6 +161,32 @@ def test_a_method_killed_before_it_is_executed(zone: Zone) -> None:
         for verb in ("enable", "disable"):
             door.call("action", fmri=A, verb=verb)
         zone.reaches(A, "disabled", 5)
+
+
+FORK_FAILS = """
+import os
+from localdc.smartos.smf.contracts import Contracts
+
+def fork():
+    raise BlockingIOError
+
+def holds():
+    return os.listdir("/proc/self/fd"), os.readlink("/proc/self/ns/cgroup")
+
+contracts, os.fork = Contracts(), fork
+assert contracts.namespaces
+before = holds()
+for _time in range(3):
+    try:
+        contracts.spawn(print)
+    except BlockingIOError:
+        assert holds() == before
+"""
+
+
+@root_only
+def test_a_fork_that_fails_leaks_nothing() -> None:
+    subprocess.run([*PYTHON, BEGIN + FORK_FAILS], check=True)
 
 
 def test_thousands_of_restarts_leak_nothing(zone: Zone) -> None:

@@ -108,6 +108,11 @@ def test_input_and_output(zone: Zone, tmp_path: Path) -> None:
     assert "to-the-log" in zone.log("svc:/site/show:default")
 
 
+def test_signals_are_as_by_default(zone: Zone, tmp_path: Path) -> None:
+    masks = show(zone, tmp_path, "grep -E 'Sig(Blk|Ign)' /proc/self/status")
+    assert masks == [f"SigBlk:\t{0:016x}", f"SigIgn:\t{0:016x}"]
+
+
 @root_only
 def test_credential(zone: Zone, tmp_path: Path) -> None:
     extra = ('<method_context working_directory="/tmp"><method_credential user="nobody"'
