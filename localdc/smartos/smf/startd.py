@@ -96,7 +96,11 @@ class Startd:
         self.restarter.load()
         self.loop.run()
         self.server.close()
-        self.repository.close()
+        try:
+            self.repository.close()
+        except Exception as error:
+            # the zone ends as it was asked to, with or without the last changes
+            self._failed(error)
         return self.status
 
     def shut_down(self, reboot: bool) -> None:
@@ -114,10 +118,11 @@ class Startd:
 
     def _settled(self) -> None:
         self.restarter.settle()
-        self.repository.commit()
         self.server.settle()
         if self.restarter.closing and self.restarter.quiet:
             self._sweep()
+        # last, because it fails when the disk is full
+        self.repository.commit()
 
     def _failed(self, error: Exception) -> None:
         """Report an error: refused writes by their message, bugs by where they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import time
@@ -301,3 +302,15 @@ def test_a_log_that_cannot_be_written_stops_no_service(zone: Zone) -> None:
     (zone.root / "var/svc/log").touch()
     zone.service("a", SLEEP)
     zone.reaches(A, "online")
+
+
+def test_a_repository_that_cannot_be_written_does_not_hold_up_the_shutdown(zone: Zone) -> None:
+    zone.service("a", SLEEP)
+    zone.reaches(A, "online")
+    assert zone.process is not None
+    resource.prlimit(zone.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    refused = zone.run("svcadm", "disable", "-s", A)
+    assert "Could not write the repository" in refused.stderr
+    begun = time.monotonic()
+    assert zone.stop() == 0
+    assert time.monotonic() - begun < 10
