@@ -11,7 +11,7 @@ import itertools
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 from localdc.smartos.pkgsrc import door
@@ -117,17 +117,10 @@ class PackageDoor:
         task.add_done_callback(self._clients.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hung_up = False
         try:
             operation, *names = (await reader.readline()).decode(errors="replace").split()
-            working = asyncio.create_task(self._answer(operation, names, writer))
-            watching = asyncio.create_task(reader.read(1))
-            done, _ = await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-            hung_up = working not in done
-            watching.cancel()
-            working.cancel()
-            if working in done:
-                working.result()
+            if not await _while_connected(reader, self._answer(operation, names, writer)):
+                log.info("zone %s: pkgin went away", self._zone)
         except (ConnectionError, ValueError) as error:
             log.info("zone %s: package client cut off: %s", self._zone, error)
         except Exception:
@@ -135,8 +128,6 @@ class PackageDoor:
             writer.write(f"{door.ERROR} the compute node failed; see its log\n".encode())
             writer.write(f"{door.END}\n".encode())
         finally:
-            if hung_up:
-                log.info("zone %s: pkgin went away", self._zone)
             writer.close()
 
     async def _answer(self, operation: str, names: list[str], writer: asyncio.StreamWriter) -> None:
@@ -162,3 +153,17 @@ class PackageDoor:
         async for name in self._fetcher.fetch(names):
             writer.write(f"{door.BEGIN} {name}\n".encode())
             await writer.drain()
+
+
+async def _while_connected(reader: asyncio.StreamReader, work: Coroutine[Any, Any, None]) -> bool:
+    """Do `work`, which ends early when the client hangs up (False), or with the caller."""
+    tasks = working, _ = asyncio.create_task(work), asyncio.create_task(reader.read(1))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+        return working.done()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -200,6 +200,32 @@ def test_a_fetcher_that_died(tmp_path: Path) -> None:
     assert ask_door(tmp_path / "door", "fetch", "x", channel=near)[1] == NO_FETCHER
 
 
+def test_a_zone_that_ends_while_it_waits_leaves_no_work(tmp_path: Path) -> None:
+    async def no_fault() -> None:
+        return None
+
+    async def scenario() -> None:
+        near, far = socket.socketpair()
+        with far, socket.socket(socket.AF_UNIX) as listener:
+            source = Fetcher(near)
+            await source.open()
+            listener.bind(str(tmp_path / "door"))
+            listener.setblocking(False)
+            served = PackageDoor("zone", source, no_fault)
+            await served.listen(listener)
+            before = asyncio.all_tasks()
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "door")
+            writer.write(b"fetch x\n")
+            assert b"x" in await asyncio.to_thread(far.recv, 4096)
+            await served.close()
+            assert await reader.read() == b""
+            writer.close()
+            assert asyncio.all_tasks() <= before
+            source.close()
+
+    asyncio.run(scenario())
+
+
 def test_the_process_ends_with_the_data_center_and_takes_pip_along(tmp_path: Path) -> None:
     pip = tmp_path / "python"
     pip.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 1000\n")
