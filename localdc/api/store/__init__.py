@@ -83,11 +83,13 @@ class Store:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.db.execute("COMMIT")
         except BaseException:
-            self.db.execute("ROLLBACK")
+            # a full disk makes SQLite itself roll back
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
             self._changes.clear()
             raise
-        self.db.execute("COMMIT")
         changes = self._changes[:]
         self._changes.clear()
         for change in changes:

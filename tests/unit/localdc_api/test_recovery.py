@@ -45,6 +45,24 @@ def test_restart_keeps_everything_and_boots_what_ran(start, tmp_path):
     assert [e["action"] for e in dc.audit(stopped)] == ["stop", "provision"]
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        # refused by COMMIT: a key of an account that there is not
+        ("PRAGMA defer_foreign_keys = ON", "INSERT INTO keys VALUES ('nobody', 'a', 'b', 'c')"),
+        ("ROLLBACK", "SELECT * FROM what_follows_a_rollback_of_sqlite"),
+    ],
+)
+def test_a_transaction_that_fails_does_not_spoil_the_next_one(tmp_path, trouble):
+    store = Store(tmp_path / "dc.db")
+    with pytest.raises(sqlite3.Error, match=r"FOREIGN KEY|no such table"), store.transaction():
+        for statement in trouble:
+            store.db.execute(statement)
+    with store.transaction():
+        assert store.accounts.keys("nobody") == []
+    store.close()
+
+
 def test_deleted_machines_are_forgotten_in_the_end(start, tmp_path, monkeypatch):
     path = tmp_path / "dc.db"
     dc = start(path)
