@@ -92,15 +92,14 @@ class Launch:
         )
 
 
-def run(launch: Launch, network: int | None, report: int) -> None:
+def run(launch: Launch, network: int, report: int) -> None:
     """Become the zone.  Never returns.
 
     `network` is the zone's network namespace.  `report` gets JSON lines
     `{"pid": N}` and, when a step fails, `{"error": text}`; it closes on exec.
     """
     try:
-        if network is not None:
-            sc.setns(network, sc.CLONE_NEWNET, "enter the network namespace")
+        sc.setns(network, sc.CLONE_NEWNET, "enter the network namespace")
         sc.unshare(
             sc.CLONE_NEWNS | sc.CLONE_NEWUTS | sc.CLONE_NEWIPC | sc.CLONE_NEWPID,
             "create the namespaces",

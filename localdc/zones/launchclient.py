@@ -44,7 +44,7 @@ class LaunchClient:
         asyncio.get_running_loop().remove_reader(self._channel)
         self._channel.close()
 
-    async def launch(self, launch: Launch, network: int | None) -> int:
+    async def launch(self, launch: Launch, network: int) -> int:
         """Start a zone and return its pid once it has executed its init.
 
         Raises LaunchError with the step that failed.
@@ -53,7 +53,7 @@ class LaunchClient:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         message = {"op": "launch", "id": number, **launch.to_json()}
-        self._send(message, () if network is None else (network,))
+        self._send(message, (network,))
         return await future
 
     def signal(self, zone: str, number: int) -> None:

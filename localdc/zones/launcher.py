@@ -69,7 +69,7 @@ class _Launcher:
         message = json.loads(data)
         try:
             if message["op"] == "launch":
-                self.launch(message, descriptors[0] if descriptors else None)
+                self.launch(message, descriptors)
             else:
                 self.send_signal(message["zone"], message["signal"])
         finally:
@@ -77,12 +77,24 @@ class _Launcher:
                 os.close(descriptor)
         return True
 
-    def launch(self, message: dict[str, Any], network: int | None) -> None:
+    def launch(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        """Begin a launch; what the kernel refuses here fails this one, not the data center."""
         launch = container.Launch.from_json(message)
-        report, report_end = os.pipe()
-        stage = os.fork()
+        if not descriptors:
+            # lost on the way when too many are open; never start a zone outside its network
+            self.send({"id": message["id"], "error": "the network namespace did not arrive"})
+            return
+        ends: tuple[int, ...] = ()
+        try:
+            report, report_end = ends = os.pipe()
+            stage = os.fork()
+        except OSError as error:
+            for end in ends:
+                os.close(end)
+            self.send({"id": message["id"], "error": f"fork a process: {error.strerror}"})
+            return
         if stage == 0:
-            container.run(launch, network, report_end)
+            container.run(launch, descriptors[0], report_end)
         os.close(report_end)
         self.stages.add(stage)
         self.pending[report] = _Pending(message["id"], launch.zone)
