@@ -93,7 +93,8 @@ def _subscription(account: str, text: str) -> Subscription:
     if not isinstance(request, dict) or request.get("resource") != "vm":
         raise ValueError("resource must be vm")
     wanted = request.get("subResources")
-    if not isinstance(wanted, list) or not wanted or set(wanted) - SUB_RESOURCES.keys():
+    known = isinstance(wanted, list) and all(name in list(SUB_RESOURCES) for name in wanted)
+    if not known or not wanted:
         raise ValueError(f"subResources must be some of {', '.join(SUB_RESOURCES)}")
     vms = request.get("vms")
     if vms is not None and not (isinstance(vms, list) and all(isinstance(vm, str) for vm in vms)):

@@ -365,9 +365,10 @@ def test_change_feed(dc):
     assert news["resourceObject"]["tags"] == {"a": "b"} and news["published"].isdigit()
     dc.act(uuid, "stop")
     assert [json.loads(feed.receive()[1])["resourceState"] for _ in "12"] == ["stopping", "stopped"]
-    bad = Socket(dc)
-    bad.send({"resource": "vm", "subResources": ["weather"]})
-    assert bad.receive()[0] == 8
+    for wanted in (["weather"], [["state"]], [], "state"):
+        bad = Socket(dc)
+        bad.send({"resource": "vm", "subResources": wanted})
+        assert bad.receive()[0] == 8
     assert Socket(dc, Signer(Key("rsa"))).status == 401
 
 
