@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,7 @@ def _logs(paths: StateDir, options: argparse.Namespace) -> int:
     if not path.exists():
         raise LocalDCError(f"There is no {path} yet.")
     with path.open(errors="replace") as file:
-        print("".join(file.readlines()[-options.lines :]), end="", flush=True)
+        print("".join(deque(file, max(0, options.lines))), end="", flush=True)
         while options.follow:
             line = file.readline()
             if line:
