@@ -107,11 +107,11 @@ def main(control: str, host: str, port: str) -> int:
     """Connect and serve; the exit status of the program."""
     try:
         connection = fetch(control, host, int(port))
+        if not hand_over(connection):
+            relay(connection)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"localdc: {host} port {port}: {error}\n")
         return 1
-    if not hand_over(connection):
-        relay(connection)
     return 0
 
 

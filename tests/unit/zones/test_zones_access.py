@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +134,38 @@ def test_ssh_of_path_is_ordinary_without_a_daemon(paths: StateDir) -> None:
     assert "proxycommand" not in settings_of(paths, "10.88.0.5")
 
 
+def test_a_relayed_connection_that_the_machine_resets(paths: StateDir) -> None:
+    with (
+        socket.socket(socket.AF_UNIX) as server,
+        socket.create_server(("127.0.0.1", 0)) as machine,
+        socket.create_connection(machine.getsockname()) as connection,
+    ):
+        server.bind(str(paths.control))
+        server.listen()
+        command = [
+            sys.executable,
+            "-IS",
+            str(access.CONNECT),
+            str(paths.control),
+            "10.88.0.5",
+            "22",
+        ]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as relay:
+            client, _ = server.accept()
+            with client:
+                client.recv(1000)
+                socket.send_fds(client, [b"{}\n"], [connection.fileno()])
+            connection.close()
+            accepted, _ = machine.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+            _, text = relay.communicate(timeout=10)
+    assert text == b"localdc: 10.88.0.5 port 22: [Errno 104] Connection reset by peer\n"
+    assert relay.returncode == 1
+
+
 def test_host_keys_of_reused_addresses_are_forgotten(paths: StateDir) -> None:
     paths.known_hosts.write_text("10.88.0.5 ssh-ed25519 A\n10.88.0.50 ssh-ed25519 B\n")
     access.forget_host_keys(paths, {"10.88.0.5"})
@@ -165,6 +199,20 @@ def test_commands_say_that_nothing_runs(
     assert cli.main([command]) == 1
     captured = capsys.readouterr()
     assert "python -m localdc start" in captured.out + captured.err
+
+
+@pytest.mark.parametrize(("lines", "shown"), [("2", "b\nc\n"), ("9", "a\nb\nc\n"), ("0", "")])
+def test_the_last_lines_of_a_log(
+    paths: StateDir,
+    lines: str,
+    shown: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    paths.log.write_text("a\nb\nc\n")
+    monkeypatch.setenv("LOCALDC_DIR", str(paths.root))
+    assert cli.main(["logs", "-n", lines]) == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_stop_of_nothing_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
