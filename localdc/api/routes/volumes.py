@@ -131,7 +131,7 @@ def _predicate(call: Call) -> dict[str, Any]:
     try:
         value = json.loads(text) if isinstance(text, str) else text
         _holds(value, dict.fromkeys(_FIELDS, ""))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise invalid_argument(f"Error: Invalid predicate: {text}") from None
     return dict(value)
 

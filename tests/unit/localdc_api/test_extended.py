@@ -266,7 +266,8 @@ def test_volumes(dc):
     predicate = json.dumps({"and": [{"eq": ["name", "data"]}, {"ne": ["state", "failed"]}]})
     found = dc.get("/my/volumes", params={"predicate": predicate}).json()
     assert [volume["id"] for volume in found] == [uuid]
-    assert error(dc.get("/my/volumes", params={"predicate": '{"x": 1}'}))[0] == 409
+    for bad in ('{"x": 1}', "[1]", "5", '{"and": [1]}', '{"eq": ["name"]}', "{"):
+        assert error(dc.get("/my/volumes", params={"predicate": bad}))[0] == 409, bad
     mount = {"name": "data", "mode": "ro", "mountpoint": "/data"}
     machine = dc.create("user", volumes=[mount])
     assert dc.compute.zones[machine].mounts[0].read_only
