@@ -46,25 +46,27 @@ class Volumes:
         record = documents.get(VOLUME, account, identifier)
         if record is None:
             return
-        deleting = record["state"] == "deleting"
+        ordered = record["state"]
+        deleting = ordered == "deleting"
         try:
             await (self._compute.delete_volume if deleting else self._compute.create_volume)(
                 identifier
             )
         except ComputeError as error:
             log.error("volume %s: %s", identifier, error)
-            self._change(account, identifier, "failed")
+            self._change(account, identifier, ordered, "failed")
             return
         if not deleting:
-            self._change(account, identifier, "ready")
+            self._change(account, identifier, ordered, "ready")
             return
         with self._store.transaction():
             documents.remove(VOLUME, identifier)
 
-    def _change(self, account: str, identifier: str, state: str) -> None:
+    def _change(self, account: str, identifier: str, ordered: str, state: str) -> None:
+        """Note what came of an order, unless there is another one by now."""
         with self._store.transaction():
             record = self._store.documents.get(VOLUME, account, identifier)
-            if record is not None and record["state"] != "deleting":
+            if record is not None and record["state"] == ordered:
                 record["state"] = state
                 self._store.documents.save(VOLUME, identifier, record["name"], record)
 

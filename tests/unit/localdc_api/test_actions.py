@@ -17,7 +17,7 @@ class Failing(RecordsCompute):
         self.broken = {}
 
     def __getattribute__(self, name):
-        if name in ("provision", "boot", "halt", "destroy", "reconfigure"):
+        if name in ("provision", "boot", "halt", "destroy", "reconfigure", "delete_volume"):
             problem = super().__getattribute__("broken").get(name)
             if problem:
 
@@ -333,3 +333,17 @@ def test_failed_destroy_leaves_the_machine(start):
     dc.delete(f"/my/machines/{uuid}")
     dc.settle()
     assert dc.get(f"/my/machines/{uuid}").status_code == 410
+
+
+def test_a_volume_that_cannot_be_removed(start):
+    dc = start(compute=Failing())
+    uuid = dc.post("/my/volumes", json={"type": "tritonnfs", "name": "data"}).json()["id"]
+    dc.settle()
+    dc.compute.broken["delete_volume"] = ComputeError("device or resource busy")
+    assert dc.delete(f"/my/volumes/{uuid}").status_code == 204
+    dc.settle()
+    assert dc.get(f"/my/volumes/{uuid}").json()["state"] == "failed"
+    dc.compute.broken.clear()
+    dc.delete(f"/my/volumes/{uuid}")
+    dc.settle()
+    assert dc.get(f"/my/volumes/{uuid}").status_code == 404
