@@ -64,7 +64,7 @@ class FaultBook:
     def order(self, request: Mapping[str, Any]) -> Fault:
         """Add a fault as the admin call describes it; raises FaultError."""
         kind = request.get("kind")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             known = "; ".join(f"{name}: {text}" for name, text in KINDS.items())
             raise FaultError(f"kind must be one of: {known}")
         fields: dict[str, Any] = {}

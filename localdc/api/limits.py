@@ -40,19 +40,16 @@ def _parse_one(entry: object) -> Limit:
         )
     if by not in BY:
         raise invalid_argument(f"limits: by must be one of {', '.join(BY)}")
-    known = {"value", "by", "check", check}
-    unknown = sorted(str(name) for name in entry.keys() - known)
-    if unknown:
-        raise invalid_argument(f"limits: unknown field {unknown[0]}")
-    limit: Limit = {"by": by, "value": value}
-    if check is None:
-        return limit
     what = entry.get(check) if check in CHECKS else None
-    if not isinstance(what, str) or not what:
+    if check is not None and (not isinstance(what, str) or not what):
         raise invalid_argument(
             f"limits: check must be one of {', '.join(CHECKS)}; the field of that name says which"
         )
-    return limit if what == "any" else {**limit, "check": check, check: what}
+    unknown = sorted(str(name) for name in entry.keys() - {"value", "by", "check", check})
+    if unknown:
+        raise invalid_argument(f"limits: unknown field {unknown[0]}")
+    limit: Limit = {"by": by, "value": value}
+    return limit if check is None or what == "any" else {**limit, "check": check, check: what}
 
 
 def set_limits(store: Store, account: str, limits: list[Limit]) -> None:

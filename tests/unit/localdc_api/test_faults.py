@@ -43,6 +43,7 @@ def test_order_list_withdraw(dc):
     [
         {},
         {"kind": "earthquake"},
+        {"kind": ["throttle"]},
         {"kind": "throttle", "count": 0},
         {"kind": "throttle", "count": True},
         {"kind": "throttle", "retry_after": "soon"},

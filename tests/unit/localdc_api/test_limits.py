@@ -101,6 +101,7 @@ def test_other_accounts_are_not_concerned_and_limits_survive(start, tmp_path, ke
         ({"limits": [{"value": 1, "by": "cores"}]}, "machines, ram, quota"),
         ({"limits": [{"value": 1, "check": "os"}]}, "says which"),
         ({"limits": [{"value": 1, "check": "name", "name": "x"}]}, "brand, image, os"),
+        ({"limits": [{"value": 1, "check": ["os"], "os": "linux"}]}, "brand, image, os"),
         ({"limits": [{"value": 1, "os": "linux"}]}, "unknown field os"),
     ],
 )
