@@ -187,13 +187,19 @@ class Api:
         return targets[0].state if len(targets) == 1 else "multiple"
 
     def watch(self, _peer: Peer, request: Wire) -> object:
-        """Answers when the entity has changed since ``generation``, or is gone."""
-        fmri, since = request["fmri"], request["generation"]
-        self.repository.get(fmri)
+        """Answers when the entity has changed since ``generation``, or is gone.
+
+        With ``satisfied`` also when the dependencies of the instance stand otherwise than that.
+        """
+        fmri, since, satisfied = request["fmri"], request["generation"], request.get("satisfied")
 
         def ready() -> object:
             entity = self.repository.get(fmri)
-            return {"generation": entity.generation} if entity.generation > since else None
+            instance = self.restarter.instances.get(fmri)
+            changed = entity.generation > since
+            if instance is not None and satisfied is not None:
+                changed |= self.restarter.graph.satisfied(instance) != satisfied
+            return {"generation": entity.generation} if changed else None
 
         return ready() or Later(ready)
 

@@ -218,7 +218,8 @@ class Svcadm:
                 status = _verdict(fmri, enable, detail)
                 if status is not None:
                     return status
-                self.door.call("watch", fmri=fmri, generation=generation)
+                satisfied = detail.get("satisfied")
+                self.door.call("watch", fmri=fmri, generation=generation, satisfied=satisfied)
             except SmfError as error:
                 if error.code != "not-found":
                     raise

@@ -194,6 +194,15 @@ class TestSvcadm:
         assert done.returncode == 3
         assert done.stderr == f'svcadm: Instance "{A}" is in maintenance state.\n'
 
+    def test_waiting_for_a_dependency_that_fails(self, zone: Zone) -> None:
+        b = zone.service("b", "sh -c 'sleep 1; exit 95'", enabled=False)
+        zone.service("a", SLEEP, enabled=False, extra=depends("d", "svc:/site/b"))
+        zone.ok("svcadm", "enable", b)
+        done = zone.run("svcadm", "enable", "-s", A)
+        assert zone.state(b) == "maintenance"
+        assert done.returncode == 4
+        assert done.stderr == f'svcadm: Instance "{A}" has unsatisfied dependencies.\n'
+
     def test_waiting_in_vain(self, zone: Zone) -> None:
         zone.service("a", SLEEP, enabled=False, extra=depends("d", "svc:/no/where"))
         done = zone.run("svcadm", "enable", "-s", A)
