@@ -357,8 +357,12 @@ class ZoneCompute:
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, ComputeError):
             log.info("zone work ended: %s", error)
+        else:
+            log.error("zone work broke", exc_info=error)
 
     async def _describe(self, spec: ZoneSpec) -> None:
         """Leave a note for `localdc logs`, which also works while nothing runs."""
