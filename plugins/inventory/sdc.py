@@ -224,9 +224,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.set_option("cache_timeout", 0)
             self.load_cache_plugin()
         try:
-            self._populate(path, [self._center(path, cache, source) for source in self._sources()])
-        except errors.NoDataCenter as exc:
-            self.display.vv(f"sdc inventory: {exc}")
+            self._populate(path, list(self._centers(path, cache)))
         except errors.SmartDCError as exc:
             raise AnsibleParserError(f"sdc inventory: {exc}") from exc
 
@@ -241,12 +239,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 raise AnsibleParserError(f"sdc inventory: sources take {', '.join(ACCESS)} only")
         return [{**own, **source} for source in sources]
 
-    def _center(
-        self, path: str, use_cache: bool, access: dict[str, Any]
-    ) -> tuple[Any, dict[str, Any]]:
-        """Settings of one data center, and what it said."""
-        settings = config.resolve(**access, cwd=_state_parent(path))
-        return settings, self._data(path, use_cache, settings)
+    def _centers(self, path: str, use_cache: bool) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Settings of each data center, and what it said."""
+        for access in self._sources():
+            try:
+                settings = config.resolve(**access, cwd=_state_parent(path))
+            except errors.NoDataCenter as exc:
+                self.display.vv(f"sdc inventory: {exc}")
+            else:
+                yield settings, self._data(path, use_cache, settings)
 
     def _data(self, path: str, use_cache: bool, settings: Any) -> dict[str, Any]:
         """What one data center said, or the cache if it may be used."""

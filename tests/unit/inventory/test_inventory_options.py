@@ -140,6 +140,12 @@ def test_two_data_centers_and_duplicate_names(tmp_path, cloud, tmp_path_factory)
     assert "web-1" not in listing["_meta"]["hostvars"]
 
 
+def test_a_source_without_a_data_center_hides_no_other(tmp_path, cloud):
+    text = write(sources=[{"profile": "embedded"}, cloud.access], include=[{"name": "far"}])
+    listing, _ = inventory(tmp_path, text, {})
+    assert set(listing["_meta"]["hostvars"]) == {"far"}
+
+
 def test_stale_answer_only_on_request_and_with_a_warning(tmp_path, tmp_path_factory):
     cloud = Cloud(tmp_path_factory.mktemp("cloud"))
     cache = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": "cache"}
