@@ -166,6 +166,7 @@ def ask(machine: Mapping[str, Any], script: str) -> str:
     options = ["-oBatchMode=yes", "-oConnectTimeout=10", "-oLogLevel=ERROR"]
     arguments = shlex.split(machine["ansible_ssh_common_args"])
     command = ["ssh", *arguments, *options, "-l", machine["ansible_user"]]
+    command += ["-p", str(machine["ansible_port"])] if machine.get("ansible_port") else []
     try:
         done = subprocess.run(
             [*command, "--", str(machine["ansible_host"]), "/bin/sh -s"],
@@ -257,7 +258,7 @@ class CallbackModule(CallbackBase):
         found = manager.get_vars(play=self.play, host=manager._inventory.get_host(host))
         templar = Templar(loader=self.play.get_loader(), variables=found)
         wanted = ("cluster", "client_file", "sdc_tags")
-        wanted += ("ansible_host", "ansible_user", "ansible_ssh_common_args")
+        wanted += ("ansible_host", "ansible_port", "ansible_user", "ansible_ssh_common_args")
         groups = {f"cluster_{templar.template(found['cluster'])}": [], **found["groups"]}
         return {
             "groups": groups,
