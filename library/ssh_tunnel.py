@@ -166,7 +166,8 @@ def main() -> None:
     connection = params["connection"] or {}
     secrets = (connection.get(name) for name in ("key", "curve_serverkey"))
     module.no_log_values.update(str(secret) for secret in secrets if secret)
-    lacking = [name for name in ("interface", *CHANNELS) if name not in connection]
+    lacking = [name for name in CHANNELS if not str(connection.get(name)).isdecimal()]
+    lacking += ["interface"] if "interface" not in connection else []
     if params["state"] == "present" and lacking:
         module.fail_json(
             msg=f"connection lacks {', '.join(lacking)}; it is the content of the controller's "

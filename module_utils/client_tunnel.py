@@ -151,7 +151,10 @@ class Tunnel:
             command += ["-p", str(self.params["ssh_port"])]
         for name, port in ports.items():
             command += ["-L", f"127.0.0.1:{port}:{origin['address']}:{origin['ports'][name]}"]
-        command += [*shlex.split(self.params["ssh_args"]), self.params["host"]]
+        try:
+            command += [*shlex.split(self.params["ssh_args"]), self.params["host"]]
+        except ValueError as exc:
+            raise TunnelError(f"ssh_args cannot be split into words: {exc}") from exc
         with (self.directory / LOG).open("w+", encoding="utf-8") as log:
             process = subprocess.Popen(
                 command,
@@ -203,7 +206,8 @@ def _end(pid: int) -> None:
         if _has_ended(pid):
             return
         if attempt in (40, 80):
-            os.kill(pid, signal.SIGTERM if attempt == 40 else signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM if attempt == 40 else signal.SIGKILL)
         time.sleep(0.05)
 
 

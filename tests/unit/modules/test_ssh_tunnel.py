@@ -19,6 +19,7 @@ from .free_ports import free_block
 from .ipp_cluster import Ipp
 from .modules_support import run_module
 
+PORTS = dict.fromkeys(("registration", "control", "mux", "task", "iopub", "notification"), 9)
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH')}:/usr/sbin:/sbin")
 pytestmark = pytest.mark.skipif(SSHD is None, reason="openssh-server is not installed")
 
@@ -183,6 +184,8 @@ def test_controller_that_is_not_there(tunnel):
     [
         ({"connection": None}, "connection"),
         ({"connection": {"interface": "tcp://a"}}, "registration"),
+        ({"connection": {**PORTS, "interface": "tcp://a", "broadcast": [7, 8]}}, "broadcast"),
+        ({"ssh_args": "-o 'A=b"}, "ssh_args"),
         ({"ssh_user": "nobody-here"}, "Permission denied"),
         ({"ssh_config": "/nonexistent"}, "nonexistent"),
     ],
