@@ -16,11 +16,12 @@ from ansible.module_utils.difference import Differences
 try:
     from smartdc import config, errors, lookup
     from smartdc.datacenter import DataCenter
+    from smartdc.raw import has_tags, wire
 
     SMARTDC_MISSING = None
 except ImportError:
     SMARTDC_MISSING = traceback.format_exc()
-    config = errors = lookup = DataCenter = None
+    config = errors = lookup = DataCenter = has_tags = wire = None
 
 ACCESS: dict[str, Any] = {
     "profile": {"type": "str"},

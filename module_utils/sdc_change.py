@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine, text
+from ansible.module_utils.sdc_base import wire
+from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine
 
 FOREIGN = ("triton.", "tritoncli.", "docker:", "sdc_docker")
 """How tags begin which are Triton's own."""
@@ -61,7 +62,7 @@ def plan_update(group: Group, machine: Machine, networks: Sequence[str] = ()) ->
     metadata = machine.get("metadata") or {}
     update = Update(machine)
     for key, want in group.all_tags.items():
-        if key not in tags or text(tags[key]) != text(want):
+        if key not in tags or wire(tags[key]) != wire(want):
             update.tags[key] = want
     if group.purge_tags:
         keep = {REQUEST_TAG, *group.all_tags}

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, shown
+from ansible.module_utils.sdc_base import Refused, has_tags, shown
 from ansible.module_utils.sdc_change import Update, plan_update, updated
 from ansible.module_utils.sdc_fleet import Target
 from ansible.module_utils.sdc_plan import (
@@ -26,7 +26,6 @@ from ansible.module_utils.sdc_plan import (
     GroupPlan,
     Machine,
     PlanError,
-    has_tags,
     members,
     plan_group,
 )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.sdc_base import SECRET_KEY
+from ansible.module_utils.sdc_base import SECRET_KEY, has_tags, wire
 
 Machine = Mapping[str, Any]
 
@@ -27,22 +27,6 @@ MACHINE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,188}")
 
 class PlanError(Exception):
     """The wish cannot be carried out; the message says what to change."""
-
-
-def text(value: Any) -> str:
-    """A tag's value as CloudAPI compares it: tags are string, number or boolean."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        # JSON of the data center knows one kind of number
-        return str(int(value))
-    return str(value)
-
-
-def has_tags(machine: Machine, tags: Mapping[str, Any]) -> bool:
-    """Whether the machine has all these tags with these values."""
-    found = machine.get("tags") or {}
-    return all(key in found and text(found[key]) == text(want) for key, want in tags.items())
 
 
 @dataclass(frozen=True)
@@ -139,7 +123,7 @@ def check_disjoint(groups: Sequence[Group]) -> None:
     for number, one in enumerate(groups):
         for other in groups[number + 1 :]:
             if not any(
-                key in other.own and text(other.own[key]) != text(value)
+                key in other.own and wire(other.own[key]) != wire(value)
                 for key, value in one.own.items()
             ):
                 raise PlanError(
@@ -228,7 +212,7 @@ def _leaving_order(group: Group, machines: Sequence[Machine], scale_in: str) -> 
 
 def _batch(machine: Machine) -> str:
     request = (machine.get("tags") or {}).get(REQUEST_TAG)
-    return text(request).rpartition(".")[0] if request is not None else machine["id"]
+    return wire(request).rpartition(".")[0] if request is not None else machine["id"]
 
 
 def _free_names(group: Group, machines: Sequence[Machine], wanted: int) -> list[str]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.difference import HIDDEN, Differences
-from ansible.module_utils.sdc_base import shown
+from ansible.module_utils.sdc_base import shown, wire
 from ansible.module_utils.sdc_change import Update
-from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine, text
+from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine
 
 Payload = Mapping[str, Any]
 
@@ -59,9 +59,9 @@ def _describe_update(differences: Differences, group: Group, update: Update) -> 
     name = machine["name"]
     for key, want in update.tags.items():
         old = (machine.get("tags") or {}).get(key)
-        differences.add(name, f"tags.{key}", None if old is None else text(old), text(want))
+        differences.add(name, f"tags.{key}", None if old is None else wire(old), wire(want))
     for key in update.no_tags:
-        differences.add(name, f"tags.{key}", text(machine["tags"][key]), None)
+        differences.add(name, f"tags.{key}", wire(machine["tags"][key]), None)
     for key, value in update.metadata.items():
         old = (machine.get("metadata") or {}).get(key)
         differences.add(name, f"metadata.{key}", old, value, secret=group.is_secret(key))

@@ -39,6 +39,9 @@ def wire(value: object) -> str:
     """A query or tag value as CloudAPI writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        # JSON of the data center knows one kind of number
+        return str(int(value))
     return str(value)
 
 

@@ -71,6 +71,7 @@ def test_filters(cloud: FakeCloud, sdc: DataCenter) -> None:
     cloud.add(name="foo1", tags={"cluster": "b"}, package="big")
     assert [m.name for m in sdc.machines(name="foo")] == ["foo"]
     assert [m["name"] for m in sdc.list_machines(package="big")] == ["foo1"]
+    assert [m["name"] for m in sdc.list_machines(tags={"n": 5.0})] == ["foo"]
     sdc.list_machines(
         tags={"on": True, "n": 5}, state="active", memory=512, tombstone=True, docker=False
     )
