@@ -190,28 +190,19 @@ class FirewallRule(Resource):
             return normal(before) == normal(after)
         return bool(before == after) or (name == "log" and not before and not after)
 
-    def create_fields(self) -> Record:
+    def new(self) -> Record:
         if not self.text:
             raise Refused(f"{self.params['description']!r} has to be added, which needs rule")
         return {"enabled": True, **self.wanted()}
 
-    def create(self) -> Record:
-        return self.api.create_fwrule(**self.create_fields())
-
-    def _create(self) -> None:
-        wish = self.create_fields()
-        self.differences.add_thing(self.title(wish), None, wish)
-        self.result["rule"] = wish if self.check_mode else self.create()
+    def create(self, new: Record) -> Record:
+        return self.api.create_fwrule(**new)
 
     def update(self, thing: Record, changes: Record) -> Record:
         return self.api.update_fwrule(thing["id"], **changes)
 
     def delete(self, thing: Record) -> None:
-        try:
-            self.api.delete_fwrule(thing["id"])
-        except errors.NotFound:
-            # somebody else was faster
-            return
+        self.api.delete_fwrule(thing["id"])
 
 
 def main() -> None:

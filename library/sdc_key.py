@@ -78,10 +78,9 @@ request_id:
 
 import base64
 import binascii
-import hashlib
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, errors
+from ansible.module_utils.sdc_base import Refused, errors, keys
 from ansible.module_utils.sdc_resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
@@ -101,13 +100,7 @@ def fingerprint(line: str) -> str:
         blob = b""
     if not blob.startswith(len(parts[0] if parts else "").to_bytes(4, "big")):
         raise Refused("key is not an OpenSSH public key, such as: ssh-ed25519 AAAA... comment")
-    return digest(blob)
-
-
-def digest(blob: bytes) -> str:
-    """MD5 fingerprint of a key's public part, as CloudAPI writes it."""
-    text = hashlib.md5(blob, usedforsecurity=False).hexdigest()
-    return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
+    return str(keys.md5_of(blob))
 
 
 class SdcKey(Resource):
@@ -118,10 +111,10 @@ class SdcKey(Resource):
 
     def find(self) -> Record | None:
         name = self.params["name"]
-        keys = self.api.keys()
-        found = next((key for key in keys if key.get("name") == name), None)
+        known = self.api.keys()
+        found = next((key for key in known if key.get("name") == name), None)
         if self.params["state"] == "absent":
-            by_print = next((key for key in keys if key.get("fingerprint") == name), None)
+            by_print = next((key for key in known if key.get("fingerprint") == name), None)
             found = found or by_print
             if found and self._signs(found):
                 raise Refused(
@@ -131,14 +124,14 @@ class SdcKey(Resource):
             if not self.params["key"]:
                 raise Refused(f"{name!r} has to be added, which needs the option key")
             wanted = fingerprint(self.params["key"])
-            twin = next((key for key in keys if key.get("fingerprint") == wanted), None)
+            twin = next((key for key in known if key.get("fingerprint") == wanted), None)
             if twin:
                 raise Refused(f"the account has this key already, under the name {twin['name']!r}")
         return found
 
     def _signs(self, key: Record) -> bool:
         auth = self.api.auth
-        return auth is not None and digest(auth.signer.blob) == key.get("fingerprint")
+        return auth is not None and keys.md5_of(auth.signer.blob) == key.get("fingerprint")
 
     def wanted(self) -> Record:
         line = self.params["key"]
@@ -152,13 +145,13 @@ class SdcKey(Resource):
             return fingerprint(before) == fingerprint(after)
         return bool(before == after)
 
-    def create(self) -> Record:
-        return self.api.add_key(self.params["name"], self.params["key"].strip())
+    def create(self, new: Record) -> Record:
+        return self.api.add_key(new["name"], new["key"])
 
     def update(self, thing: Record, changes: Record) -> Record:
-        self.delete(thing)
+        self.remove(thing)
         try:
-            return self.create()
+            return self.create(self.wanted())
         except errors.APIError:
             # refused: nobody shall be locked out by that
             self.api.add_key(thing["name"], thing["key"])
@@ -179,11 +172,7 @@ class SdcKey(Resource):
         super()._update(thing)
 
     def delete(self, thing: Record) -> None:
-        try:
-            self.api.delete_key(thing["fingerprint"])
-        except errors.NotFound:
-            # somebody else was faster
-            return
+        self.api.delete_key(thing["fingerprint"])
 
 
 def main() -> None:

@@ -152,7 +152,7 @@ class Nic(Resource):
     def title(self, thing: Mapping[str, Any]) -> str:
         return f"{self.host['name']} {self.params['network'] or self.params['mac']}"
 
-    def create(self) -> Record:
+    def create(self, new: Record) -> Record:
         network: Record = {"ipv4_uuid": self.network}
         if self.params["ip"]:
             network["ipv4_ips"] = [self.params["ip"]]
@@ -198,11 +198,7 @@ class Nic(Resource):
         self.result["nic"] = thing
 
     def delete(self, thing: Record) -> None:
-        try:
-            self.api.delete_nic(self.host["id"], thing["mac"])
-        except errors.NotFound:
-            # somebody else was faster
-            return
+        self.api.delete_nic(self.host["id"], thing["mac"])
         if self.params["wait"]:
             self.poll(
                 lambda: self._read(thing["mac"]),

@@ -102,11 +102,7 @@ class Snapshot(Resource):
     def find(self) -> Record | None:
         try:
             self.host = self.machine(self.params["machine"])
-        except (errors.Gone, errors.NotFound):
-            if self.params["state"] == "absent":
-                return None
-            raise
-        except errors.LookupFailed:
+        except (errors.Gone, errors.NotFound, errors.LookupFailed):
             if self.params["state"] == "absent":
                 return None
             raise
@@ -123,8 +119,8 @@ class Snapshot(Resource):
     def wanted(self) -> Record:
         return {"name": self.params["name"]}
 
-    def create(self) -> Record:
-        made = self.api.create_snapshot(self.host["id"], self.params["name"])
+    def create(self, new: Record) -> Record:
+        made = self.api.create_snapshot(self.host["id"], new["name"])
         return self._created() if self.params["wait"] else made
 
     def _created(self) -> Record:
@@ -167,11 +163,7 @@ class Snapshot(Resource):
         return machine if machine.get("state") == "running" else None
 
     def delete(self, thing: Record) -> None:
-        try:
-            self.api.delete_snapshot(self.host["id"], thing["name"])
-        except errors.NotFound:
-            # somebody else was faster
-            return
+        self.api.delete_snapshot(self.host["id"], thing["name"])
         if self.params["wait"]:
             self.poll(self._read, lambda s: s is None, "deleted")
 

@@ -132,17 +132,17 @@ class Volume(Resource):
     def title(self, thing: Mapping[str, Any]) -> str:
         return str(thing.get("name"))
 
-    def _create(self) -> None:
-        self.fields = self.wanted()
+    def new(self) -> Record:
+        new = self.wanted()
         if self.params["network"]:
             network = Offers(self.api).network(self.params["network"])
-            self.fields["networks"] = [network["id"]]
+            new["networks"] = [network["id"]]
         if self.params["tags"]:
-            self.fields["tags"] = self.params["tags"]
-        super()._create()
+            new["tags"] = self.params["tags"]
+        return new
 
-    def create(self) -> Record:
-        made = self.api.create_volume(**self.fields)
+    def create(self, new: Record) -> Record:
+        made = self.api.create_volume(**new)
         return self._ready(made) if self.params["wait"] else made
 
     def _ready(self, volume: Record) -> Record:
@@ -175,11 +175,7 @@ class Volume(Resource):
         return {**thing, **changes}
 
     def delete(self, thing: Record) -> None:
-        try:
-            self.api.delete_volume(thing["id"])
-        except errors.NotFound:
-            # somebody else was faster
-            return
+        self.api.delete_volume(thing["id"])
         if self.params["wait"]:
             self._gone(thing)
 

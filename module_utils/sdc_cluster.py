@@ -200,7 +200,7 @@ class Machines(Updating, Power):
                 made.append(machine)
                 self.result["created"].append(machine["id"])
             else:
-                self.failed({"name": payload["name"], "id": None}, "create", exc)
+                self.failed({"name": payload["name"]}, "create", exc)
         return made
 
     def _place(self, payload: Mapping[str, Any]) -> Machine:

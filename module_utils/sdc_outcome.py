@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
 
 from ansible.module_utils.sdc_base import Refused, details, errors, lookup
 from ansible.module_utils.sdc_fleet import Fleet, Target
@@ -78,14 +77,8 @@ class Outcome(Wish):
             first = {k: v for k, v in failures[0].items() if k in ("code", "status", "request_id")}
             self.fail(summary(failures), **first, machine_id=failures[0]["id"])
 
-    def failed(self, machine: Mapping[str, Any], action: str, exc: errors.SmartDCError) -> None:
-        self.result["failures"].append(
-            {
-                "name": machine["name"],
-                "id": machine["id"],
-                "state": machine.get("state"),
-                "action": action,
-                "message": str(exc),
-                **details(exc),
-            }
-        )
+    def failed(self, machine: Machine, action: str, why: errors.SmartDCError | str) -> None:
+        more = details(why) if isinstance(why, errors.SmartDCError) else {}
+        which = {name: machine.get(name) for name in ("name", "id", "state")}
+        failure = {**which, "action": action, "message": str(why), **more}
+        self.result["failures"].append(failure)

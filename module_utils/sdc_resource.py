@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, SdcModule
+from ansible.module_utils.sdc_base import Refused, SdcModule, errors
 
 Record = dict[str, Any]
 
@@ -34,7 +35,11 @@ class Resource(SdcModule):
         """The properties that the task wrote."""
         raise NotImplementedError
 
-    def create(self) -> Record:
+    def new(self) -> Record:
+        """The properties of a new one."""
+        return self.wanted()
+
+    def create(self, new: Record) -> Record:
         """Make it."""
         raise NotImplementedError
 
@@ -43,7 +48,7 @@ class Resource(SdcModule):
         raise NotImplementedError
 
     def delete(self, thing: Record) -> None:
-        """Remove it."""
+        """Ask for its end, and wait for that."""
         raise NotImplementedError
 
     def title(self, thing: Mapping[str, Any]) -> str:
@@ -70,12 +75,17 @@ class Resource(SdcModule):
             return
         self.differences.add_thing(self.title(thing), thing, None)
         if not self.check_mode:
+            self.remove(thing)
+
+    def remove(self, thing: Record) -> None:
+        """Delete it, unless somebody else was faster."""
+        with contextlib.suppress(errors.NotFound, errors.Gone):
             self.delete(thing)
 
     def _create(self) -> None:
-        wish = self.wanted()
-        self.differences.add_thing(self.title(wish), None, wish)
-        self.result[self.kind] = wish if self.check_mode else self.create()
+        new = self.new()
+        self.differences.add_thing(self.title(new), None, new)
+        self.result[self.kind] = new if self.check_mode else self.create(new)
 
     def _update(self, thing: Record) -> None:
         changes: Record = {}

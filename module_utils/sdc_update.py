@@ -89,6 +89,4 @@ class Updating(Outcome):
 
     def _unseen(self, machine: Machine, why: str) -> None:
         reason = self.fleet.reason(machine["id"])
-        failure = {name: machine.get(name) for name in ("name", "id", "state")}
-        message = f"{why}: {reason}" if reason else why
-        self.result["failures"].append({**failure, "action": "update", "message": message})
+        self.failed(machine, "update", f"{why}: {reason}" if reason else why)
