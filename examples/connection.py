@@ -29,9 +29,12 @@ def open_client(arguments: argparse.Namespace) -> ipp.Client:
     if not file.exists():
         sys.exit(f"There is no connection file {file}. Write it with: {advice}")
     try:
-        return ipp.Client(str(file), timeout=20)
+        client = ipp.Client(str(file), timeout=20)
     except TimeoutError:
         sys.exit(f"The controller does not answer. Is the tunnel up? Open it again with: {advice}")
+    if not client.ids:
+        sys.exit("No engine is registered with the controller.")
+    return client
 
 
 def connect(description: str | None) -> ipp.Client:

@@ -45,9 +45,6 @@ def statements(session: str) -> list[str]:
 
 def main() -> int:
     client = connect(__doc__)
-    if not client.ids:
-        print("No engine is registered with the controller.", file=sys.stderr)
-        return 1
     view = client[:]
     shell = InteractiveShell.instance(colors="nocolor", user_ns={"client": client, "dv": view})
     view.activate()
