@@ -62,13 +62,11 @@ options:
     elements: dict
     suboptions:
       name:
-        description:
-          - Name or, with more than one machine, name pattern.
+        description: Name or, with more than one machine, name pattern.
         type: str
         required: true
       exact_count:
-        description:
-          - The number of machines that shall exist.
+        description: The number of machines that shall exist.
         type: int
         default: 1
       selector:
@@ -78,72 +76,57 @@ options:
         type: dict
         aliases: [count_tags]
       package:
-        description:
-          - As O(package).
+        description: As O(package).
         type: str
       image:
-        description:
-          - As O(image).
+        description: As O(image).
         type: str
       networks:
-        description:
-          - As O(networks).
+        description: As O(networks).
         type: list
         elements: str
       volumes:
-        description:
-          - As O(volumes).
+        description: As O(volumes).
         type: list
         elements: dict
         suboptions: &volume
           name:
-            description:
-              - Name of the volume.
+            description: Name of the volume.
             type: str
             required: true
           mountpoint:
-            description:
-              - Absolute path at which the machine mounts it.
+            description: Absolute path at which the machine mounts it.
             type: path
             required: true
           mode:
-            description:
-              - Whether the machine may write to it.
+            description: Whether the machine may write to it.
             type: str
             choices: [rw, ro]
             default: rw
       tags:
-        description:
-          - As O(tags); merged over the task's.
+        description: As O(tags); merged over the task's.
         type: dict
       metadata:
-        description:
-          - As O(metadata); merged over the task's.
+        description: As O(metadata); merged over the task's.
         type: dict
       secret_metadata:
-        description:
-          - As O(secret_metadata); merged over the task's.
+        description: As O(secret_metadata); merged over the task's.
         type: dict
       user_script:
-        description:
-          - As O(user_script).
+        description: As O(user_script).
         type: str
       firewall_enabled:
-        description:
-          - As O(firewall_enabled).
+        description: As O(firewall_enabled).
         type: bool
       deletion_protection:
-        description:
-          - As O(deletion_protection).
+        description: As O(deletion_protection).
         type: bool
       affinity:
-        description:
-          - As O(affinity).
+        description: As O(affinity).
         type: list
         elements: str
   package:
-    description:
-      - Package, by name or id. An existing machine with another package is resized.
+    description: Package, by name or id. An existing machine with another package is resized.
     type: str
   image:
     description:
@@ -163,8 +146,7 @@ options:
     elements: dict
     suboptions: *volume
   tags:
-    description:
-      - Tags that the machines shall have beside the selector's.
+    description: Tags that the machines shall have beside the selector's.
     type: dict
   purge_tags:
     description:
@@ -178,8 +160,7 @@ options:
         C(*password), C(*secret), C(*token)) appear in no output.
     type: dict
   secret_metadata:
-    description:
-      - More metadata, no value of which appears in any output.
+    description: More metadata, no value of which appears in any output.
     type: dict
   user_script:
     description:
@@ -188,8 +169,7 @@ options:
         C(user-script).
     type: str
   firewall_enabled:
-    description:
-      - Whether the firewall rules of the account apply to the machines.
+    description: Whether the firewall rules of the account apply to the machines.
     type: bool
   deletion_protection:
     description:
@@ -235,8 +215,7 @@ options:
         when it has one (the embedded one has).
     type: path
   ssh_user:
-    description:
-      - User of O(wait=ssh).
+    description: User of O(wait=ssh).
     type: str
     default: root
   ssh_args:
@@ -254,18 +233,15 @@ options:
     choices: [newest, oldest, highest_index]
     default: newest
   protect:
-    description:
-      - Names or ids of machines that are never deleted by this task.
+    description: Names or ids of machines that are never deleted by this task.
     type: list
     elements: str
     default: []
   max_delete:
-    description:
-      - Delete nothing and fail when more machines than this would go.
+    description: Delete nothing and fail when more machines than this would go.
     type: int
   stop_first:
-    description:
-      - Halt running machines in an orderly way before they are deleted.
+    description: Halt running machines in an orderly way before they are deleted.
     type: bool
     default: true
   parallel:
