@@ -270,8 +270,6 @@ class SmfManifest:
         return self.smf.run("svcs", "-H", "-o", "fmri", *self.instances)[0] == 0
 
     def _validate(self, text: str) -> None:
-        if self.smf.module.get_bin_path("svccfg", opt_dirs=["/usr/sbin"]) is None:
-            raise SmfError("there is no svccfg on this machine; this module works in SmartOS zones")
         handle, name = tempfile.mkstemp(suffix=".xml", dir=self.module.tmpdir)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:

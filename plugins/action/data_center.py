@@ -25,8 +25,6 @@ from ansible.plugins.action import ActionBase
 from smartdc.config import Settings, resolve
 from smartdc.errors import ConfigError, NoDataCenter
 
-ACCESS = ("profile", "url", "account", "user", "key_id", "key_file", "insecure")
-
 
 def answers(url: str) -> bool:
     """Whether anything listens at the URL."""
@@ -42,7 +40,7 @@ def answers(url: str) -> bool:
 class ActionModule(ActionBase):
     """See the module's documentation."""
 
-    _VALID_ARGS = frozenset(("start", *ACCESS))
+    _VALID_ARGS = frozenset(("start",))
     _supports_check_mode = True
 
     def run(
@@ -81,7 +79,7 @@ class ActionModule(ActionBase):
 
     def _settings(self) -> Settings | None:
         try:
-            return resolve(**{name: self._task.args.get(name) for name in ACCESS})
+            return resolve()
         except NoDataCenter:
             return None
         except ConfigError as error:

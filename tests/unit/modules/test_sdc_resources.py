@@ -201,10 +201,11 @@ def test_volume(cloud, run):
 
 
 def test_volume_options_and_failures(cloud, run):
-    made = run("sdc_volume", name="vv", network="internal", tags={"a": "b"}, wait=False)["volume"]
     with cloud.client() as client:
         network = next(n["id"] for n in client.list_networks() if n["name"] == "internal")
-    assert made["networks"] == [network] and made["tags"] == {"a": "b"}
+    wish = {"name": "vv", "network": "internal", "tags": {"a": "b"}, "wait": False}
+    for made in (run("sdc_volume", check=check, **wish)["volume"] for check in (True, False)):
+        assert made["networks"] == [network] and made["tags"] == {"a": "b"}
     assert run("sdc_volume", name="vv")["volume"]["state"] == "ready"
     assert run("sdc_volume", name="vv", state="absent", wait=False)["changed"]
     failed = run("sdc_volume", expect="fail", name="ww", size=7)
