@@ -278,12 +278,9 @@ class Ready:
         ghosts = watch.ghosts(census)
         if ghosts is None:
             return False
-        for ghost in ghosts:
-            self.purged.append(ghost.id)
-            if not self.module.check_mode:
-                watch.probing.purge(ghost.id)
-        if ghosts and not self.module.check_mode:
-            time.sleep(0.2)
+        self.purged += [ghost.id for ghost in ghosts]
+        if not self.module.check_mode:
+            watch.probing.purge(self.purged)
         return True
 
     def _hopeless(self, census: Census) -> bool:

@@ -158,9 +158,13 @@ class Probing:
                     busy.add(engine_id)
         return busy
 
-    def purge(self, engine_id: int) -> None:
-        """Make the controller forget an engine."""
+    def purge(self, ids: Iterable[int], timeout: float = 5.0) -> None:
+        """Make the controller forget engines."""
+        left = set(ids)
+        for ident in left:
+            content = {"id": ident}
+            self.client._send(self.client._query_stream, "unregistration_request", content=content)
         # there is no answer to this request; the notification takes the id off the client's list
-        self.client._send(
-            self.client._query_stream, "unregistration_request", content={"id": engine_id}
-        )
+        end = time.monotonic() + timeout
+        while left & set(self.client.ids) and time.monotonic() < end:
+            time.sleep(0.02)
