@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -60,10 +61,12 @@ class Ipp:
     def info(self) -> dict[str, Any]:
         file = self.security / "ipcontroller-engine.json"
         deadline = time.monotonic() + 20
-        while not file.exists():
+        while True:
+            # the controller writes into the file that is there
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                return json.loads(file.read_text())
             assert self.controller.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
-        return json.loads(file.read_text())
 
     def engine(self, **changes: Any) -> subprocess.Popen[bytes]:
         """Start an engine, with a changed connection if so wished."""
