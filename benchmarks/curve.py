@@ -39,7 +39,7 @@ from typing import Any
 import figures
 import ipyparallel as ipp
 import psutil
-from launch import ROOT, floor, playbook, timed
+from launch import ROOT, eventually, floor, playbook, timed
 
 from smartdc.config import resolve
 
@@ -103,23 +103,24 @@ def one_by_one(count: int) -> float:
         wait_for_ids(made[0].ips[0], count)
         return time.perf_counter() - started
     finally:
-        for machine in made:
-            machine.stop()
-        for machine in made:
-            machine.poll_until("stopped")
-            machine.delete()
+        with contextlib.ExitStack() as all_of_them:
+            for machine in made:
+                all_of_them.callback(machine.delete)
 
 
-def wait_for_ids(address: str, count: int, limit: float = 600.0) -> None:
+def wait_for_ids(address: str, count: int) -> None:
     """Wait until the controller at the address has that many engines in its state file."""
     command = ["ssh", *ssh_options(), f"root@{address}", f"cat {SECURITY}/log/engines.json"]
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode == 0 and len(json.loads(done.stdout)["engines"]) >= count:
-            return
-        time.sleep(0.3)
-    raise TimeoutError(f"{count} engines did not register within {limit:g} s")
+
+    def registered() -> bool:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        try:
+            return len(json.loads(done.stdout)["engines"]) >= count
+        except ValueError:
+            # there is none yet, or half of it
+            return False
+
+    eventually(registered, f"{count} engines registered", 600)
 
 
 def ssh_options() -> list[str]:
@@ -140,12 +141,10 @@ def registration(repeat: int) -> float:
         for _ in range(repeat):
             before = set(client.ids)
             subprocess.run([*login, f"svcadm disable -s {fmri}"], check=True)
-            while len(client.ids) >= len(before):
-                time.sleep(0.02)
+            eventually(lambda known=before: set(client.ids) < known, "an engine is gone")
             subprocess.run([*login, f"svcadm enable {fmri}"], check=True)
             started = time.perf_counter()
-            while not set(client.ids) - before:
-                time.sleep(0.01)
+            eventually(lambda known=before: set(client.ids) - known, "an engine is back")
             seconds.append(time.perf_counter() - started)
     return statistics.median(seconds)
 

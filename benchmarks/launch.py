@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ipyparallel as ipp
@@ -40,25 +40,27 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def wait_for_engines(profile: str, count: int, deadline: float = 400.0) -> None:
-    """Wait until a client of the profile sees that many engines."""
-    file = Path(
-        os.environ["IPYTHONDIR"], f"profile_{profile}", "security", "ipcontroller-client.json"
-    )
-    end = time.monotonic() + deadline
-    while time.monotonic() < end:
-        if file.exists():
-            try:
-                client = ipp.Client(str(file), timeout=1)
-            except (OSError, TimeoutError, ValueError):
-                continue
-            while len(client.ids) < count and time.monotonic() < end:
-                time.sleep(0.02)
-            if len(client.ids) >= count:
-                client.close()
-                return
+def eventually(condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
+    """Wait until the condition holds; TimeoutError with `what` where it never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds:g} s: {what}")
         time.sleep(0.02)
-    raise TimeoutError(f"ipcluster did not bring up {count} engines within {deadline} s")
+
+
+def wait_for_engines(file: Path, count: int) -> None:
+    """Wait until a client with this connection file sees that many engines."""
+    clients: list[ipp.Client] = []
+
+    def connected() -> bool:
+        with suppress(OSError, TimeoutError, ValueError):
+            clients.append(ipp.Client(str(file), timeout=1))
+        return bool(clients)
+
+    eventually(lambda: file.exists() and connected(), "a controller of ipcluster", 400)
+    with clients[0] as client:
+        eventually(lambda: len(client.ids) >= count, f"{count} engines of ipcluster", 400)
 
 
 @contextmanager
@@ -69,20 +71,30 @@ def ipcluster(count: int) -> Iterator[None]:
     within which 64 engines do not get through to a controller on two cores: many end for good.
     """
     with tempfile.TemporaryDirectory() as directory:
-        os.environ["IPYTHONDIR"] = directory
         profile = Path(directory, "profile_default")
         profile.mkdir()
         (profile / "ipengine_config.py").write_text("get_config().IPEngine.timeout = 300\n")
-        command = [sys.executable, "-m", "ipyparallel.cluster", "start", "-n", str(count)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ipyparallel.cluster", "start", "-n", str(count)],
+            env={**os.environ, "IPYTHONDIR": directory},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
-            wait_for_engines("default", count)
+            wait_for_engines(profile / "security" / "ipcontroller-client.json", count)
             yield
         finally:
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.terminate()
-            process.wait(60)
-            psutil.wait_procs(children, timeout=60)
+            end(psutil.Process(process.pid))
+
+
+def end(cluster: psutil.Process) -> None:
+    """End a cluster; what is left of it after a minute is killed."""
+    family = [cluster, *cluster.children(recursive=True)]
+    cluster.terminate()
+    _, left = psutil.wait_procs(family, timeout=60)
+    for process in left:
+        process.kill()
+    psutil.wait_procs(left)
 
 
 def floor(count: int) -> float:

@@ -165,7 +165,10 @@ def seed(center: Center, count: int) -> None:
 
         wanted = [n for n in range(1, count + 1) if f"m-{n:04d}" not in there]
         list(pool.map(make, wanted))
-        while any(m["state"] != "running" for m in client.list_machines()):
+        end = time.monotonic() + 600
+        while states := {m["state"] for m in client.list_machines()} - {"running"}:
+            if time.monotonic() > end:
+                raise TimeoutError(f"machines are {', '.join(states)} after 600 s")
             time.sleep(0.5)
 
 
