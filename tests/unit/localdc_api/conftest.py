@@ -22,8 +22,7 @@ def start(tmp_path, key):
 
     yield start
     for dc in running:
-        if dc.thread.is_alive():
-            dc.stop()
+        dc.stop()
 
 
 @pytest.fixture

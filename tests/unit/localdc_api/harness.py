@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-import time
 
 import requests
-import uvicorn
 
-from localdc.api.app import create_app, server_config
+from localdc.api.app import create_app
 from localdc.api.catalogue import images
 from localdc.api.records import RecordsCompute
 from localdc.api.settings import AccountKey, DataCenterSettings
 
+from ..served import Served
 from .signer import Signer
 
 BASE64 = images()[0].id
 ADMIN = "let-me-in"
 
 
-class Running:
-    """A data center on a loopback port, in a thread of its own."""
+class Running(Served):
+    """A data center with an account."""
 
     def __init__(self, path, key, compute=None, **settings):
         settings.setdefault("throttle", None)
@@ -32,32 +29,14 @@ class Running:
         self.compute = compute or RecordsCompute()
         self.key = key
         self.path = path
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
         self.session = requests.Session()
         self.session.auth = Signer(key)
         self.app = create_app(self.settings, path, self.compute)
-        self.server = uvicorn.Server(server_config(self.app))
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        deadline = time.monotonic() + 10
-        while not self.server.started:
-            assert self.thread.is_alive() and time.monotonic() < deadline
-            time.sleep(0.005)
-
-    def _run(self):
-        async def main():
-            self.loop = asyncio.get_running_loop()
-            await self.server.serve(sockets=[self.socket])
-
-        asyncio.run(main())
+        super().__init__(self.app)
 
     def stop(self):
-        self.server.should_exit = True
         self.session.close()
-        self.thread.join(30)
-        assert not self.thread.is_alive()
+        super().stop()
 
     def run(self, coroutine):
         """Run a coroutine in the data center's loop."""
@@ -111,12 +90,7 @@ class Running:
         )
 
     def fault(self, **body):
-        answer = requests.post(
-            f"{self.url}/--admin/faults",
-            json=body,
-            headers={"Authorization": f"Bearer {ADMIN}"},
-            timeout=20,
-        )
+        answer = self.admin("POST", "faults", json=body)
         assert answer.status_code == 201, answer.text
         return answer.json()
 

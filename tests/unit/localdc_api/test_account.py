@@ -1,4 +1,4 @@
-"""Account, keys, data centers, images, packages, networks."""
+"""Account, keys, access keys, data centers, images, packages, networks."""
 
 import base64
 from urllib.parse import quote
@@ -232,3 +232,13 @@ def test_bad_changes_of_ips(shared, network, ip, body, status):
 def test_bad_pages(shared, params):
     for path in ("/my/machines", f"/my/networks/{networks()[0].id}/ips"):
         assert error(shared.get(path, params=params))[:2] == (409, "ValidationFailed")
+
+
+def test_access_keys(dc):
+    made = dc.post("/my/accesskeys")
+    key = made.json()
+    assert made.status_code == 201 and key["status"] == "Active" and key["accesskeysecret"]
+    assert made.headers["Location"] == f"/acme/accesskeys/{key['accesskeyid']}"
+    assert dc.get("/my/accesskeys").json() == [key]
+    assert dc.delete(f"/my/accesskeys/{key['accesskeyid']}").status_code == 204
+    assert dc.get(f"/my/accesskeys/{key['accesskeyid']}").status_code == 404

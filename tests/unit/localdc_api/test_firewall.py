@@ -1,4 +1,4 @@
-"""Zones follow the firewall rules even when they could not be told at first."""
+"""Firewall rules, which zones follow even when they could not be told at first."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 
 from localdc.api.compute import ComputeError
 from localdc.api.records import RecordsCompute
+
+from .harness import error
 
 
 class Stubborn(RecordsCompute):
@@ -79,3 +81,46 @@ def test_a_zone_that_never_takes_it_does_not_keep_the_data_center_from_stopping(
     assert dc.compute.firewalls[web] == ()
     # the pauses grow
     assert dc.compute.calls < 10
+
+
+def test_firewall_rules_follow_the_machines(start):
+    dc = start(firewall=True)
+    web = dc.create("web", firewall_enabled=True, **{"tag.role": "web"})
+    rules = "/my/fwrules"
+    bad = dc.post(rules, json={"rule": "FROM any TO any ALLOW tcp PORT 80"})
+    assert error(bad)[:2] == (422, "InvalidParameters")
+    assert bad.json()["errors"][0]["field"] == "rule"
+    assert error(dc.post(rules, json={}))[:2] == (409, "MissingParameter")
+    plain = f"FROM any TO vm {web} ALLOW tcp PORT 80"
+    made = dc.post(rules, json={"rule": plain})
+    rule = made.json()
+    assert made.status_code == 201
+    assert rule == {"id": rule["id"], "rule": plain, "enabled": False, "log": False}
+    dc.settle()
+    assert dc.compute.firewalls[web] == ()
+    assert dc.post(f"{rules}/{rule['id']}/enable").json()["enabled"] is True
+    dc.settle()
+    assert [r.ports for r in dc.compute.firewalls[web]] == [((80, 80),)]
+    assert [m["id"] for m in dc.get(f"{rules}/{rule['id']}/machines").json()] == [web]
+    assert dc.get(f"/my/machines/{web}/fwrules").json()[0]["id"] == rule["id"]
+
+    tagged = 'FROM tag "role" = "db" TO tag "role" = "web" ALLOW tcp PORT 5432'
+    dc.post(rules, json={"rule": tagged, "enabled": True})
+    dc.settle()
+    assert len(dc.compute.firewalls[web]) == 1
+    db = dc.create("db", **{"tag.role": "db"})
+    peers = [r.peers for r in dc.compute.firewalls[web] if r.ports == ((5432, 5432),)]
+    assert peers == [tuple(dc.machine(db)["ips"])]
+    dc.put(f"/my/machines/{db}/tags", json={"role": "other"})
+    dc.settle()
+    assert len(dc.compute.firewalls[web]) == 1
+    dc.act(web, "disable_firewall")
+    assert dc.compute.firewalls[web] is None
+    dc.act(web, "enable_firewall")
+    assert len(dc.compute.firewalls[web]) == 1
+    dc.act(web, "reboot")
+    assert len(dc.compute.firewalls[web]) == 1
+    assert dc.delete(f"{rules}/{rule['id']}").status_code == 204
+    dc.settle()
+    assert dc.compute.firewalls[web] == ()
+    assert error(dc.get(f"{rules}/{rule['id']}"))[:2] == (404, "ResourceNotFound")

@@ -201,3 +201,11 @@ def test_answers_of_a_data_center_without_users_and_migrations(shared):
         "PreconditionFailed",
         "User migration on this VM not allowed",
     )
+
+
+def test_answers_for_what_there_is_not(dc):
+    uuid = dc.create()
+    assert error(dc.get(f"/my/machines/{uuid}/vnc"))[:2] == (400, "MachineHasNoVNCError")
+    assert error(dc.get(f"/my/machines/{uuid}/disks"))[:2] == (409, "BrandNotSupported")
+    assert error(dc.post("/my/images"))[:2] == (501, "NotAvailable")
+    assert error(dc.get("/my/changefeed"))[:2] == (400, "UpgradeRequiredError")

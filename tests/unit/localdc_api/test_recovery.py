@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import sqlite3
+import threading
 import time
 from collections import Counter
 from datetime import timedelta
@@ -11,7 +12,6 @@ from datetime import timedelta
 import pytest
 import requests
 
-import localdc.api.engine
 from localdc.api.records import RecordsCompute
 from localdc.api.store import Store, StoreError
 
@@ -114,8 +114,13 @@ class Hanging(RecordsCompute):
 
     hang = ()
 
+    def __init__(self):
+        super().__init__()
+        self.hangs = threading.Event()
+
     async def _maybe(self, name):
         if name in self.hang:
+            self.hangs.set()
             await asyncio.sleep(3600)
 
     async def provision(self, spec):
@@ -137,7 +142,7 @@ class Hanging(RecordsCompute):
 
 
 @pytest.mark.parametrize("action", ["provision", "stop", "reboot", "destroy", "start"])
-def test_interrupted_jobs_are_done_again(start, tmp_path, action):
+def test_interrupted_jobs_are_done_again(start, tmp_path, monkeypatch, action):
     """The jobs hang for ever in the first life, which ends by cancelling them."""
 
     path = tmp_path / "dc.db"
@@ -154,10 +159,10 @@ def test_interrupted_jobs_are_done_again(start, tmp_path, action):
             dc.delete(f"/my/machines/{uuid}")
         else:
             dc.post(f"/my/machines/{uuid}", json={"action": action})
-    grace, localdc.api.engine.GRACE = localdc.api.engine.GRACE, 0.2
-    time.sleep(0.1)
-    dc.stop()
-    localdc.api.engine.GRACE = grace
+    assert dc.compute.hangs.wait(20)
+    with monkeypatch.context() as patch:
+        patch.setattr("localdc.api.engine.GRACE", 0.2)
+        dc.stop()
 
     dc = start(path)
     dc.settle()

@@ -28,8 +28,7 @@ def start_cloud(tmp_path):
 
     yield start
     for cloud in clouds:
-        if cloud.thread.is_alive():
-            cloud.stop()
+        cloud.stop()
 
 
 @pytest.fixture

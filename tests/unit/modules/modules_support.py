@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import hashlib
@@ -10,15 +9,11 @@ import importlib.util
 import io
 import json
 import os
-import socket
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
 import requests
-import uvicorn
 from ansible.module_utils.testing import patch_module_args
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import (
@@ -28,9 +23,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from localdc.api.app import create_app, server_config
+from localdc.api.app import create_app
 from localdc.api.records import RecordsCompute
 from localdc.api.settings import AccountKey, DataCenterSettings
+
+from ..served import Served
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -81,8 +78,8 @@ def run_module(
     return result
 
 
-class Cloud:
-    """An embedded data center without zones, in a thread of its own."""
+class Cloud(Served):
+    """An embedded data center without zones, and a key for it."""
 
     def __init__(self, directory: Path, *, seconds: float = 0.0, **settings: Any) -> None:
         self.key_file = directory / "key"
@@ -102,15 +99,7 @@ class Cloud:
         self.requests: list[tuple[str, str]] = []
         self.compute = RecordsCompute(provision_seconds=seconds)
         self.app = create_app(self.settings, directory / "state.db", self.compute)
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        self.server = uvicorn.Server(server_config(self._counting(self.app)))
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        deadline = time.monotonic() + 10
-        while not self.server.started:
-            assert self.thread.is_alive() and time.monotonic() < deadline
-            time.sleep(0.005)
+        super().__init__(self._counting(self.app))
 
     def _counting(self, app: Any) -> Any:
         async def counted(scope: Any, receive: Any, send: Any) -> None:
@@ -119,14 +108,6 @@ class Cloud:
             await app(scope, receive, send)
 
         return counted
-
-    def _run(self) -> None:
-        asyncio.run(self.server.serve(sockets=[self.socket]))
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(30)
-        assert not self.thread.is_alive()
 
     @property
     def access(self) -> dict[str, Any]:

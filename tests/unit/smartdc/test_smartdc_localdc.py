@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +15,15 @@ import requests
 from cryptography.hazmat.primitives import serialization
 
 import smartdc
+from localdc.api.app import create_app
+from localdc.api.records import RecordsCompute
+from localdc.api.settings import AccountKey, DataCenterSettings
 from smartdc import DataCenter, wait_many
 from smartdc.errors import AnswerLost, Conflict, Gone, InvalidArgument, NotFound, Unauthorized
 from smartdc.keys import blob_of, md5_of
 
+from ..served import Served
 from .smartdc_cloud import write_key
-
-pytest.importorskip("uvicorn")
-app = pytest.importorskip("localdc.api.app")
 
 KINDS = ["rsa", "p256", "p384", "p521", "ed25519"]
 TOKEN = "let-me-in"
@@ -33,11 +31,6 @@ TOKEN = "let-me-in"
 
 @contextmanager
 def embedded(path: Path, keys: dict[str, Any], **settings: Any) -> Iterator[str]:
-    import uvicorn
-
-    from localdc.api.records import RecordsCompute
-    from localdc.api.settings import AccountKey, DataCenterSettings
-
     def line(key: Any) -> str:
         return str(
             key.public_key()
@@ -47,21 +40,14 @@ def embedded(path: Path, keys: dict[str, Any], **settings: Any) -> Iterator[str]
 
     accepted = tuple(AccountKey(name, line(key)) for name, key in keys.items())
     options = {"account": "username", "throttle": None, "admin_token": TOKEN, **settings}
-    application = app.create_app(
+    application = create_app(
         DataCenterSettings(keys=accepted, **options), path / "state.db", RecordsCompute(0.05)
     )
-    sock = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(app.server_config(application))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([sock])), daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.005)
+    served = Served(application)
     try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+        yield served.url
     finally:
-        server.should_exit = True
-        thread.join(20)
+        served.stop()
 
 
 @pytest.fixture

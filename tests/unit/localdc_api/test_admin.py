@@ -1,0 +1,40 @@
+"""The admin interface: settings, counters, accounts."""
+
+import time
+
+import requests
+
+from localdc.api.settings import Throttle
+
+from .signer import Key, Signer
+
+
+def test_admin_settings_counters_and_accounts(start):
+    dc = start(throttle=Throttle(2, 0.001))
+    assert [dc.get("/my").status_code for _ in "123"] == [200, 200, 429]
+    shown = dc.admin("GET", "settings").json()
+    assert shown == {
+        "throttle": {"burst": 2, "rate": 0.001},
+        "throttle_status": 429,
+        "provision_seconds": 0.0,
+    }
+    for bad in ({"throttle": 5}, {"provision_seconds": "x"}, {"colour": "red"}):
+        assert dc.admin("PUT", "settings", json=bad).status_code == 409
+    new = dc.admin("PUT", "settings", json={"throttle": None, "provision_seconds": 60}).json()
+    assert new == {"throttle": None, "throttle_status": 429, "provision_seconds": 60}
+    dc.admin("DELETE", "requests")
+    uuid = dc.create(settle=False)
+    time.sleep(0.05)
+    assert dc.machine(uuid)["state"] == "provisioning"
+    assert dc.admin("GET", "requests").json() == {
+        "total": 2,
+        "calls": {"POST /:account/machines": 1, "GET /:account/machines/:machine": 1},
+    }
+    key = Key("ed25519")
+    made = dc.admin("POST", "accounts", json={"login": "other", "key": key.line})
+    assert made.status_code == 201
+    signer = Signer(key, login="other", algorithm="ed25519-sha512")
+    answer = requests.get(f"{dc.url}/my/machines", auth=signer, timeout=5)
+    assert answer.json() == []
+    assert requests.get(f"{dc.url}/acme/machines", auth=signer, timeout=5).status_code == 403
+    assert dc.admin("POST", "accounts", json={"login": "x", "key": "y"}).status_code == 409
