@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +13,11 @@ from typing import Any
 import pytest
 
 from smartdc import Machine
-from tests.integration.localdc.center import DEFAULT_STORE, REPOSITORY, Center
 
-STORE = Path(os.environ.get("LOCALDC_PKGSRC", DEFAULT_STORE))
+from ..localdc.center import REPOSITORY, Center
+from ..localdc.conftest import STORE, able, running
+
+__all__ = ["able"]
 PLAY = {
     "hosts": "localhost",
     "gather_facts": False,
@@ -73,17 +74,10 @@ class Ansible:
 
 
 @pytest.fixture(scope="module")
-def center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Center]:
+def center(able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Center]:
     center = Center(tmp_path_factory.mktemp("modules") / "dc", STORE)
     center.variables = {"HOME": str(tmp_path_factory.mktemp("home"))}
-    doctor = center.run("doctor", check=False)
-    if doctor.returncode:
-        pytest.skip(f"no data center can run here:\n{doctor.stdout}")
-    try:
-        center.run("start")
-        yield center
-    finally:
-        center.run("purge", check=False)
+    yield from running(center)
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.integration.localdc.center import DEFAULT_STORE, Center
-
+from ..localdc.center import DEFAULT_STORE, Center
+from ..localdc.conftest import STORE, able, running
 from .install import Clients, Missing, install
 from .shell import IMAGE, PACKAGE, Shell, created_id
 
+__all__ = ["able"]
 CACHE = DEFAULT_STORE.parent
-STORE = Path(os.environ.get("LOCALDC_PKGSRC", DEFAULT_STORE))
 SCRIPT = "#!/bin/bash\nmdata-get greeting >/var/tmp/greeting\n"
 
 
@@ -27,17 +25,11 @@ def clients() -> Clients:
 
 
 @pytest.fixture(scope="session")
-def center(clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Center]:
+def center(
+    clients: Clients, able: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Center]:
     """A running data center that only these tests use."""
-    center = Center(tmp_path_factory.mktemp("clients") / "dc", STORE)
-    doctor = center.run("doctor", check=False)
-    if doctor.returncode:
-        pytest.skip(f"no data center can run here:\n{doctor.stdout}")
-    try:
-        center.run("start")
-        yield center
-    finally:
-        center.run("purge", check=False)
+    yield from running(Center(tmp_path_factory.mktemp("clients") / "dc", STORE))
 
 
 @pytest.fixture(scope="session")
