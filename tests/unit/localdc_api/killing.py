@@ -1,6 +1,5 @@
 """A data center to be killed, and clients that remember what was acknowledged."""
 
-import socket
 import subprocess
 import sys
 import threading
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import requests
 
+from ..free_ports import free_block
 from .harness import BASE64
 from .signer import Signer
 
@@ -20,9 +20,7 @@ class Victim:
         self.store = directory / "dc.db"
         self.key_file = directory / "key.pub"
         self.key_file.write_text(key.line)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_block(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.signer = Signer(key)
         self.log = directory / "log"

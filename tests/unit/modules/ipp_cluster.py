@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .free_ports import free_block
+from ..free_ports import free_block
 
 
 class Ipp:
@@ -57,16 +57,24 @@ class Ipp:
                 start_new_session=True,
             )
 
-    @property
-    def info(self) -> dict[str, Any]:
-        file = self.security / "ipcontroller-engine.json"
-        deadline = time.monotonic() + 20
+    def connection(self, name: str) -> dict[str, Any]:
+        """A connection file, as soon as the controller has written all of it."""
+        deadline = time.monotonic() + 60
         while True:
             # the controller writes into the file that is there
             with contextlib.suppress(FileNotFoundError, ValueError):
-                return json.loads(file.read_text())
+                return json.loads((self.security / name).read_text())
             assert self.controller.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        return self.connection("ipcontroller-engine.json")
+
+    def known_engines(self) -> dict[str, str]:
+        """The engines, id -> uuid, that the controller would still know after a restart."""
+        state = self.directory / "profile_default/log/engines.json"
+        return json.loads(state.read_text())["engines"]
 
     def engine(self, **changes: Any) -> subprocess.Popen[bytes]:
         """Start an engine, with a changed connection if so wished."""
@@ -79,7 +87,7 @@ class Ipp:
     def client(self) -> Any:
         from ipyparallel import Client
 
-        return Client(str(self.security / "ipcontroller-client.json"))
+        return Client(self.connection("ipcontroller-client.json"))
 
     @staticmethod
     def kill(process: subprocess.Popen[bytes], sign: int = signal.SIGKILL) -> None:

@@ -15,13 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from .free_ports import free_block
+from ..free_ports import free_block
 from .ipp_cluster import Ipp
 from .modules_support import run_module
 
 PORTS = dict.fromkeys(("registration", "control", "mux", "task", "iopub", "notification"), 9)
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH')}:/usr/sbin:/sbin")
 pytestmark = pytest.mark.skipif(SSHD is None, reason="openssh-server is not installed")
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def sshd(tmp_path_factory):
         f"  UserKnownHostsFile {home}/known_hosts\n"
     )
     deadline = time.monotonic() + 10
-    while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+    while not listens(port):
         assert daemon.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     yield config
