@@ -40,7 +40,7 @@ lint: setup
 	ansible-lint --offline -q
 
 unit: setup
-	pytest -q tests/unit
+	pytest -q -n auto --dist loadfile tests/unit
 
 integration: test-setup
 	$(test_dc) pytest -q tests/integration

@@ -15,7 +15,7 @@ from smartdc import filters, reach
 from smartdc.errors import UsageError
 
 from ..modules.modules_support import ROOT, Cloud, run_module, without_settings
-from .test_inventory_sdc import TOOL, inventory
+from .test_inventory_sdc import TOOL, inventory, run_inventory
 
 OFFER = {"package": "sample-512M", "image": "base-64-lts"}
 
@@ -48,19 +48,27 @@ def hosts(tmp_path, cloud):
     return run
 
 
-@pytest.mark.parametrize(
-    ("options", "names"),
-    [
-        ({"include": [{"name": "web-*"}]}, {"web-1", "web-2"}),
-        ({"include": [{"tag.role": "web", "tag.hot": True}, {"name": "far"}]}, {"web-1", "far"}),
-        ({"exclude": [{"tag.role": ["web", "gate"]}]}, {"far"}),
-        ({"include": [{"network": "internal"}], "exclude": [{"name": "web-2"}]}, {"gate", "web-1"}),
-        ({"include": [{"image": "base-64-*", "package": "sample-1G"}]}, set()),
-        ({"exclude": [{"tag.role": "*"}]}, {"far"}),
-    ],
-)
-def test_filters(hosts, options, names):
-    assert set(hosts(**options)) == names
+FILTERS = [
+    ({"include": [{"name": "web-*"}]}, {"web-1", "web-2"}),
+    ({"include": [{"tag.role": "web", "tag.hot": True}, {"name": "far"}]}, {"web-1", "far"}),
+    ({"exclude": [{"tag.role": ["web", "gate"]}]}, {"far"}),
+    ({"include": [{"network": "internal"}], "exclude": [{"name": "web-2"}]}, {"gate", "web-1"}),
+    ({"include": [{"image": "base-64-*", "package": "sample-1G"}]}, set()),
+    ({"exclude": [{"tag.role": "*"}]}, {"far"}),
+]
+
+
+def test_filters(tmp_path, cloud):
+    """One inventory for each, all in one folder; each puts its machines into its own group."""
+    folder = tmp_path / "inventory"
+    folder.mkdir()
+    for number, (options, _) in enumerate(FILTERS):
+        source = write(**options, groups={f"filter_{number}": True})
+        (folder / f"{number}.sdc.yml").write_text(source)
+    listing = run_inventory(tmp_path, folder, cloud.environment)[0]
+    for number, (options, names) in enumerate(FILTERS):
+        found = listing.get(f"filter_{number}", {"hosts": []})["hosts"]
+        assert set(found) == names, options
 
 
 def test_addresses(cloud, hosts):

@@ -59,8 +59,14 @@ def inventory(directory: Path, text: str, environment, *arguments: str, warnings
     folder = directory / "inventory"
     folder.mkdir(exist_ok=True)
     (folder / "sdc.yml").write_text(text)
+    return run_inventory(directory, folder / "sdc.yml", environment, *arguments, warnings=warnings)
+
+
+def run_inventory(
+    directory: Path, source: Path, environment, *arguments: str, warnings: bool = False
+):
     done = subprocess.run(
-        [TOOL, "-i", folder / "sdc.yml", "--list", *arguments],
+        [TOOL, "-i", source, "--list", *arguments],
         cwd=directory,
         env={
             **without_settings(),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
 from localdc.api.compute import ComputeError
@@ -131,11 +134,12 @@ def test_nic_failures(run, machine):
 
 
 def test_nic_that_is_late(cloud, run, machine, monkeypatch):
-    async def slow(*_):
-        import asyncio
+    go_on = threading.Event()
 
-        await asyncio.sleep(2.5)
+    async def slow(*_):
+        await asyncio.to_thread(go_on.wait, 60)
 
     monkeypatch.setattr(type(cloud.compute), "halt", slow)
     wish = {"machine": "gw", "network": "internal"}
     assert "after 1 s" in run("sdc_nic", expect="fail", **wish, wait_timeout=1).msg
+    go_on.set()

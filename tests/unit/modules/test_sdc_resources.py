@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+import threading
 
 import pytest
 
@@ -221,14 +223,15 @@ def test_volume_options_and_failures(cloud, run):
 
 
 def test_volume_that_never_gets_ready(cloud, run, monkeypatch):
-    async def stuck(_self, _ident):
-        import asyncio
+    go_on = threading.Event()
 
-        await asyncio.sleep(3)
+    async def stuck(_self, _ident):
+        await asyncio.to_thread(go_on.wait, 60)
 
     monkeypatch.setattr(type(cloud.compute), "create_volume", stuck)
     failed = run("sdc_volume", expect="fail", name="late", wait_timeout=1)
     assert "still creating after 1 s" in failed.msg
+    go_on.set()
     adopted = run("sdc_volume", name="late")
     assert not adopted["changed"] and adopted["volume"]["state"] == "ready"
     assert run("sdc_volume", name="late", state="absent")["changed"]

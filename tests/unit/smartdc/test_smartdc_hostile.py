@@ -34,12 +34,13 @@ def test_nobody_listens() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    began = time.monotonic()
-    with (
-        DataCenter(f"http://127.0.0.1:{port}", login="acme") as dc,
-        pytest.raises(Unreachable, match=f"cannot connect to 127.0.0.1:{port}: Connection refused"),
-    ):
-        dc.list_machines()
+        refused = f"cannot connect to 127.0.0.1:{port}: Connection refused"
+        began = time.monotonic()
+        with (
+            DataCenter(f"http://127.0.0.1:{port}", login="acme") as dc,
+            pytest.raises(Unreachable, match=refused),
+        ):
+            dc.list_machines()
     assert time.monotonic() - began < 10
 
 
@@ -157,7 +158,7 @@ def test_hostile_message_is_defused(cloud: FakeCloud, connect: Connect) -> None:
 def test_a_body_that_drips(connect: Connect) -> None:
     def drip(peer: socket.socket) -> None:
         peer.sendall(b"HTTP/1.1 200 OK\r\n" + JSON.encode() + b"\r\nContent-Length: 9999\r\n\r\n")
-        for _ in range(100):
+        for _ in range(9999):
             peer.sendall(b" ")
             time.sleep(0.02)
 
@@ -168,7 +169,7 @@ def test_a_body_that_drips(connect: Connect) -> None:
         pytest.raises(TimedOut, match=r"did not end within 0\.2 s"),
     ):
         dc.me()
-    assert time.monotonic() - began < 1.9
+    assert time.monotonic() - began < 20, "all of the body takes 200 s"
 
 
 def test_pages_that_never_end(cloud: FakeCloud, connect: Connect) -> None:

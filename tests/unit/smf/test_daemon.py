@@ -142,14 +142,17 @@ def test_without_namespaces(tmp_path: Path) -> None:
 
 
 def test_waiting_clients_do_not_block_others(zone: Zone) -> None:
-    zone.service("a", "sh -c 'sleep 1; sleep 1000 &'", enabled=False)
+    go = zone.root / "go"
+    start = f"sh -c 'until test -e {go}; do sleep 0.05; done; sleep 1000 &'"
+    zone.service("a", start, enabled=False, timeout=60)
     waiting = [
         subprocess.Popen([*PYTHON, CLIENT, "svcadm", "enable", "-s", A], env=zone.env)
         for _number in range(4)
     ]
-    begun = time.monotonic()
+    zone.reaches(A, "offline*")
     zone.ok("svcs")
-    assert time.monotonic() - begun < 0.9
+    assert [process.poll() for process in waiting] == [None] * 4
+    go.touch()
     assert [process.wait(20) for process in waiting] == [0, 0, 0, 0]
     assert zone.state(A) == "online"
 
