@@ -13,31 +13,22 @@ import pytest
 
 from localdc.smartos.mdata import commands, fetch, protocol
 
+from ..unix_server import UnixServer
 
-class Agent:
-    """A metadata agent with a dictionary; `stop` ends it."""
+
+class Agent(UnixServer):
+    """A metadata agent with a dictionary."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
         self.values: dict[str, str] = {}
         self.refuse = False
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(self.path)
-        self._server.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
+        super().__init__(path)
 
-    def stop(self) -> None:
-        self._server.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection = self._server.accept()[0]
-            except OSError:
-                return
-            with connection, connection.makefile("rb") as lines:
-                for line in lines:
-                    connection.sendall(self._answer(line))
+    def serve(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                connection.sendall(self._answer(line))
 
     def _answer(self, line: bytes) -> bytes:
         try:

@@ -36,6 +36,24 @@ def cloud(start_cloud):
     return start_cloud()
 
 
+@pytest.fixture(scope="module")
+def shared_cloud(tmp_path_factory):
+    """One for tests that remove what they make."""
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"), firewall=True)
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture
+def run(shared_cloud):
+    def run(name, /, *, check=False, expect="ok", **arguments):
+        access = shared_cloud.access
+        return run_module(name, check=check, expect=expect, **{**access, **arguments})
+
+    yield run
+    shared_cloud.app.state.center.faults.withdraw()
+
+
 @pytest.fixture
 def sdc_machine(cloud):
     def run(check=False, expect="ok", **arguments):

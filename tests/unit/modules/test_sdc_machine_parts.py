@@ -9,25 +9,8 @@ import pytest
 
 from localdc.api.compute import ComputeError
 
-from .modules_support import Cloud, run_module
 from .test_sdc_machine_cluster import OFFER
 from .test_sdc_resources import UNKNOWN, life, refused
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("cloud"))
-    yield cloud
-    cloud.stop()
-
-
-@pytest.fixture
-def run(cloud):
-    def run(name, /, *, check=False, expect="ok", **arguments):
-        return run_module(name, check=check, expect=expect, **{**cloud.access, **arguments})
-
-    yield run
-    cloud.app.state.center.faults.withdraw()
 
 
 @pytest.fixture
@@ -40,21 +23,21 @@ def machine(run):
 # --- snapshots ---------------------------------------------------------------------------------
 
 
-def test_snapshot(cloud, run, machine):
+def test_snapshot(shared_cloud, run, machine):
     wish = {"machine": "gw", "name": "before"}
     for snapshot in life(run, "sdc_snapshot", "snapshot", wish, "before"):
         assert snapshot["state"] == "created"
         assert not run("sdc_snapshot", machine=machine, name="before")["changed"]
         back = {**wish, "state": "rolled_back"}
         predicted = run("sdc_snapshot", check=True, **back)
-        assert predicted["changed"] and cloud.count("POST", "/snapshots/before") == 0
+        assert predicted["changed"] and shared_cloud.count("POST", "/snapshots/before") == 0
         for times in (1, 2):
             done = run("sdc_snapshot", **back)
             assert done["diff"] == predicted["diff"]
             assert done["diff"]["after"] == {"gw": {"rolled back to": "before"}}
-            assert cloud.count("POST", "/snapshots/before") == times
-        assert cloud.machines()["gw"]["state"] == "running"
-    refused(cloud, run, "sdc_snapshot", wish)
+            assert shared_cloud.count("POST", "/snapshots/before") == times
+        assert shared_cloud.machines()["gw"]["state"] == "running"
+    refused(shared_cloud, run, "sdc_snapshot", wish)
 
 
 def test_snapshot_failures(run, machine):
@@ -71,19 +54,19 @@ def test_snapshot_failures(run, machine):
         assert not run("sdc_snapshot", machine=gone, name="x", state="absent")["changed"]
 
 
-def test_snapshot_that_fails(cloud, run, machine, monkeypatch):
+def test_snapshot_that_fails(shared_cloud, run, machine, monkeypatch):
     async def broken(*_):
         raise ComputeError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(cloud.compute), "create_snapshot", broken)
+        patch.setattr(type(shared_cloud.compute), "create_snapshot", broken)
         failed = run("sdc_snapshot", expect="fail", machine="gw", name="broken")
         assert "failed instead of being created" in failed.msg
     assert "remove it" in run("sdc_snapshot", expect="fail", machine="gw", name="broken").msg
     assert run("sdc_snapshot", machine="gw", name="broken", state="absent")["changed"]
     run("sdc_snapshot", machine="gw", name="fine")
     with monkeypatch.context() as patch:
-        patch.setattr(type(cloud.compute), "rollback_snapshot", broken)
+        patch.setattr(type(shared_cloud.compute), "rollback_snapshot", broken)
         failed = run(
             "sdc_snapshot", expect="fail", machine="gw", name="fine", state="rolled_back",
             wait_timeout=5,
@@ -94,27 +77,27 @@ def test_snapshot_that_fails(cloud, run, machine, monkeypatch):
 # --- interfaces --------------------------------------------------------------------------------
 
 
-def test_nic(cloud, run, machine):
+def test_nic(shared_cloud, run, machine):
     wish = {"machine": "gw", "network": "internal"}
     for nic in life(run, "sdc_nic", "nic", wish, "gw internal"):
         assert nic["state"] == "running" and nic["ip"].startswith("10.99.")
-        assert cloud.machines()["gw"]["ips"][1] == nic["ip"]
+        assert shared_cloud.machines()["gw"]["ips"][1] == nic["ip"]
         assert not run("sdc_nic", machine=machine, mac=nic["mac"])["changed"]
         assert not run("sdc_nic", **wish, ip=nic["ip"])["changed"]
         assert "cannot be changed" in run("sdc_nic", expect="fail", **wish, ip="10.99.0.99").msg
-    assert len(cloud.machines()["gw"]["ips"]) == 1
-    refused(cloud, run, "sdc_nic", wish)
+    assert len(shared_cloud.machines()["gw"]["ips"]) == 1
+    refused(shared_cloud, run, "sdc_nic", wish)
 
 
-def test_nic_with_address_that_becomes_primary(cloud, run, machine):
+def test_nic_with_address_that_becomes_primary(shared_cloud, run, machine):
     run("sdc_machine", name="gw", state="stopped")
     wish = {"machine": "gw", "network": "internal", "ip": "10.99.1.77", "primary": True}
     made = run("sdc_nic", **wish)["nic"]
-    assert made["ip"] == "10.99.1.77" and cloud.machines()["gw"]["primaryIp"] == "10.99.1.77"
+    assert made["ip"] == "10.99.1.77" and shared_cloud.machines()["gw"]["primaryIp"] == "10.99.1.77"
     by_mac = {"machine": "gw", "mac": made["mac"].replace(":", "").upper(), "state": "absent"}
     assert run("sdc_nic", check=True, **by_mac)["changed"]
     assert run("sdc_nic", **by_mac)["changed"] and not run("sdc_nic", **by_mac)["changed"]
-    assert cloud.machines()["gw"]["state"] == "stopped"
+    assert shared_cloud.machines()["gw"]["state"] == "stopped"
 
 
 def test_nic_failures(run, machine):
@@ -133,13 +116,13 @@ def test_nic_failures(run, machine):
     assert not run("sdc_nic", machine="gww", network="internal", state="absent")["changed"]
 
 
-def test_nic_that_is_late(cloud, run, machine, monkeypatch):
+def test_nic_that_is_late(shared_cloud, run, machine, monkeypatch):
     go_on = threading.Event()
 
     async def slow(*_):
         await asyncio.to_thread(go_on.wait, 60)
 
-    monkeypatch.setattr(type(cloud.compute), "halt", slow)
+    monkeypatch.setattr(type(shared_cloud.compute), "halt", slow)
     wish = {"machine": "gw", "network": "internal"}
     assert "after 1 s" in run("sdc_nic", expect="fail", **wish, wait_timeout=1).msg
     go_on.set()

@@ -8,26 +8,9 @@ import threading
 
 import pytest
 
-from .modules_support import Cloud, run_module
 from .test_sdc_machine_cluster import OFFER
 
 UNKNOWN = "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d"
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory):
-    cloud = Cloud(tmp_path_factory.mktemp("cloud"), firewall=True)
-    yield cloud
-    cloud.stop()
-
-
-@pytest.fixture
-def run(cloud):
-    def run(name, /, *, check=False, expect="ok", **arguments):
-        return run_module(name, check=check, expect=expect, **{**cloud.access, **arguments})
-
-    yield run
-    cloud.app.state.center.faults.withdraw()
 
 
 def life(run, module, kind, wish, title):
@@ -50,12 +33,12 @@ def life(run, module, kind, wish, title):
     assert not run(module, **wish, state="absent")["changed"]
 
 
-def refused(cloud, run, module, wish):
+def refused(shared_cloud, run, module, wish):
     """A refusal is a structured failure, and the next run does it."""
-    cloud.fault(kind="unavailable", method="POST", path="*", count=None, reason="closed")
+    shared_cloud.fault(kind="unavailable", method="POST", path="*", count=None, reason="closed")
     failed = run(module, expect="fail", **wish)
     assert failed["status"] == 503 and failed["code"] and failed["request_id"]
-    cloud.app.state.center.faults.withdraw()
+    shared_cloud.app.state.center.faults.withdraw()
     assert run(module, **wish)["changed"]
     assert run(module, **wish, state="absent")["changed"]
     wrong = run(module, expect="fail", **wish, account="nobody")
@@ -85,7 +68,7 @@ def lines(tmp_path_factory):
     return [(directory / f"{name}.pub").read_text() for name in ("a", "b")]
 
 
-def test_key(cloud, run, lines):
+def test_key(shared_cloud, run, lines):
     for key in life(run, "sdc_key", "key", {"name": "laptop", "key": lines[0]}, "laptop"):
         other_comment = " ".join([*lines[0].split()[:2], "other"])
         assert not run("sdc_key", name="laptop", key=other_comment)["changed"]
@@ -101,15 +84,15 @@ def test_key(cloud, run, lines):
         run("sdc_key", name="laptop", key=lines[0], replace=True)
     run("sdc_key", name="laptop", key=lines[0])
     assert run("sdc_key", name=key["fingerprint"], state="absent")["changed"]
-    refused(cloud, run, "sdc_key", {"name": "laptop", "key": lines[0]})
+    refused(shared_cloud, run, "sdc_key", {"name": "laptop", "key": lines[0]})
 
 
-def test_the_key_that_signs_stays(cloud, run):
-    for name in ("k", cloud.key_id):
+def test_the_key_that_signs_stays(shared_cloud, run):
+    for name in ("k", shared_cloud.key_id):
         for check in (True, False):
             failed = run("sdc_key", expect="fail", check=check, name=name, state="absent")
             assert "signs this task's requests" in failed.msg
-    assert cloud.machines() == {}
+    assert shared_cloud.machines() == {}
 
 
 @pytest.mark.parametrize("line", ["", "nonsense", "ssh-rsa !!!", "ssh-rsa QUJD comment"])
@@ -120,9 +103,9 @@ def test_not_a_key(run, line):
         assert "needs the option key" in failed.msg
 
 
-def test_key_that_cannot_be_replaced_is_put_back(cloud, run, lines):
+def test_key_that_cannot_be_replaced_is_put_back(shared_cloud, run, lines):
     run("sdc_key", name="laptop", key=lines[0])
-    cloud.fault(kind="unavailable", method="POST", path="*/keys", count=1)
+    shared_cloud.fault(kind="unavailable", method="POST", path="*/keys", count=1)
     failed = run("sdc_key", expect="fail", name="laptop", key=lines[1], replace=True)
     assert failed["status"] == 503
     assert not run("sdc_key", name="laptop", key=lines[0])["changed"]
@@ -134,7 +117,7 @@ def test_key_that_cannot_be_replaced_is_put_back(cloud, run, lines):
 WEB = 'FROM any TO tag "role" = "web" ALLOW tcp (PORT 80 AND PORT 443)'
 
 
-def test_firewall_rule(cloud, run):
+def test_firewall_rule(shared_cloud, run):
     wish = {"rule": WEB, "description": "web"}
     for rule in life(run, "sdc_firewall_rule", "rule", wish, "web"):
         assert rule["enabled"] and rule["description"] == "web"
@@ -152,10 +135,10 @@ def test_firewall_rule(cloud, run):
         by_id = {"id": rule["id"], "rule": WEB, "enabled": True, "log": False}
         assert run("sdc_firewall_rule", **by_id)["changed"]
         assert not run("sdc_firewall_rule", **by_id)["changed"]
-    refused(cloud, run, "sdc_firewall_rule", wish)
+    refused(shared_cloud, run, "sdc_firewall_rule", wish)
 
 
-def test_firewall_rule_for_a_machine_by_name(cloud, run):
+def test_firewall_rule_for_a_machine_by_name(shared_cloud, run):
     ident = run("sdc_machine", name="gw", **OFFER)["created"][0]
     made = run("sdc_firewall_rule", rule="FROM any TO vm gw ALLOW tcp PORT 22")
     assert f"vm {ident} " in made["rule"]["rule"]
@@ -166,7 +149,7 @@ def test_firewall_rule_for_a_machine_by_name(cloud, run):
     assert run("sdc_machine", name="gw", state="absent")["changed"]
 
 
-def test_firewall_rule_failures(cloud, run):
+def test_firewall_rule_failures(shared_cloud, run):
     for arguments, words in (
         ({"rule": "FROM here TO there"}, "rule"),
         ({"description": "none"}, "needs rule"),
@@ -175,7 +158,7 @@ def test_firewall_rule_failures(cloud, run):
     ):
         assert words in run("sdc_firewall_rule", expect="fail", **arguments).msg
     assert not run("sdc_firewall_rule", id=UNKNOWN, state="absent")["changed"]
-    with cloud.client() as client:
+    with shared_cloud.client() as client:
         twins = [client.create_fwrule(WEB, description="twin")["id"] for _ in range(2)]
         failed = run("sdc_firewall_rule", expect="fail", description="twin", state="absent")
         assert all(twin in failed.msg for twin in twins)
@@ -186,7 +169,7 @@ def test_firewall_rule_failures(cloud, run):
 # --- volumes -----------------------------------------------------------------------------------
 
 
-def test_volume(cloud, run):
+def test_volume(shared_cloud, run):
     wish = {"name": "data", "size": 20480}
     for volume in life(run, "sdc_volume", "volume", wish, "data"):
         assert volume["state"] == "ready"
@@ -199,11 +182,11 @@ def test_volume(cloud, run):
         assert done["diff"]["before"] == {"data": {"name": "data"}}
         assert not run("sdc_volume", **renamed)["changed"]
         assert run("sdc_volume", id=volume["id"], name="data")["changed"]
-    refused(cloud, run, "sdc_volume", wish)
+    refused(shared_cloud, run, "sdc_volume", wish)
 
 
-def test_volume_options_and_failures(cloud, run):
-    with cloud.client() as client:
+def test_volume_options_and_failures(shared_cloud, run):
+    with shared_cloud.client() as client:
         network = next(n["id"] for n in client.list_networks() if n["name"] == "internal")
     wish = {"name": "vv", "network": "internal", "tags": {"a": "b"}, "wait": False}
     for made in (run("sdc_volume", check=check, **wish)["volume"] for check in (True, False)):
@@ -222,13 +205,13 @@ def test_volume_options_and_failures(cloud, run):
     assert not run("sdc_volume", id=UNKNOWN, state="absent")["changed"]
 
 
-def test_volume_that_never_gets_ready(cloud, run, monkeypatch):
+def test_volume_that_never_gets_ready(shared_cloud, run, monkeypatch):
     go_on = threading.Event()
 
     async def stuck(_self, _ident):
         await asyncio.to_thread(go_on.wait, 60)
 
-    monkeypatch.setattr(type(cloud.compute), "create_volume", stuck)
+    monkeypatch.setattr(type(shared_cloud.compute), "create_volume", stuck)
     failed = run("sdc_volume", expect="fail", name="late", wait_timeout=1)
     assert "still creating after 1 s" in failed.msg
     go_on.set()
@@ -237,12 +220,12 @@ def test_volume_that_never_gets_ready(cloud, run, monkeypatch):
     assert run("sdc_volume", name="late", state="absent")["changed"]
 
 
-def test_volume_whose_creation_fails(cloud, run, monkeypatch):
+def test_volume_whose_creation_fails(shared_cloud, run, monkeypatch):
     from localdc.api.compute import ComputeError
 
     async def broken(_self, _ident):
         raise ComputeError("disk full")
 
-    monkeypatch.setattr(type(cloud.compute), "create_volume", broken)
+    monkeypatch.setattr(type(shared_cloud.compute), "create_volume", broken)
     failed = run("sdc_volume", expect="fail", name="broken")
     assert "failed instead of being ready" in failed.msg

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,10 +18,11 @@ from localdc import fetcher
 from localdc.pkgsrc.door import NO_FETCHER, Fetcher, PackageDoor
 from localdc.smartos.pkgsrc import door
 
+from ..unix_server import UnixServer
 from .pkgsrc_support import Repository, Zone
 
 
-class Node:
+class Node(UnixServer):
     """The compute node's end of the door, which answers as `replies` says."""
 
     def __init__(self, zone: Zone) -> None:
@@ -31,28 +31,16 @@ class Node:
         self.on_fetch: Callable[[list[str]], None] = lambda names: None
         directory = zone.root / door.DIRECTORY
         directory.mkdir()
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(str(directory / door.NAME))
-        self._server.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
+        super().__init__(directory / door.NAME)
 
-    def close(self) -> None:
-        self._server.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection = self._server.accept()[0]
-            except OSError:
-                return
-            with connection:
-                line = connection.recv(4096).decode().strip()
-                self.requests.append(line)
-                operation, *names = line.split()
-                if operation == "fetch":
-                    self.on_fetch(names)
-                begun = "".join(f"begin {name}\n" for name in names)
-                connection.sendall((begun + self.replies.get(operation, "end\n")).encode())
+    def serve(self, connection: socket.socket) -> None:
+        line = connection.recv(4096).decode().strip()
+        self.requests.append(line)
+        operation, *names = line.split()
+        if operation == "fetch":
+            self.on_fetch(names)
+        begun = "".join(f"begin {name}\n" for name in names)
+        connection.sendall((begun + self.replies.get(operation, "end\n")).encode())
 
 
 @pytest.fixture
@@ -66,7 +54,7 @@ def node(zone: Zone, repository: Repository, monkeypatch: pytest.MonkeyPatch) ->
     repository.publish()
     result.on_fetch = lambda names: None if made.exists() else kept.rename(made) and None
     yield result
-    result.close()
+    result.stop()
 
 
 def test_a_package_on_demand(zone: Zone, node: Node) -> None:
