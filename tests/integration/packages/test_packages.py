@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ..localdc.center import Center, alive, eventually
+from ..localdc.conftest import STORE, running
 from .conftest import Faults, NewZone, Zone
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PY = f"py{PYTHON.replace('.', '')}"
+
+
+@pytest.fixture(scope="module")
+def center(able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Center]:
+    """A data center with a store of its own, because these tests take packages out of it."""
+    place = tmp_path_factory.mktemp("packages")
+    if STORE.exists():
+        copy_store(STORE, place / "store")
+    yield from running(Center(place / "dc", place / "store"))
+
+
+def copy_store(store: Path, to: Path) -> None:
+    """The same packages without their room: files of a store are replaced, never written to."""
+
+    def link(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+
+    # the lock is held by its inode, and would be the same
+    ignored = shutil.ignore_patterns("lock")
+    shutil.copytree(store, to, symlinks=True, ignore=ignored, copy_function=link)
 
 
 def test_a_package_on_demand_is_made_once_and_works(zone: Zone) -> None:
@@ -97,22 +122,20 @@ def test_pkgin_killed_and_run_again(zone: Zone) -> None:
         assert zone.run(f"ls /opt/local/bin/python{PYTHON}")[0] != 0
 
 
-def test_an_index_that_cannot_be_reached(new_zone: NewZone, tmp_path: Path) -> None:
-    from .conftest import running
-
-    center = Center(tmp_path / "dc", tmp_path / "store")
-    shared = new_zone().center.store
-    shutil.copytree(shared, center.store, symlinks=True)
-    for made in [*center.store.glob("*/*/*scikit_learn*"), *center.store.glob("*/*/*-scikit-*")]:
+def test_an_index_that_cannot_be_reached(center: Center, tmp_path: Path) -> None:
+    lonely = Center(tmp_path / "dc", tmp_path / "store")
+    copy_store(center.store, lonely.store)
+    for made in [*lonely.store.glob("*/*/*scikit_learn*"), *lonely.store.glob("*/*/*-scikit-*")]:
         shutil.rmtree(made) if made.is_dir() else made.unlink()
-    center.variables.update(PIP_NO_INDEX="1", PIP_FIND_LINKS="", PIP_CONFIG_FILE="/dev/null")
-    for _ in running(center):
-        (machine,) = center.create("lonely")
-        status, output = Zone(center, machine).run(f"pkgin -y install {PY}-scikit-learn")
+    lonely.variables.update(PIP_NO_INDEX="1", PIP_FIND_LINKS="", PIP_CONFIG_FILE="/dev/null")
+    for _ in running(lonely):
+        (machine,) = lonely.create("lonely")
+        zone = Zone(lonely, machine)
+        status, output = zone.run(f"pkgin -y install {PY}-scikit-learn")
         assert status == 1
         assert "pkgin: error downloading packages: pip could not download" in output
         assert "No matching distribution found for " in output
-        assert Zone(center, machine).run(f"pkg_info -qe {PY}-numpy")[0] == 1
+        assert zone.run(f"pkg_info -qe {PY}-numpy")[0] == 1
 
 
 def test_an_image_whose_release_has_no_ipyparallel(new_zone: NewZone) -> None:
@@ -169,9 +192,7 @@ def test_packages_before_a_machine_asks(zone: Zone) -> None:
     center = zone.center
     done = center.run("packages", "sympy")
     assert f"{PY}-sympy-" in done.stderr and f"{PY}-mpmath-" in done.stderr
-    begin = time.monotonic()
     assert ".tgz" not in zone.succeed(f"pkgin -y install {PY}-sympy")
-    assert time.monotonic() - begin < 20
     refused = center.run("packages", "nosuch", check=False)
     assert refused.returncode == 1 and "no package nosuch" in refused.stderr
     refused = center.run("packages", check=False)
