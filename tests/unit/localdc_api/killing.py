@@ -36,13 +36,14 @@ class Victim:
         ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log)
-        deadline = time.monotonic() + 20
+        # against a start that hangs; a busy machine needs a while for one that does not
+        deadline = time.monotonic() + 120
         while True:
             try:
                 return requests.get(f"{self.url}/--ping", timeout=5).raise_for_status()
             except requests.ConnectionError:
                 assert self.process.poll() is None, self.log.read_text()
-                assert time.monotonic() < deadline
+                assert time.monotonic() < deadline, self.log.read_text()
                 time.sleep(0.02)
 
     def kill(self):

@@ -208,11 +208,17 @@ def settled(session, url):
         time.sleep(0.1)
 
 
-def test_kill_9_loses_and_doubles_nothing(tmp_path, key):
+@pytest.fixture
+def victim(tmp_path, key):
+    victim = Victim(tmp_path, key)
+    yield victim
+    victim.kill()
+
+
+def test_kill_9_loses_and_doubles_nothing(victim):
     """200 machines by 16 clients at once; the daemon is killed again and again meanwhile."""
     print(f"seed {SEED}")
     dice = random.Random(SEED)
-    victim = Victim(tmp_path, key)
     victim.fabric = make_fabric(victim)
     todo = [f"m{n:03d}" for n in range(200)]
     created, tagged, deleted, asked = {}, {}, set(), set()
