@@ -33,6 +33,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,13 @@ def speedup(engines: list[int], client: Any, size: int = 1_500_000) -> float:
     return timed(lambda: view.map_sync(burn, [size] * 16))
 
 
+def processes(count: int, size: int = 1_500_000) -> float:
+    """Seconds for the same map with that many processes of this machine: what its cores allow."""
+    with ProcessPoolExecutor(count) as pool:
+        list(pool.map(burn, [1000] * count))
+        return timed(lambda: list(pool.map(burn, [size] * 16)))
+
+
 def wave(cells: int, until: float, blocks: int) -> float:
     """wave2D's own time for that many cells in each direction."""
     command = [sys.executable, "examples/wave2d.py", "--file", connection_file()]
@@ -213,8 +221,10 @@ def computing(repeat: int) -> dict[str, float]:
     found = {"registration": registration(repeat)}
     with ipp.Client(connection_file()) as client:
         ids = client.ids
-        pairs = [(speedup(ids[:1], client), speedup(ids[:2], client)) for _ in range(repeat)]
-    measured = {"map": pairs}
+        measured = {"map": [], "processes": []}
+        for _ in range(repeat):
+            measured["map"].append((speedup(ids[:1], client), speedup(ids[:2], client)))
+            measured["processes"].append((processes(1), processes(2)))
     for cells, until in WAVES:
         measured[f"wave2d_{cells}"] = [
             (wave(cells, until, 1), wave(cells, until, 2)) for _ in range(repeat)
