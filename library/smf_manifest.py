@@ -231,12 +231,14 @@ class SmfManifest:
         old = _read(self.path)
         if old == text and self._all_imported():
             return
+        self._validate(text)
+        if not self.module.check_mode:
+            self._import(text, old)
         self.imported = True
         if old != text:
             self._note(self.path, old, text)
-        self._validate(text)
-        if self.module.check_mode:
-            return
+
+    def _import(self, text: str, old: str | None) -> None:
         if old != text:
             _write(self.path, text, 0o444)
         try:

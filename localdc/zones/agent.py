@@ -119,6 +119,11 @@ def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
     return flat
 
 
+def _writable(text: str) -> str:
+    """`text` with U+FFFD for what UTF-8 cannot hold, half a surrogate pair in somebody's JSON."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _text(value: object) -> str:
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
@@ -181,10 +186,10 @@ class MetadataAgent:
             return protocol.error(str(error))
         if op == "get":
             found = self._get(key)
-            return protocol.not_found() if found is None else protocol.ok(value=found)
+            return protocol.not_found() if found is None else protocol.ok(value=_writable(found))
         if op == "list":
             keys = [*self.spec.customer_metadata, *self.spec.internal_metadata]
-            return protocol.ok(keys=sorted(keys))
+            return protocol.ok(keys=sorted(map(_writable, keys)))
         if key.startswith("sdc:"):
             return protocol.error(READ_ONLY)
         return await self._put(key, value if op == "put" and value else None)

@@ -26,7 +26,10 @@ if [ ! -s "$file.new" ]; then
     rm -f "$file.new"
     fail "This machine has no metadata ipython.key, the key of the cluster."
 fi
-owned || fail "Cannot give $security to $user."
+if ! owned; then
+    rm -f "$file.new"
+    fail "Cannot give $security to $user."
+fi
 if cmp -s "$file.new" "$file"; then
     rm -f "$file.new"
 else

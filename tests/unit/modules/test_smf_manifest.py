@@ -58,6 +58,7 @@ def test_invalid_manifest_keeps_the_old_one(zone, smf_manifest):
     smf_manifest(content=manifest())
     failed = smf_manifest(expect="fail", content=manifest(extra="<nonsense/>"))
     assert "not valid" in failed.msg and "nonsense" in failed.msg
+    assert not failed["imported"] and not failed["changed"] and not failed["diff"]
     assert smf_manifest.path.read_text() == manifest()
     assert "well-formed" in smf_manifest(expect="fail", content="<service_bundle>").msg
     empty = "<service_bundle type='profile' name='x'/>"

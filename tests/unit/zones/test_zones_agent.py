@@ -127,6 +127,13 @@ def test_get_tells_customer_from_internal_metadata() -> None:
     assert ask(agent, op="get", key="nothing") == {"status": "notfound"}
 
 
+def test_half_a_surrogate_pair_is_no_text() -> None:
+    """JSON can hold it, a file of the zone cannot."""
+    spec = replace(SPEC, customer_metadata={"user-script": "echo \ud800 \U0001f600\n"})
+    answer = ask(MetadataAgent(spec, Events()), op="get", key="user-script")
+    assert answer == {"status": "ok", "value": "echo \ufffd \U0001f600\n"}
+
+
 def test_list_shows_no_sdc_keys() -> None:
     agent = MetadataAgent(SPEC, Events())
     assert ask(agent, op="list")["keys"] == ["ipython.url", "root_pw", "user-script"]
