@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -161,6 +162,22 @@ def test_root_of_a_new_zone(tmp_path: Path, layer: Layer) -> None:
     assert not list(root.parent.glob(".*"))
     with pytest.raises(ImageError, match="exists already"):
         create_root(layer, SPEC, root)
+
+
+def test_every_zone_has_host_keys_of_its_own(tmp_path: Path, layer: Layer) -> None:
+    seen = set()
+    for number in range(2):
+        root = tmp_path / f"zones/{number}/root"
+        create_root(layer, SPEC, root)
+        for kind in ("ed25519", "ecdsa"):
+            key = root / f"var/ssh/ssh_host_{kind}_key"
+            assert stat.S_IMODE(key.stat().st_mode) == 0o600
+            command = ["ssh-keygen", "-y", "-P", "", "-f", str(key)]
+            public = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            words = key.with_suffix(".pub").read_text().split()
+            assert words == [*public.split()[:2], "root@ipcontroller"]
+            seen.add(words[1])
+    assert len(seen) == 4
 
 
 def test_roots_are_made_fast(tmp_path: Path, layer: Layer) -> None:
