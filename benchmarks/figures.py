@@ -14,6 +14,7 @@ COMPUTING = {
     "registration": "(e) start of an engine to its id, s",
     "map_speedup": "(g) CPU-bound map, speed-up with 2 engines",
     "map_efficiency": "(g) CPU-bound map, efficiency",
+    "processes_speedup": "(g) the same with two processes of this machine, speed-up",
     "processes_efficiency": "(g) the same with two processes of this machine, efficiency",
     "wave2d_400_speedup": "(g) wave2D of 400 x 400 cells, speed-up with 2 engines",
     "wave2d_400_efficiency": "(g) wave2D of 400 x 400 cells, efficiency",
