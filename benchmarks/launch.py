@@ -67,13 +67,16 @@ def wait_for_engines(file: Path, count: int) -> None:
 def ipcluster(count: int) -> Iterator[None]:
     """A cluster on this machine, running.
 
-    Its engines wait for the controller as long as those of a machine do. By default it is 5 s,
-    within which 64 engines do not get through to a controller on two cores: many end for good.
+    Its engines wait for the controller as long as those of a machine do, and it for them. By
+    default it is 5 s, within which 64 engines do not get through to a controller on two cores: many
+    end for good. And 30 s to the first heartbeat: an engine that hears it later is never used.
     """
     with tempfile.TemporaryDirectory() as directory:
         profile = Path(directory, "profile_default")
         profile.mkdir()
         (profile / "ipengine_config.py").write_text("get_config().IPEngine.timeout = 300\n")
+        patience = "get_config().IPController.registration_timeout = 300\n"
+        (profile / "ipcontroller_config.py").write_text(patience)
         process = subprocess.Popen(
             [sys.executable, "-m", "ipyparallel.cluster", "start", "-n", str(count)],
             env={**os.environ, "IPYTHONDIR": directory},

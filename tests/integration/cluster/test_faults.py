@@ -46,6 +46,26 @@ def test_engine_killed_comes_back_with_a_new_id(cluster: Cluster) -> None:
         assert client[:].apply_async(sum, [1, 2]).get(timeout=30) == [3, 3]
 
 
+def test_an_engine_that_hears_the_heartbeat_late_is_used(cluster: Cluster) -> None:
+    """By itself ipyparallel forgets a registration after 30 s, and so its engine for ever."""
+    # of the controller's two processes, the one that beats
+    heart = int(cluster.ssh("controller", "pgrep -n -f '[i]pyparallel.controller'"))
+    with cluster.client() as client:
+        ids = eventually("two engines", lambda: client.ids if len(client.ids) == 2 else None)
+        cluster.ssh("controller", f"kill -STOP {heart}")
+        try:
+            cluster.ssh("engine", f"kill -9 {start_pid(cluster, 'engine', ENGINE)}")
+            missed = "tail -n 1 /var/svc/log/pkgsrc-ipyparallel:engine.log"
+            eventually(
+                "the new engine has missed beats for 34 s",
+                lambda: "(45 time(s) in a row)" in cluster.ssh("engine", missed),
+            )
+        finally:
+            cluster.ssh("controller", f"kill -CONT {heart}")
+        eventually("a new id", lambda: len(client.ids) == 2 and max(client.ids) > max(ids))
+        assert client[:].apply_async(sum, [1, 2]).get(timeout=30) == [3, 3]
+
+
 def test_sshd_killed_comes_back(cluster: Cluster) -> None:
     killed = cluster.ssh("engine", "kill -9 `cat /var/run/sshd.pid`; echo still logged in")
     assert "still logged in" in killed, "the login died with the listener"

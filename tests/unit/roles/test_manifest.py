@@ -88,24 +88,28 @@ def test_engines_are_of_the_wait_model(service: etree._Element) -> None:
         assert {p.get("name"): p.get("value") for p in startd} == {"duration": "child"}
 
 
-def heartbeat(service: etree._Element) -> tuple[float, int, int]:
-    """Period in seconds, misses that the controller and misses that an engine tolerates."""
+def heartbeat(service: etree._Element) -> tuple[float, int, int, int]:
+    """Period in seconds, misses that the controller and misses that an engine tolerates,
+    and seconds that the controller keeps a registration without a beat."""
     arguments = " ".join(p.get("value") for p in service.iter("propval") if p.get("name") == "args")
     values = dict(word.split("=") for word in arguments.split() if "=" in word)
     return (
         int(values["--ping"]) / 1000,
         int(values["--HeartMonitor.max_heartmonitor_misses"]),
         int(values["--IPEngine.max_heartbeat_misses"]),
+        int(values["--IPController.registration_timeout"]),
     )
 
 
 def test_an_outage_of_a_minute_is_survived_and_a_longer_one_leaves_no_zombie(
     service: etree._Element,
 ) -> None:
-    period, controller_misses, engine_misses = heartbeat(service)
+    period, controller_misses, engine_misses, registration = heartbeat(service)
     # the engine counts in steps of period + 0.5 s (ipyparallel.engine.app, hb_check_period)
     engine_patience = engine_misses * (period + 0.5)
     assert engine_patience >= 60
     # An engine that the controller has dropped hears the heartbeat again and stays for ever,
     # so it has to give up, and be started anew, before the controller does.
     assert controller_misses * period > engine_patience + 5
+    # the same before its first beat
+    assert registration > engine_patience + 5
