@@ -34,6 +34,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,8 @@ def speedup(engines: list[int], client: Any, size: int = 1_500_000) -> float:
 
 def processes(count: int, size: int = 1_500_000) -> float:
     """Seconds for the same map with that many processes of this machine: what its cores allow."""
-    with ProcessPoolExecutor(count) as pool:
+    # not forked: the client of ipyparallel has threads
+    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
         list(pool.map(burn, [1000] * count))
         return timed(lambda: list(pool.map(burn, [size] * 16)))
 

@@ -44,8 +44,8 @@ END
     [ "$url" = "$present_url" ] && [ "$key" = "$present_key" ]
 }
 
-# configure INSTANCE: give it address and key, unless it has them. One that is disabled
-# gets them unasked: it has never had any.
+# configure INSTANCE: give it address and key, unless it has them. One that is disabled, as all are
+# at the first boot, gets them unasked.
 configure() {
     state=$(svcs -H -o sta "$1")
     [ "$state" = DIS ] || ! configured "$1" || return
