@@ -201,6 +201,7 @@ options:
         command has been run over SSH on every machine.
       - With O(state=stopped) and O(state=absent) anything but V(false) waits for that state.
       - A machine whose provisioning fails ends the wait at once.
+      - C(ssh) offers the key that signs for CloudAPI, and no other of the agent.
     type: str
     choices: ["false", running, ssh]
     default: running
@@ -225,6 +226,28 @@ options:
     type: list
     elements: str
     default: []
+  ssh_address:
+    description:
+      - Which address O(wait=ssh) connects to, as C(address) of the inventory.
+    type: list
+    elements: str
+    default: [primary, external, internal]
+  ssh_jump_host:
+    description:
+      - Machine or host through which O(wait=ssh) goes where no tag C(tritoncli.ssh.proxy) says
+        otherwise, as C(jump_host) of the inventory.
+    type: str
+  ssh_known_hosts:
+    description:
+      - File for host keys, which are kept by machine id, because addresses are used again. The
+        public half of a key that is in the agent only is kept beside it. Default is the user's own.
+    type: path
+  ssh_refused_timeout:
+    description:
+      - Seconds after which a machine that answers and does nothing but refuse the key ends the
+        wait. One that boots may not know the account's keys at once.
+    type: int
+    default: 60
   scale_in:
     description:
       - Which machines go when there are too many. Machines created by the same task count as

@@ -73,7 +73,13 @@ class StateDir:
 
     @property
     def ssh_config(self) -> Path:
+        """For people: the way to the machines and the account's key."""
         return self.root / "ssh_config"
+
+    @property
+    def ssh_route(self) -> Path:
+        """For programs, which know the key: the way alone."""
+        return self.root / "ssh_route"
 
     @property
     def user_ssh_config(self) -> Path:

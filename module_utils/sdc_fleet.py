@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ansible.module_utils.sdc_base import DataCenter, details, errors
 from ansible.module_utils.sdc_plan import REQUEST_TAG, Machine
-from ansible.module_utils.sdc_ssh import HOPELESS, SshProbe
+from ansible.module_utils.sdc_ssh import SshProbe
 
 T = TypeVar("T")
 
@@ -286,11 +286,11 @@ class Fleet:
         for target in targets:
             if target.goal not in ("running", "restarted") or target.failure:
                 continue
-            if target.ssh is None and target.done and target.machine.get("primaryIp"):
+            if target.ssh is None and target.done and probe.way(target.machine).host:
                 target.ssh = pool.submit(probe.wait, target.machine)
             problem = target.ssh.result() if target.ssh and target.ssh.done() else None
             target.done = problem == ""
-            if problem and any(sign in problem for sign in HOPELESS):
+            if problem and target.id in probe.final:
                 target.fail("ssh", problem)
 
     @staticmethod

@@ -106,9 +106,8 @@ class DataCenter:
         urllib.request.urlopen(request, timeout=10).close()
 
     def ssh(self, address: str, command: str, check: bool = True) -> str:
-        config = self.settings["ssh_config"]
-        quiet = "-oLogLevel=ERROR"
-        return run("ssh", quiet, "-F", config, address, command, env=self.env, check=check).stdout
+        options = ["-oLogLevel=ERROR", "-F", str(self.state / "ssh_config")]
+        return run("ssh", *options, address, command, env=self.env, check=check).stdout
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,7 @@ def fake_ssh(tmp_path, monkeypatch):
         f"#!/bin/sh\nprintf '%s\\n' \"$*\" >> {tools}/calls\n"
         "for last; do host=$prev; prev=$last; done\n"
         f'if [ -e {tools}/broken ]; then echo "kex_exchange: $host refused" >&2; exit 255; fi\n'
+        f"if [ -e {tools}/says ]; then cat {tools}/says >&2; exit 255; fi\n"
         f'if [ ! -e "{tools}/seen.$host" ]; then : > "{tools}/seen.$host"; '
         "echo 'Connection refused' >&2; exit 255; fi\n"
     )
@@ -213,7 +214,7 @@ def fake_ssh(tmp_path, monkeypatch):
 
 
 def test_wait_for_ssh(cloud, sdc_machine, fake_ssh):
-    options = {"ssh_config": "/etc/hosts", "ssh_args": ["-oUserKnownHostsFile={name}"]}
+    options = {"ssh_config": "/etc/hosts", "ssh_args": ["-oControlPath={name}"]}
     made = sdc_machine(**cluster(3), wait="ssh", **options)
     calls = (fake_ssh / "calls").read_text().splitlines()
     assert len(calls) == 8
@@ -221,7 +222,8 @@ def test_wait_for_ssh(cloud, sdc_machine, fake_ssh):
         mine = [call for call in calls if f"HostKeyAlias={machine['id']}" in call]
         assert len(mine) == 2
         assert "-F /etc/hosts " in mine[0]
-        assert f"-oUserKnownHostsFile={machine['name']}" in mine[0]
+        assert f"-oControlPath={machine['name']}" in mine[0]
+        assert f"-o IdentitiesOnly=yes -o IdentityFile={cloud.access['key_file']} " in mine[0]
         assert mine[0].endswith(f"-- {machine['primary_ip']} true")
 
 
@@ -230,6 +232,40 @@ def test_ssh_that_never_works_names_the_machine_and_the_reason(cloud, sdc_machin
     failed = sdc_machine(expect="fail", **cluster(1), wait="ssh", wait_timeout=1)
     assert "ipython-engine-001" in failed.msg and "ssh" in failed.msg
     assert len(failed["created"]) == 2
+
+
+def test_a_key_that_machines_refuse_ends_the_wait(cloud, sdc_machine, fake_ssh):
+    (fake_ssh / "says").write_text("root@10.88.0.5: Permission denied (publickey).\n")
+    failed = sdc_machine(
+        expect="fail", **cluster(1), wait="ssh", wait_timeout=300, ssh_refused_timeout=1
+    )
+    assert cloud.access["key_file"] in failed.msg and "Permission denied" in failed.msg
+    assert len(failed["created"]) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "percent_expand: unknown key %k",
+        "Unable to negotiate with 10.88.0.5 port 22: no matching host key type found.",
+    ],
+)
+def test_what_no_later_attempt_changes_ends_the_wait(cloud, sdc_machine, fake_ssh, line):
+    (fake_ssh / "says").write_text(line + "\n")
+    failed = sdc_machine(expect="fail", **cluster(1), wait="ssh", wait_timeout=300)
+    assert "unknown key %k" in failed.msg or "no matching host key type" in failed.msg
+
+
+def test_the_way_to_a_machine_is_that_of_the_inventory(cloud, sdc_machine, fake_ssh):
+    sdc_machine(name="gate", **OFFER)
+    options = {"ssh_jump_host": "ops@gate:2022", "ssh_address": ["10.99.0.0/16"]}
+    made = sdc_machine(**cluster(1), wait="ssh", **options)
+    calls = (fake_ssh / "calls").read_text().splitlines()
+    inner = next(ip for ip in cloud.machines()["gate"]["ips"] if ip.startswith("10.99."))
+    for machine in made["machines"]:
+        mine = [call for call in calls if call.startswith(f"-o HostKeyAlias={machine['id']}")]
+        assert mine and all("-- 10.99." in call for call in mine), calls
+        assert all(f"-l ops -p 2022 -W %h:%p -- {inner}" in c for c in mine), mine
 
 
 def test_no_ssh_command(cloud, sdc_machine, monkeypatch, tmp_path):
