@@ -52,6 +52,26 @@ options:
       - The number of machines that shall exist, V(0) included. Provisioning, running and (see
         O(count_stopped)) stopped machines count. Needs a non-empty O(selector).
     type: int
+  initial:
+    description:
+      - What counts as long as the task has no machine at all, and does not say it in the option of
+        the same name. Later, what is not said leaves machines as they are, and new ones become like
+        them.
+    type: dict
+    suboptions: &initial
+      exact_count:
+        description: The number of machines to begin with.
+        type: int
+      package:
+        description: Package of the first machines. Default is the smallest that fits.
+        type: str
+      image:
+        description: Image of the first machines.
+        type: str
+      networks:
+        description: Networks of the first machines. Default is the data center's choice.
+        type: list
+        elements: str
   groups:
     description:
       - Several sets of machines, handled together. Each entry takes the options below; what it
@@ -66,9 +86,14 @@ options:
         type: str
         required: true
       exact_count:
-        description: The number of machines that shall exist.
+        description:
+          - The number of machines that shall exist. Default is 1, or, with O(initial), as many as
+            there are.
         type: int
-        default: 1
+      initial:
+        description: As O(initial); merged over the task's.
+        type: dict
+        suboptions: *initial
       selector:
         description:
           - Tags by which machines of this group are told from others with the task's O(selector).
@@ -126,15 +151,20 @@ options:
         type: list
         elements: str
   package:
-    description: Package, by name or id. An existing machine with another package is resized.
+    description:
+      - Package, by name or id. An existing machine with another package is resized.
+      - Without it existing machines stay as they are, and new ones get that of the task's others,
+        or else the smallest active package of brand joyent (or of none) with 512 MiB or more.
     type: str
   image:
     description:
       - Image, by id, V(name@version), or name (the newest version). Cannot be changed afterwards.
+      - Without it new machines get that of the task's others.
     type: str
   networks:
     description:
-      - Networks, by name or id, the primary one first. Without it CloudAPI chooses.
+      - Networks, by name or id, the primary one first. Without it those of the task's other
+        machines, or else CloudAPI chooses.
       - V(NAME=ADDRESS) asks for a certain address, which Triton grants on fabric networks.
       - Only used when a machine is created, unless there is O(attach_networks).
     type: list
@@ -355,6 +385,16 @@ failed_ids:
   returned: always
   type: list
   elements: str
+resized:
+  description: Ids of machines that this task gave another package; they are in RV(updated), too.
+  returned: always
+  type: list
+  elements: str
+chosen:
+  description: What new machines got that the task did not say.
+  returned: always
+  type: dict
+  sample: {package: sample-512M, image: base-64-lts@24.4.1}
 updated:
   description: Ids of machines of which this task changed something.
   returned: always

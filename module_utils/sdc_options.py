@@ -10,9 +10,17 @@ VOLUME: dict[str, Any] = {
     "mode": {"type": "str", "default": "rw", "choices": ["rw", "ro"]},
 }
 
+INITIAL: dict[str, Any] = {
+    "exact_count": {"type": "int"},
+    "package": {"type": "str"},
+    "image": {"type": "str"},
+    "networks": {"type": "list", "elements": "str"},
+}
+
 GROUP: dict[str, Any] = {
     "name": {"type": "str", "required": True},
-    "exact_count": {"type": "int", "default": 1},
+    "exact_count": {"type": "int"},
+    "initial": {"type": "dict", "options": INITIAL},
     "selector": {"type": "dict", "aliases": ["count_tags"]},
     "package": {"type": "str"},
     "image": {"type": "str"},
@@ -30,7 +38,6 @@ GROUP: dict[str, Any] = {
 OPTIONS: dict[str, Any] = {
     **GROUP,
     "name": {"type": "str"},
-    "exact_count": {"type": "int"},
     "groups": {"type": "list", "elements": "dict", "options": GROUP},
     "state": {
         "type": "str",
