@@ -17,7 +17,7 @@ author: The sdc-ipython-cluster contributors
 options:
   cluster:
     description:
-      - Value of the tag C(cluster).
+      - Value of the tag C(ipython_cluster).
     type: str
     required: true
   address:
@@ -135,7 +135,7 @@ class ControllerMetadata(SdcModule):
     def work(self) -> None:
         """Read the machines of the cluster."""
         self.cluster = self.params["cluster"]
-        machines = self.api.list_machines(tags={"cluster": self.cluster})
+        machines = self.api.list_machines(tags={"ipython_cluster": self.cluster})
         controllers, engines = (
             [m for m in machines if (m.get("tags") or {}).get("role") == role]
             for role in ("controller", "engine")

@@ -304,7 +304,9 @@ class Ways:
         hop = self.jumps.of(machine)
         if hop:
             if hop not in self._proxies:
-                self._proxies[hop] = shlex.join(["-o", self._proxy_command(hop)])
+                # a configuration file may have a ProxyCommand that passes a descriptor; ours does not
+                words = ["-o", "ProxyUseFdpass=no", "-o", self._proxy_command(hop)]
+                self._proxies[hop] = shlex.join(words)
             arguments += " " + self._proxies[hop]
         return Way(own.host or self.choose(machine), own.port, arguments)
 

@@ -32,7 +32,7 @@ def make(sdc_machine):
         secret = {"ipython.key": key} if key else {}
         made = sdc_machine(
             **OFFER, name=f"My_cluster-{role}", networks=list(networks), secret_metadata=secret,
-            tags={"cluster": "My_cluster", "role": role, **dict(tags)},
+            tags={"ipython_cluster": "My_cluster", "role": role, **dict(tags)},
             metadata={name.replace("_", "."): value for name, value in metadata.items()},
         )  # fmt: skip
         return made["machines"][0]
