@@ -98,7 +98,7 @@ def test_a_cluster_that_was_set_up_over_ssh(ask, make):
 def test_two_keys(ask, make, sdc_machine):
     make("engine")
     sdc_machine(
-        **OFFER, name="other", tags={"cluster": "My_cluster", "role": "engine"},
+        **OFFER, name="other", tags={"ipython_cluster": "My_cluster", "role": "engine"},
         secret_metadata={"ipython.key": "x" * 64},
     )  # fmt: skip
     refused = ask(expect="fail")
