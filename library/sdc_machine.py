@@ -200,7 +200,7 @@ options:
       - What to wait for. V(false) waits for nothing, V(running) for the state, V(ssh) until a
         command has been run over SSH on every machine.
       - With O(state=stopped) and O(state=absent) anything but V(false) waits for that state.
-      - A machine whose provisioning fails ends the wait at once.
+      - The others are awaited when one fails; the task fails at the end and names each that did.
     type: str
     choices: ["false", running, ssh]
     default: running
@@ -347,7 +347,10 @@ failures:
       id: 0d1b2f0a-0c5b-4b2e-8bb7-2a9d2f3a7d11
       state: failed
       action: provision
-      message: provisioning failed
+      message: >-
+        provisioning failed, and the data center does not say why; often no server has room for
+        package sample-512M. Its operator can tell, and needs the id
+        0d1b2f0a-0c5b-4b2e-8bb7-2a9d2f3a7d11
 data_center:
   description: Name and URL of the data center and where the settings came from.
   returned: always

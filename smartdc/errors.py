@@ -245,7 +245,7 @@ class WaitTimeout(SmartDCError, TimeoutError):
     """A wait ended early; ``late`` maps machine id to its last known state."""
 
     def __init__(self, message: str, late: Mapping[str, str] | None = None) -> None:
-        super().__init__(message, hint="raise the timeout, or look at the machine's audit")
+        super().__init__(message, hint="raise the timeout; the audit tells whether a job failed")
         self.late = dict(late or {})
 
 
@@ -258,8 +258,8 @@ class MachineFailed(SmartDCError):
     def __init__(self, message: str, machines: Mapping[str, str] | None = None) -> None:
         super().__init__(
             message,
-            hint="see the machine's audit, delete it and create it again; "
-            "another package or image may fit",
+            hint="the data center does not say why: often no server has room for the package. Its "
+            "operator can tell by the id; or delete it and create it with another package",
         )
         self.machines = dict(machines or {})
 
