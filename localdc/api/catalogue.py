@@ -35,7 +35,11 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A size of machine; memory, disk and swap in MiB, cpu_cap in % of a core."""
+    """A size of machine; memory, disk and swap in MiB, cpu_cap in % of a core.
+
+    brand: machines of no other one may have it.  active: may be had, and is listed.
+    networks: ids of those that its machines get unless they ask for others.
+    """
 
     id: str
     name: str
@@ -49,6 +53,9 @@ class Package:
     description: str = ""
     default: bool = False
     cpu_cap: int | None = None
+    brand: str | None = None
+    active: bool = True
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

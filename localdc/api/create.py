@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localdc.api import affinity, limits
-from localdc.api.catalogue import Image, Package
+from localdc.api.catalogue import Image, Network, Package
 from localdc.api.errors import (
     ApiError,
     invalid_argument,
@@ -43,11 +43,12 @@ def new_machine(call: Call) -> Machine:
         raise ApiError(409, "KeyRequired", "At least one SSH key is required to provision")
     _refuse_unsupported(call)
     _check_affinity(call)
-    requested = _networks(call)
+    requested = _networks(call, package)
     min_ram = int(image.requirements.get("min_ram", 0))
     if package.memory < min_ram:
         raise invalid_argument(
-            f"Package RAM ({package.memory}) is less than allowed by the image ({min_ram})"
+            f"You must use a package with at least {min_ram} MiB of RAM in order to provision"
+            " the selected image"
         )
     limits.check(call.center.store, call.center.settings, call.account.uuid, image, package)
     machine_id = str(uuid.uuid4())
@@ -171,24 +172,38 @@ def _name(call: Call, machine_id: str) -> str:
     return check_name(name, call.account.cns_enabled)
 
 
-def _networks(call: Call) -> list[tuple[str, str | None]]:
+def _networks(call: Call, package: Package) -> list[tuple[str, str | None]]:
+    known = call.center.engine.networks.of(call.account.uuid)
+    prefixes = call.center.settings.fabric_package_prefixes
+    allowed = package.name.startswith(prefixes) if prefixes else True
     wanted = call.params.get("networks")
-    if wanted in (None, "", []):
-        return _default_networks(call)
-    return networks_and_addresses(wanted, call.center.engine.networks.of(call.account.uuid))
+    if wanted not in (None, "", []):
+        requested = networks_and_addresses(wanted, known)
+    elif package.networks:
+        requested = networks_and_addresses(list(package.networks), known)
+    else:
+        requested = _default_networks(known.values(), allowed)
+    if not allowed and any(known[network].fabric for network, _ in requested):
+        raise ApiError(
+            409,
+            "InvalidFabricPackage",
+            "Fabric network cannot be used with this package. Only packages with names starting "
+            f"with the following can be used with a fabric network: {', '.join(prefixes)}",
+        )
+    return requested
 
 
-def _default_networks(call: Call) -> list[tuple[str, str | None]]:
-    """The first external network, and the account's default or the first internal one."""
-    networks = call.center.settings.networks
-    chosen = [next(network.id for network in networks if network.public)]
-    internal = [network.id for network in networks if not network.public]
-    default = call.account.default_network
-    if call.center.engine.networks.get(call.account.uuid, default):
-        chosen.append(default)
-    elif internal:
-        chosen.append(internal[0])
-    return [(network, None) for network in dict.fromkeys(chosen)]
+def _default_networks(known: Iterable[Network], with_fabrics: bool) -> list[tuple[str, str | None]]:
+    """The first external network, then the first internal one, in the order of ListNetworks.
+
+    The account's default_network is for sdc-docker and has no say here (sdc-cloudapi,
+    lib/machines.js, getCreateOptions and getInternalNetwork).
+    """
+    networks = [network for network in known if with_fabrics or not network.fabric]
+    kinds = [
+        [network.id for network in networks if network.public == public] for public in (True, False)
+    ]
+    return [(kind[0], None) for kind in kinds if kind]
 
 
 def _prefixed(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
