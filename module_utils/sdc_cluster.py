@@ -5,6 +5,7 @@
     sdc_outcome  carrying it out, waiting (sdc_fleet, sdc_ssh), the result
     sdc_change   what has to change on machines that exist; sdc_update does it
     sdc_power    stopped, restarted, absent
+    sdc_quota    whether the account may have so many more
     sdc_report   diff, prediction, summary of failures
 
 This file puts them together, and has what only the state present needs.
@@ -30,6 +31,7 @@ from ansible.module_utils.sdc_plan import (
     plan_group,
 )
 from ansible.module_utils.sdc_power import Power
+from ansible.module_utils.sdc_quota import exceeded, limits_of
 from ansible.module_utils.sdc_report import describe, predicted
 from ansible.module_utils.sdc_ssh import SshProbe
 from ansible.module_utils.sdc_update import Updating
@@ -68,6 +70,7 @@ class Machines(Updating, Power):
         updates = [(group, update) for group, update in updates if update]
         self._check_packages(updates)
         creations = self._creations(plans)
+        self._check_quota(creations)
         start = self.counting or self.params["state"] == "started"
         sleeping = [m for _, m in keep if start and m.get("state") == "stopped"]
         describe(self.differences, creations, surplus, updates, sleeping)
@@ -186,6 +189,25 @@ class Machines(Updating, Power):
             if value is not None:
                 payload[option] = list(value) if option == "affinity" else value
         return payload
+
+    def _check_quota(self, creations: Sequence[Creation]) -> None:
+        """Let what the account may not have fail before a part of it is made, and costs.
+
+        A single machine is refused by the data center as well, and leaves nothing.
+        """
+        if len(creations) < 2:
+            return
+        wanted = [
+            (self.offers.package(payload["package"]), self.offers.image(payload["image"]))
+            for _, payload in creations
+        ]
+        problems = exceeded(limits_of(self.api), wanted)
+        if problems:
+            raise Refused(
+                f"the account's limits do not allow {len(creations)} more machines: this needs "
+                f"{'; '.join(problems)}. Nothing was created. Ask for fewer or smaller machines, "
+                "delete others, or have the limits raised by the data center's operator"
+            )
 
     def _create(self, creations: Sequence[Creation]) -> list[Machine]:
         made: list[Machine] = []

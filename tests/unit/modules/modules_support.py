@@ -127,14 +127,19 @@ class Cloud(Served):
     def fault(self, **order: Any) -> None:
         self.app.state.center.faults.order(order)
 
-    def lose(self, pattern: str) -> None:
-        """Let machines vanish without trace."""
-        answer = requests.post(
-            f"{self.url}/--admin/faults",
-            json={"kind": "lost_machine", "machine": pattern},
+    def admin(self, method: str, path: str, body: Any = None) -> requests.Response:
+        """A call of the data center's owner (docs/localdc-admin.md)."""
+        return requests.request(
+            method,
+            f"{self.url}/--admin/{path}",
+            json=body,
             headers={"Authorization": "Bearer let-me-in"},
             timeout=20,
         )
+
+    def lose(self, pattern: str) -> None:
+        """Let machines vanish without trace."""
+        answer = self.admin("POST", "faults", {"kind": "lost_machine", "machine": pattern})
         assert answer.json()["machines"], answer.text
 
     def client(self) -> Any:
