@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localdc.api import affinity, limits
+from localdc.api import affinity, limits, rbac
 from localdc.api.catalogue import Image, Network, Package
 from localdc.api.errors import (
     ApiError,
@@ -38,7 +38,7 @@ def new_machine(call: Call) -> Machine:
     """Check the parameters, in CloudAPI's order; raises 403, 409 and 501."""
     image = _image(call)
     package = _package(call)
-    keys = call.center.store.accounts.keys(call.account.uuid)
+    keys = rbac.login_keys(call.center.store, call.account.uuid)
     if not keys:
         raise ApiError(409, "KeyRequired", "At least one SSH key is required to provision")
     _refuse_unsupported(call)
