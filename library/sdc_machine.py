@@ -209,6 +209,12 @@ options:
       - Seconds after which waiting fails the task, naming every late machine and its last state.
     type: int
     default: 600
+  check_key:
+    description:
+      - Whether to fail, before a machine is created, when the key that signs would not open it.
+        That is so for sub-users who are no default members of the role C(administrator).
+      - Default is to do so with O(wait=ssh), unless O(user_script) is given, which may add the key.
+    type: bool
   ssh_config:
     description:
       - Configuration file for the C(ssh) command of O(wait=ssh). Default is the data center's own,

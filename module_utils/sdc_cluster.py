@@ -5,6 +5,7 @@
     sdc_outcome  carrying it out, waiting (sdc_fleet, sdc_ssh), the result
     sdc_change   what has to change on machines that exist; sdc_update does it
     sdc_power    stopped, restarted, absent
+    sdc_login    whether the key that signs opens machines, too
     sdc_quota    whether the account may have so many more
     sdc_report   diff, prediction, summary of failures
 
@@ -20,6 +21,7 @@ from typing import Any
 from ansible.module_utils.sdc_base import Refused, has_tags, shown
 from ansible.module_utils.sdc_change import Update, plan_update, updated
 from ansible.module_utils.sdc_fleet import Target
+from ansible.module_utils.sdc_login import key_problem
 from ansible.module_utils.sdc_plan import (
     MACHINE_NAME,
     REQUEST_TAG,
@@ -71,6 +73,7 @@ class Machines(Updating, Power):
         self._check_packages(updates)
         creations = self._creations(plans)
         self._check_quota(creations)
+        self._check_key(creations)
         start = self.counting or self.params["state"] == "started"
         sleeping = [m for _, m in keep if start and m.get("state") == "stopped"]
         describe(self.differences, creations, surplus, updates, sleeping)
@@ -189,6 +192,17 @@ class Machines(Updating, Power):
             if value is not None:
                 payload[option] = list(value) if option == "affinity" else value
         return payload
+
+    def _check_key(self, creations: Sequence[Creation]) -> None:
+        """Let a key that would open no machine fail before there is one."""
+        wanted: bool | None = self.params["check_key"]
+        if wanted is None:
+            # a script of the machine's own may add the key
+            bare = any("user-script" not in payload["metadata"] for _, payload in creations)
+            wanted = self.params["wait"] == "ssh" and bare
+        problem = key_problem(self.api, self.settings) if creations and wanted else ""
+        if problem:
+            raise Refused(problem)
 
     def _check_quota(self, creations: Sequence[Creation]) -> None:
         """Let what the account may not have fail before a part of it is made, and costs.

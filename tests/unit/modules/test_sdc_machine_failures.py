@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import stat
 import threading
 
 import pytest
@@ -220,24 +218,6 @@ def test_user_script_is_metadata_and_compared(cloud, sdc_machine):
     assert script == "#!/bin/sh\ntrue\n"
     assert not sdc_machine(**cluster(1), user_script="#!/bin/sh\ntrue\n")["changed"]
     assert len(sdc_machine(**cluster(1), user_script="#!/bin/sh\nfalse\n")["updated"]) == 2
-
-
-@pytest.fixture
-def fake_ssh(tmp_path, monkeypatch):
-    """An ssh command that writes down its arguments and works from the second attempt on."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    script = tools / "ssh"
-    script.write_text(
-        f"#!/bin/sh\nprintf '%s\\n' \"$*\" >> {tools}/calls\n"
-        "for last; do host=$prev; prev=$last; done\n"
-        f'if [ -e {tools}/broken ]; then echo "kex_exchange: $host refused" >&2; exit 255; fi\n'
-        f'if [ ! -e "{tools}/seen.$host" ]; then : > "{tools}/seen.$host"; '
-        "echo 'Connection refused' >&2; exit 255; fi\n"
-    )
-    script.chmod(script.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    return tools
 
 
 def test_wait_for_ssh(cloud, sdc_machine, fake_ssh):
