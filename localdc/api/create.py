@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localdc.api import affinity, limits, rbac
-from localdc.api.catalogue import Image, Network, Package
+from localdc.api.catalogue import HVM, Image, Network, Package
 from localdc.api.errors import (
     ApiError,
     invalid_argument,
@@ -38,6 +38,7 @@ def new_machine(call: Call) -> Machine:
     """Check the parameters, in CloudAPI's order; raises 403, 409 and 501."""
     image = _image(call)
     package = _package(call)
+    brand = _brand(call, image, package)
     keys = rbac.login_keys(call.center.store, call.account.uuid)
     if not keys:
         raise ApiError(409, "KeyRequired", "At least one SSH key is required to provision")
@@ -62,8 +63,8 @@ def new_machine(call: Call) -> Machine:
         package=package.name,
         memory=package.memory,
         disk=package.disk,
-        brand=image.brand,
-        type="virtualmachine" if image.type == "zvol" else "smartmachine",
+        brand=brand,
+        type="virtualmachine" if brand in HVM else "smartmachine",
         created=now,
         updated=now,
         requested=requested,
@@ -99,7 +100,29 @@ def _package(call: Call) -> Package:
     found = packages.find(call.center.settings, wanted)
     if found is None:
         raise invalid_argument(f"{wanted} is not a valid package")
+    if not found.active:
+        raise invalid_argument(f"{wanted} is inactive. Must use an active package")
     return found
+
+
+def _brand(call: Call, image: Image, package: Package) -> str:
+    """What the machine will be; raises 409 (getBrand of CloudAPI's lib/machines.js) and 501."""
+    required = image.requirements.get("brand")
+    brand = str(required or package.brand or image.brand)
+    if package.brand and package.brand != brand:
+        raise invalid_argument(
+            f'Package requires brand "{package.brand}", but brand "{brand}" was selected'
+        )
+    if brand in HVM and image.type != "zvol":
+        raise invalid_argument(f'Brand "{brand}" requires the image type to be "zvol"')
+    if brand not in HVM and image.type == "zvol":
+        raise invalid_argument(f'Brand "{brand}" cannot use an image of type "zvol"')
+    if brand not in call.center.settings.brands:
+        raise not_implemented(
+            f"machines of brand {brand} are not run by this data center; take an image such as "
+            "base-64-lts"
+        )
+    return brand
 
 
 def _refuse_unsupported(call: Call) -> None:

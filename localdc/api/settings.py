@@ -47,6 +47,7 @@ class DataCenterSettings:
         on public networks, one for all others; when they are the same, one for all.
     fabric_package_prefixes: what names of packages begin with whose machines may be on fabric
         networks; empty = all.
+    brands: what the compute node can run.
     firewall: the compute node enforces firewalls; otherwise they are refused.
     metadata_seconds: how long a change of metadata takes at least, when nothing
         else waits for the machine.
@@ -68,6 +69,7 @@ class DataCenterSettings:
     cns_public: str = "triton.local"
     cns_private: str = "cns.local"
     fabric_package_prefixes: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ("joyent", "joyent-minimal")
     firewall: bool = False
     metadata_seconds: float = 0.0
 
