@@ -28,8 +28,9 @@ options:
         O(controller).
       - V(later) is the address that the controller has, once it has one.
       - V(auto) keeps what the engines that exist were given, while it is right. Otherwise it is
-        V(cns) if the account uses CNS and it is known in which network the engines reach the
-        controller, else V(later).
+        V(cns) if the account uses CNS and the name is sure to mean the one address that the engines
+        are to use, else V(later). It is not where CNS has the controller's public and private
+        addresses in one zone, or where the controller is on several private networks.
     type: str
     default: auto
   controller:
@@ -38,8 +39,8 @@ options:
     type: str
   networks:
     description:
-      - Names or ids of the controller's networks; engines reach it in the last one. When empty, the
-        data center chooses.
+      - Names or ids of the controller's networks; engines reach it in the private one, if there is
+        one. When empty, the data center chooses one of either kind.
     type: list
     elements: str
     default: []
@@ -206,34 +207,42 @@ class ControllerMetadata(SdcModule):
         return listens
 
     def _cns_name(self) -> str:
-        """The name of the controller in CNS; empty when it is not known beforehand.
+        """The name of the controller in CNS; empty when it is not sure what it would mean.
 
         A machine's name ends with a suffix of the network that the address is in; what is no
-        letter, digit or hyphen becomes a hyphen (Triton CNS, docs/metadata.md).
+        letter, digit or hyphen becomes a hyphen (Triton CNS, docs/metadata.md).  It means all
+        addresses of the machine in networks with this suffix, in any order.
         """
         if not self.api.account().get("triton_cns_enabled"):
             return ""
-        suffixes = {
-            next((s for s in network.get("suffixes") or [] if s.startswith("inst.")), "")
-            for network in self._networks()
-        }
-        if len(suffixes) != 1 or "" in suffixes:
+        networks = self._networks()
+        private = [network for network in networks if not network.get("public")]
+        reached = private or networks
+        if self.params["networks"] and len(reached) > 1:
+            return ""
+        suffixes = {_suffix(network) for network in reached}
+        others = {_suffix(network) for network in networks if network not in reached}
+        if len(suffixes) != 1 or "" in suffixes or suffixes & others:
             return ""
         name = self.params["controller"] or f"{self.cluster}-controller"
         return f"{re.sub('[^a-z0-9-]+', '-', name.lower())}.{suffixes.pop()}"
 
     def _networks(self) -> list[Machine]:
-        """The networks that the controller may be reached in by engines."""
+        """The networks that the controller is in; when the data center chooses, may be in.
+
+        It chooses by the order of its networks and by the package: of each kind the first, where
+        the package has no networks of its own (sdc-cloudapi, lib/machines.js, getCreateOptions).
+        """
         networks = self.api.list_networks()
-        if self.params["networks"]:
-            last = self.params["networks"][-1].partition("=")[0]
-            return [network for network in networks if last in (network["id"], network["name"])]
-        private = [network for network in networks if not network.get("public")]
-        if any(network.get("fabric") for network in private):
-            # of the fabric networks, machines are given the account's default one
-            default = self.api.config().get("default_network")
-            private = [n for n in private if not n.get("fabric") or n["id"] == default]
-        return private or networks
+        given = {entry.partition("=")[0] for entry in self.params["networks"]}
+        if not given:
+            return networks
+        return [network for network in networks if given & {network["id"], network["name"]}]
+
+
+def _suffix(network: Machine) -> str:
+    """What names of machines in this network end with; empty when CNS has none for it."""
+    return next((s for s in network.get("suffixes") or [] if s.startswith("inst.")), "")
 
 
 def main() -> None:

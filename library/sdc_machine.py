@@ -230,8 +230,8 @@ options:
       - What to wait for. V(false) waits for nothing, V(running) for the state, V(ssh) until a
         command has been run over SSH on every machine.
       - With O(state=stopped) and O(state=absent) anything but V(false) waits for that state.
-      - A machine whose provisioning fails ends the wait at once.
       - C(ssh) offers the key that signs for CloudAPI, and no other of the agent.
+      - The others are awaited when one fails; the task fails at the end and names each that did.
     type: str
     choices: ["false", running, ssh]
     default: running
@@ -240,6 +240,12 @@ options:
       - Seconds after which waiting fails the task, naming every late machine and its last state.
     type: int
     default: 600
+  check_key:
+    description:
+      - Whether to fail, before a machine is created, when the key that signs would not open it.
+        That is so for sub-users who are no default members of the role C(administrator).
+      - Default is to do so with O(wait=ssh), unless O(user_script) is given, which may add the key.
+    type: bool
   ssh_config:
     description:
       - Configuration file for the C(ssh) command of O(wait=ssh). Default is the data center's own,
@@ -410,7 +416,10 @@ failures:
       id: 0d1b2f0a-0c5b-4b2e-8bb7-2a9d2f3a7d11
       state: failed
       action: provision
-      message: provisioning failed
+      message: >-
+        provisioning failed, and the data center does not say why; often no server has room for
+        package sample-512M. Its operator can tell, and needs the id
+        0d1b2f0a-0c5b-4b2e-8bb7-2a9d2f3a7d11
 data_center:
   description: Name and URL of the data center and where the settings came from.
   returned: always

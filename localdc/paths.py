@@ -36,6 +36,10 @@ class StateDir:
         return self.root / "lock"
 
     @property
+    def catalogue(self) -> Path:
+        return self.root / "catalogue.json"
+
+    @property
     def port(self) -> Path:
         return self.root / "port"
 

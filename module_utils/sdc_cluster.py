@@ -5,6 +5,8 @@
     sdc_outcome  carrying it out, waiting (sdc_fleet, sdc_ssh), the result
     sdc_change   what has to change on machines that exist; sdc_update does it
     sdc_power    stopped, restarted, absent
+    sdc_login    whether the key that signs opens machines, too
+    sdc_quota    whether the account may have so many more
     sdc_report   diff, prediction, summary of failures
 
 This file puts them together, and has what only the state present needs.
@@ -20,6 +22,7 @@ from typing import Any
 from ansible.module_utils.sdc_base import Refused, has_tags, shown
 from ansible.module_utils.sdc_change import Update, plan_update, updated
 from ansible.module_utils.sdc_fleet import Target
+from ansible.module_utils.sdc_login import key_problem
 from ansible.module_utils.sdc_plan import (
     MACHINE_NAME,
     REQUEST_TAG,
@@ -34,6 +37,7 @@ from ansible.module_utils.sdc_plan import (
     taken_names,
 )
 from ansible.module_utils.sdc_power import Power
+from ansible.module_utils.sdc_quota import exceeded, limits_of
 from ansible.module_utils.sdc_report import describe, predicted
 from ansible.module_utils.sdc_ssh import SshProbe
 from ansible.module_utils.sdc_update import Updating
@@ -74,6 +78,8 @@ class Machines(Updating, Power):
         self._check_packages(updates)
         creations = self._creations(plans)
         self._check_names(creations)
+        self._check_quota(creations)
+        self._check_key(creations)
         start = self.counting or self.params["state"] == "started"
         sleeping = [m for _, m in keep if start and m.get("state") == "stopped"]
         describe(self.differences, creations, surplus, updates, sleeping)
@@ -259,6 +265,36 @@ class Machines(Updating, Power):
             if value is not None:
                 payload[option] = list(value) if option == "affinity" else value
         return payload
+
+    def _check_key(self, creations: Sequence[Creation]) -> None:
+        """Let a key that would open no machine fail before there is one."""
+        wanted: bool | None = self.params["check_key"]
+        if wanted is None:
+            # a script of the machine's own may add the key
+            bare = any("user-script" not in payload["metadata"] for _, payload in creations)
+            wanted = self.params["wait"] == "ssh" and bare
+        problem = key_problem(self.api, self.settings) if creations and wanted else ""
+        if problem:
+            raise Refused(problem)
+
+    def _check_quota(self, creations: Sequence[Creation]) -> None:
+        """Let what the account may not have fail before a part of it is made, and costs.
+
+        A single machine is refused by the data center as well, and leaves nothing.
+        """
+        if len(creations) < 2:
+            return
+        wanted = [
+            (self.offers.package(payload["package"]), self.offers.image(payload["image"]))
+            for _, payload in creations
+        ]
+        problems = exceeded(limits_of(self.api), wanted)
+        if problems:
+            raise Refused(
+                f"the account's limits do not allow {len(creations)} more machines: this needs "
+                f"{'; '.join(problems)}. Nothing was created. Ask for fewer or smaller machines, "
+                "delete others, or have the limits raised by the data center's operator"
+            )
 
     def _create(self, creations: Sequence[Creation]) -> list[Machine]:
         made: list[Machine] = []

@@ -47,6 +47,7 @@ OPTIONS: dict[str, Any] = {
     "id": {"type": "str"},
     "wait": {"type": "str", "default": "running", "choices": ["false", "running", "ssh"]},
     "wait_timeout": {"type": "int", "default": 600},
+    "check_key": {"type": "bool"},
     "ssh_config": {"type": "path"},
     "ssh_user": {"type": "str", "default": "root"},
     "ssh_args": {"type": "list", "elements": "str", "default": []},

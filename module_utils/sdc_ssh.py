@@ -53,6 +53,8 @@ class SshProbe:
         self.problems: dict[str, str] = {}
         self.final: set[str] = set()
         """Ids of machines that no later attempt opens."""
+        self._opened = threading.Event()
+        self._refused_for_good = threading.Event()
 
     @staticmethod
     def available() -> bool:
@@ -86,7 +88,9 @@ class SshProbe:
                 refused_since = refused_since or now
             else:
                 refused_since = None
-            if refused_since and now - refused_since >= self.patience:
+            if not problem:
+                self._opened.set()
+            if refused_since and self._is_final(now - refused_since):
                 problem = self._refused(problem)
                 self.final.add(ident)
             if any(sign in problem for sign in HOPELESS):
@@ -99,11 +103,18 @@ class SshProbe:
             self.stop.wait(pause)
             pause = min(pause * 1.5, 3.0)
 
+    def _is_final(self, seconds: float) -> bool:
+        """Whether a key that was refused for so long will stay so: one machine tells for all."""
+        if seconds >= self.patience:
+            self._refused_for_good.set()
+            return True
+        return self._refused_for_good.is_set() and not self._opened.is_set()
+
     def _refused(self, problem: str) -> str:
         return (
-            f"the machine answers, and refuses the key {self.key} for {self.user} since "
-            f"{self.patience:g} s: {problem}. It takes the keys of the account (triton key list) "
-            "that were there when it last asked for them"
+            f"the machine answers, and refuses the key {self.key} for {self.user}, as for "
+            f"{self.patience:g} s now: {problem}. It takes the account's keys (triton key list), as "
+            "they were when it last asked for them"
         )
 
     def _attempt(self, machine: Mapping[str, Any]) -> str:

@@ -304,7 +304,7 @@ class Ways:
         hop = self.jumps.of(machine)
         if hop:
             if hop not in self._proxies:
-                # a configuration file may have a ProxyCommand that passes a descriptor; ours does not
+                # a ProxyCommand of a configuration file may pass a descriptor; ours does not
                 words = ["-o", "ProxyUseFdpass=no", "-o", self._proxy_command(hop)]
                 self._proxies[hop] = shlex.join(words)
             arguments += " " + self._proxies[hop]

@@ -14,8 +14,9 @@ Rules that both sides keep:
   different zones overlap.
 * A call may be cancelled when the data center stops; what it leaves behind
   must be fit for `destroy` or for the same call again.
-* `Compute` raises `ComputeError` with a sentence a user can act on; the API
-  shows it in the audit and, for a provision, marks the machine `failed`.
+* `Compute` raises `ComputeError` with a sentence that an operator can act on: the
+  log and `/--admin/machines/ID/jobs` have it, users only see that the job failed.  A
+  machine whose provision failed is `failed`.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ def _text(value: Scalar) -> str:
 def authorized_keys(machine: Machine, keys: Iterable[Key]) -> tuple[str, ...]:
     """Who may log in as root.
 
-    The keys the account had when the machine was made (they stand in its
-    metadata) and those it has now, as SmartLogin would accept them.
+    The keys that opened the account's machines when this one was made (they stand in
+    its metadata) and those that do now, as SmartLogin would accept them.
     """
     lines = _text(machine.metadata.get("root_authorized_keys", "")).splitlines()
     lines += [key.line for key in keys]

@@ -18,9 +18,12 @@ from localdc.api.routes import (
     networks,
     nics,
     packages,
+    policies,
+    roles,
     snapshots,
     tags,
     unsupported,
+    users,
     volumes,
 )
 
@@ -39,8 +42,11 @@ ROUTES: tuple[Route, ...] = (
     *networks.ROUTES,
     *nics.ROUTES,
     *packages.ROUTES,
+    *policies.ROUTES,
+    *roles.ROUTES,
     *snapshots.ROUTES,
     *tags.ROUTES,
     *unsupported.ROUTES,
+    *users.ROUTES,
     *volumes.ROUTES,
 )

@@ -74,6 +74,25 @@ def test_names_of_a_machine_follow_the_records(dc, resolver):
     assert resolver.ask(f"shop.inst.acme.{PUBLIC}").rcode() == dns.rcode.NXDOMAIN
 
 
+def test_one_zone_for_all_addresses(start):
+    """A new Triton has one zone, for networks "*" (triton-cns, the template of its settings)."""
+    dc = start(cns_private="triton.local")
+    uuid = dc.create("web")
+    names = dc.machine(uuid)["dns_names"]
+    assert names == [
+        f"{label}.inst.{owner}.{PUBLIC}"
+        for owner in (dc.get("/my").json()["id"], "acme") for label in (uuid, "web")
+    ]  # fmt: skip
+    suffixes = [network["suffixes"] for network in dc.get("/my/networks").json()]
+    assert suffixes[0] == suffixes[1] == [f"svc.acme.{PUBLIC}", f"inst.acme.{PUBLIC}"]
+    resolver = Resolver(dc)
+    try:
+        found = resolver.addresses(f"web.inst.acme.{PUBLIC}")
+    finally:
+        resolver.close()
+    assert sorted(found) == sorted(dc.machine(uuid)["ips"])
+
+
 def test_only_running_machines_stand_behind_a_service(dc, resolver):
     tag = {"tag.triton.cns.services": "engines"}
     one, two, three = (dc.create(name, **tag) for name in ("one", "two", "three"))
