@@ -36,13 +36,16 @@ class Zone:
     def __init__(self, root: Path, *options: str) -> None:
         self.root = root
         self.options = options
+        # Python that the daemon runs first: a fault of the system under it
+        self.preface = ""
         self.process: subprocess.Popen[bytes] | None = None
         self.door = root / "etc/svc/volatile/repository_door"
         self.env = {**os.environ, "LOCALDC_SMF_DOOR": str(self.door), "TZ": "UTC"}
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [*PYTHON, DAEMON, "--root", str(self.root), *self.options], env=self.env, cwd="/",
+            [*PYTHON, self.preface + DAEMON, "--root", str(self.root), *self.options],
+            env=self.env, cwd="/",
         )  # fmt: skip
         self.wait(self.answers)
 
