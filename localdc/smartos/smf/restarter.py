@@ -33,6 +33,8 @@ STOP_REASONS = {
     "disable": ("restart", "disable_request", "service disabled"),
     "restart": ("restart", "restart_request", "service restarting"),
 }  # fmt: skip
+# seconds from the request of a refresh to the running snapshot
+GRAPH_DELAY = 0.05
 # deaths of the one process of a wait service
 _EXITS = ("exit", "config", "failure")
 
@@ -54,6 +56,8 @@ class Restarter:
         self.executor = Executor(self)
         self.closing = False
         self.dirty = False
+        # what the graph thread has been asked to do, and for which instance
+        self._asked: list[tuple[str, Callable[[], None]]] = []
 
     # --- the set of instances
 
@@ -103,6 +107,31 @@ class Restarter:
 
     # --- requests
 
+    def ask(self, fmri: str, act: Callable[[], None], refresh: bool = False) -> None:
+        """Have the graph thread do `act`, after everything that it was asked before.
+
+        svcadm and svccfg only write down what they want of svc.startd; its graph thread does it in
+        the order of the requests (graph.c, process_actions). What no refresh precedes is done at
+        once here. A new instance is seen as late as a refresh.
+        """
+        if not refresh and not self._asked:
+            act()
+            return
+        self._asked.append((fmri, act))
+        if len(self._asked) == 1:
+            self.loop.after(GRAPH_DELAY, self.serve_asked)
+
+    def asked(self, fmri: str) -> bool:
+        """Is there something that the graph thread will do for the instance?"""
+        return any(name == fmri for name, _act in self._asked)
+
+    def serve_asked(self) -> None:
+        """Do everything that was asked for; instances that were deleted since are passed over."""
+        asked, self._asked = self._asked, []
+        for fmri, act in asked:
+            if fmri in self.repository.entities:
+                self.loop.guard(act)
+
     def enabled_changed(self, fmri: str, admin: bool = False) -> None:
         """Act on ``general/enabled`` and its temporary override as they are now."""
         instance = self.instances.get(fmri)
@@ -122,8 +151,11 @@ class Restarter:
             return override
         return bool(boolean_of(groups, "general", "enabled"))
 
-    def restart(self, instance: Instance) -> None:
+    def restart(self, fmri: str) -> None:
         """``svcadm restart``: acts on a running instance only, and forgets its start times."""
+        instance = self.instances.get(fmri)
+        if instance is None:
+            return
 
         def act() -> None:
             if instance.up:
@@ -141,8 +173,11 @@ class Restarter:
             return
         self.request(instance, lambda: self._refresh(instance))
 
-    def clear(self, instance: Instance) -> None:
+    def clear(self, fmri: str) -> None:
         """``svcadm clear``: out of maintenance, or from degraded to online."""
+        instance = self.instances.get(fmri)
+        if instance is None:
+            return
 
         def act() -> None:
             instance.starts = 0
@@ -153,8 +188,11 @@ class Restarter:
 
         self.request(instance, act)
 
-    def mark(self, instance: Instance, state: str, immediate: bool) -> None:
+    def mark(self, fmri: str, state: str, immediate: bool) -> None:
         """``svcadm mark``: to maintenance (after a stop, or immediately) or degraded."""
+        instance = self.instances.get(fmri)
+        if instance is None:
+            return
 
         def act() -> None:
             if state == "maintenance":

@@ -111,6 +111,8 @@ class Startd:
         if self.restarter.closing:
             return
         self.status = EXIT_REBOOT if reboot else EXIT_HALTED
+        # what was asked for must not be lost
+        self.restarter.serve_asked()
         self.logs.startd("The system is coming down.  Please wait.")
         self.restarter.closing = True
         self.restarter.dirty = True

@@ -78,8 +78,11 @@ class Zone:
         )  # fmt: skip
 
     def ok(self, command: str, *args: str, stdin: str = "") -> str:
+        """The output of a command that succeeds, when everything that it asked for has begun."""
         done = self.run(command, *args, stdin=stdin)
         assert done.returncode == 0, (args, done.stdout, done.stderr)
+        if command in ("svcadm", "svccfg"):
+            self.wait(lambda: not any(row["asked"] for row in Door(str(self.door)).call("list")))
         return done.stdout
 
     def load(self, body: str, name: str = "m.xml") -> None:
@@ -100,7 +103,7 @@ class Zone:
         if not fmri.startswith("svc:"):
             return self.ok("svcs", "-H", "-o", "state", fmri).strip()
         (row,) = Door(str(self.door)).call("list", only=[fmri])
-        return row["state"] + "*" * (row["next"] != "none")
+        return row.get("state", "-") + "*" * (row.get("next", "none") != "none")
 
     def prop(self, fmri: str, name: str) -> str:
         """What ``svcprop -p`` prints, nothing where the property is missing."""
