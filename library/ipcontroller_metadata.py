@@ -39,8 +39,8 @@ options:
     type: str
   networks:
     description:
-      - Names or ids of the controller's networks; engines reach it in the private one, if there is
-        one. When empty, the data center chooses one of either kind.
+      - Names or ids of the controller's networks; engines reach it in the last one that is private,
+        else in the last one. When empty, the data center chooses.
     type: list
     elements: str
     default: []
@@ -103,6 +103,12 @@ from typing import Any
 
 from ansible.module_utils.sdc_base import Refused, SdcModule
 
+try:
+    from smartdc.reach import address, is_private
+except ImportError:
+    # SdcModule says so, and what to do
+    address = is_private = None
+
 KEY, URL = "ipython.key", "ipython.url"
 Machine = Mapping[str, Any]
 
@@ -113,9 +119,13 @@ def metadatum(machine: Machine, name: str) -> str:
 
 
 def own_address(machine: Machine) -> str:
-    """Where the controller listens: its second address, else its only one (net1, net0)."""
-    ips = [str(ip) for ip in machine.get("ips") or []]
-    return ips[1] if len(ips) > 1 else "".join(ips)
+    """Where the controller listens: its last private address, else its last one.
+
+    The method of the service goes by the same rule (own_address in ipyparallel.sh).
+    """
+    known = [ip for ip in map(address, machine.get("ips") or []) if ip and ip.version == 4]
+    chosen = [ip for ip in known if is_private(ip)] or known
+    return str(chosen[-1]) if chosen else ""
 
 
 OPTIONS: dict[str, Any] = {
@@ -218,7 +228,7 @@ class ControllerMetadata(SdcModule):
         networks = self._networks()
         private = [network for network in networks if not network.get("public")]
         reached = private or networks
-        if self.params["networks"] and len(reached) > 1:
+        if self.params["networks"] and (len(reached) > 1 or self._depends(networks)):
             return ""
         suffixes = {_suffix(network) for network in reached}
         others = {_suffix(network) for network in networks if network not in reached}
@@ -234,10 +244,20 @@ class ControllerMetadata(SdcModule):
         the package has no networks of its own (sdc-cloudapi, lib/machines.js, getCreateOptions).
         """
         networks = self.api.list_networks()
-        given = {entry.partition("=")[0] for entry in self.params["networks"]}
+        given = [entry.partition("=")[0] for entry in self.params["networks"]]
         if not given:
             return networks
-        return [network for network in networks if given & {network["id"], network["name"]}]
+        return [n for name in given for n in networks if name in (n["id"], n["name"])]
+
+    @staticmethod
+    def _depends(networks: Sequence[Machine]) -> bool:
+        """Whether the network that the controller listens in is known by its address only.
+
+        It listens at its last private address, and a public network after a private one may have
+        such addresses, too.
+        """
+        public = [bool(network.get("public")) for network in networks]
+        return bool(public) and public[-1] and not all(public)
 
 
 def _suffix(network: Machine) -> str:

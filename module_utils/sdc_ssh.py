@@ -113,8 +113,8 @@ class SshProbe:
     def _refused(self, problem: str) -> str:
         return (
             f"the machine answers, and refuses the key {self.key} for {self.user}, as for "
-            f"{self.patience:g} s now: {problem}. It takes the account's keys (triton key list), as "
-            "they were when it last asked for them"
+            f"{self.patience:g} s now: {problem}. It takes the account's keys (triton key list) "
+            "as they were when it last asked for them"
         )
 
     def _attempt(self, machine: Mapping[str, Any]) -> str:
