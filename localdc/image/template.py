@@ -50,6 +50,7 @@ _MODES = {
     "var/ssh": 0o755,
 }
 _LINKS = {
+    "etc/hosts": "./inet/hosts",
     "etc/localtime": "/usr/share/zoneinfo/UTC",
     "etc/mtab": "../proc/self/mounts",
     "opt/local/bin/pkgin": "/usr/lib/localdc/bin/pkgin",

@@ -39,7 +39,9 @@ def test_addresses_and_names(center: Center, pair: Pair) -> None:
     names = {line.split(":")[0].strip() for line in shown.splitlines()[2:]}
     assert names == {"lo", "net0", "net1"}
     (private,) = machine.private_ips
-    assert center.ssh(address(machine), "getent hosts alpha").split()[0] == private
+    # zoneinit, includes/12-network.sh: one's own name is the loopback's
+    found = center.ssh(address(machine), "getent hosts alpha; getent hosts beta").splitlines()
+    assert [line.split()[0] for line in found] == ["127.0.0.1", pair[1].public_ips[0]]
 
 
 def test_machines_reach_each_other_on_both_networks(center: Center, pair: Pair) -> None:
@@ -66,6 +68,20 @@ def test_usr_is_read_only_and_devices_cannot_be_made(center: Center, pair: Pair)
     )
     assert "Read-only file system" in out
     assert "Operation not permitted" in out
+
+
+def test_host_name_is_the_uuid_without_cns(center: Center) -> None:
+    """sdc-cloudapi, lib/machines.js: a hostname is set for accounts with CNS only."""
+    center.api().update_account(triton_cns_enabled=False)
+    try:
+        (machine,) = center.create("no_cns")
+    finally:
+        center.api().update_account(triton_cns_enabled=True)
+    try:
+        shown = center.ssh(address(machine), "hostname; uname -n; mdata-get sdc:hostname; echo $?")
+        assert shown.split() == [machine.id, machine.id, "1"]
+    finally:
+        center.delete(machine)
 
 
 def test_root_persists_over_reboot_from_inside(center: Center) -> None:
