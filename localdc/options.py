@@ -9,6 +9,12 @@ from typing import Any
 from localdc.api.settings import Throttle
 
 _DEFAULT = Throttle()
+LENIENT = {
+    "commands": "commands take what those of a Linux host take",
+    "python": "Python has what it has on Linux",
+    "shell": "/bin/sh is the host's",
+}
+"""In what machines may be more generous than real ones; see docs/embedded-data-center.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +24,13 @@ class StartOptions:
     records_only: machines are records, there are no zones.
     provision_seconds: how long a provision takes then.
     throttle: burst and calls a second allowed to an account; None = no limit.
+    lenient: names of LENIENT.
     """
 
     records_only: bool = False
     provision_seconds: float = 0.0
     throttle: tuple[int, float] | None = (_DEFAULT.burst, _DEFAULT.rate)
+    lenient: tuple[str, ...] = ()
 
     @property
     def mode(self) -> str:
@@ -54,11 +62,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"calls allowed at once, and per second after that "
         f"(default {_DEFAULT.burst}/{_DEFAULT.rate:g})",
     )
+    parser.add_argument(
+        "--lenient",
+        type=_lenient,
+        default=(),
+        metavar="WHAT,...|all",
+        help="be more generous than a real machine in "
+        + "; ".join(f"{name}: {text}" for name, text in LENIENT.items()),
+    )
 
 
 def from_arguments(options: argparse.Namespace) -> StartOptions:
     """What the command line says."""
-    return StartOptions(options.records_only, options.provision_seconds, options.throttle)
+    return StartOptions(
+        options.records_only, options.provision_seconds, options.throttle, options.lenient
+    )
+
+
+def _lenient(text: str) -> tuple[str, ...]:
+    names = tuple(LENIENT) if text == "all" else tuple(text.split(","))
+    unknown = [name for name in names if name not in LENIENT]
+    if unknown:
+        known = ", ".join(LENIENT)
+        raise argparse.ArgumentTypeError(f"no such thing as {unknown[0]!r}; known: {known}, all")
+    return names
 
 
 def _seconds(text: str) -> float:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from localdc.api.compute import Nic, ZoneSpec
+from localdc.api.compute import ZoneSpec
 from localdc.image import template
 from localdc.image.host import ImageError
 from localdc.image.layer import Layer

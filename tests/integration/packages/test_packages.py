@@ -62,7 +62,7 @@ def test_two_zones_ask_for_the_same(new_zone: NewZone) -> None:
     config = str(zones[0].center.state / "ssh_config")
     running = [
         subprocess.Popen(
-            ["ssh", "-F", config, each.address, f"pkgin -y install {PY}-mpmath"],
+            ["ssh", "-F", config, each.address, f"/opt/local/bin/pkgin -y install {PY}-mpmath"],
             stdout=subprocess.PIPE,
             text=True,
         )
