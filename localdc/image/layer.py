@@ -141,6 +141,8 @@ def _build(directory: Path, store: Store, host: Host, lenient: Collection[str]) 
         (usr / "bin/sh").symlink_to(host.ksh93.name)
     _install_python(usr, store)
     _install_smartos(usr, f"{PRIVATE_PYTHON}/bin/python{store.python_version}")
+    if "python" in lenient:
+        shutil.rmtree(usr / LIBRARY.removeprefix("/usr/") / "smartos/python")
     _install_services(usr, store)
     copied = host.copy_etc(usr / "lib/localdc/etc")
     _link_gnu(usr, host)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from smartdc import Machine
 
 from .center import Center, eventually
+from .conftest import STORE
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +157,43 @@ def test_smf_kill_contract(center: Center, pair: tuple[Machine, Machine]) -> Non
         assert center.ssh(where, f"{call} {contract} TERM 1; echo $?") == "0\n"
     finally:
         center.ssh(where, "svccfg delete -f stubborn")
+
+
+def test_python_has_what_it_has_on_illumos(center: Center, where: str) -> None:
+    """Whatever starts it: packages of pkgsrc, a virtual environment, Ansible."""
+    digits = f"{sys.version_info.major}{sys.version_info.minor}"
+    center.ssh(where, f"/opt/local/bin/pkgin -y install python{digits} py{digits}-ipykernel")
+    program = f"/opt/local/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    code = (
+        "import os, sys, ipykernel.iostream as i; "
+        "print(sys.platform, os.cpu_count(), hasattr(os, 'pidfd_open'), i.sys.platform)"
+    )
+    assert center.ssh(where, f'{program} -c "{code}"') == "linux 48 False sunos5\n"
+    environment = f"{program} -m venv --system-site-packages --without-pip /root/venv"
+    shown = center.ssh(where, f'{environment} && /root/venv/bin/python -c "{code}"')
+    assert shown == "linux 48 False sunos5\n"
+    # compiled once, in the layer, like everything that starts often
+    why = f"{program} -v -c pass 2>&1 | grep sitecustomize"
+    assert "matches" in center.ssh(where, why) or "code object from" in center.ssh(where, why)
+
+
+def test_what_can_be_switched_off(able: None, tmp_path: Path) -> None:
+    """docs/embedded-data-center.md; a wrong name says which there are."""
+    generous = Center(tmp_path / "dc", STORE)
+    refused = generous.run("start", "--lenient", "kernel", check=False)
+    assert refused.returncode == 2
+    assert "known: commands, python, shell, all" in refused.stderr
+    digits = f"{sys.version_info.major}{sys.version_info.minor}"
+    try:
+        generous.run("start", "--lenient", "all")
+        (machine,) = generous.create("generous")
+        where = machine.public_ips[0]
+        shown = generous.ssh(where, "echo x | grep -P x && readlink /bin/sh && timeout 5 echo y")
+        assert shown.split() == ["x", str(Path("/usr/bin/sh").readlink()), "y"]
+        generous.ssh(where, f"/opt/local/bin/pkgin -y install python{digits}")
+        program = f"/opt/local/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+        code = "import os; print(hasattr(os, 'pidfd_open'), os.cpu_count())"
+        own = f"{hasattr(os, 'pidfd_open')} {os.cpu_count()}\n"
+        assert generous.ssh(where, f'{program} -c "{code}"') == own
+    finally:
+        generous.run("purge", check=False)
