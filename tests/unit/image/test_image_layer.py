@@ -14,6 +14,7 @@ import pytest
 from localdc.api.compute import Nic, ZoneSpec
 from localdc.image import ImageError, Layer, build_layer, configure_root, create_root
 from localdc.image.host import Host
+from localdc.options import LENIENT
 from localdc.pkgsrc import Store
 
 NICS = (
@@ -131,6 +132,41 @@ def test_layer_is_reused_until_something_changes(
     other = build_layer(tmp_path / "state", store, host)
     assert other.usr != layer.usr
     assert not layer.usr.exists()
+
+
+def test_the_shell_is_ksh93_where_the_host_has_it(
+    tmp_path: Path, layer: Layer, store: Store, host: Host
+) -> None:
+    assert not (layer.usr / "bin/sh").exists()
+    (host.usr / "bin/ksh93").touch()
+    other = build_layer(tmp_path / "state", store, host)
+    assert str((other.usr / "bin/sh").readlink()) == "ksh93"
+    # a different layer, so that a start with the option gets what it asked for
+    lenient = build_layer(tmp_path / "state", store, host, lenient=("shell",))
+    assert lenient.usr != other.usr and not (lenient.usr / "bin/sh").is_symlink()
+
+
+def test_what_may_be_more_generous(tmp_path: Path, layer: Layer, store: Store, host: Host) -> None:
+    (host.usr / "bin/timeout").touch()
+    austere = build_layer(tmp_path / "austere", store, host)
+    generous = build_layer(tmp_path / "generous", store, host, lenient=tuple(LENIENT))
+    assert "bin/timeout" in hidden(austere) and "bin/timeout" not in hidden(generous)
+    python = "lib/localdc/lib/smartos/python/sitecustomize.py"
+    for name in ("bin/grep", "bin/pgrep", python):
+        assert (austere.usr / name).is_file(), name
+    assert not (generous.usr / "bin/grep").exists()
+    assert not (generous.usr / python).exists()
+    for layer in (austere, generous):
+        assert (layer.usr / "lib/localdc/gnu/bin/grep").is_symlink()
+        assert (layer.usr / "lib/localdc/host/grep").is_file()
+
+
+def test_a_program_that_the_host_replaced_is_copied_again(
+    tmp_path: Path, layer: Layer, store: Store, host: Host
+) -> None:
+    (host.usr / "bin/grep").write_text("newer")
+    other = build_layer(tmp_path / "state", store, host)
+    assert (other.usr / "lib/localdc/host/grep").read_text() == "newer"
 
 
 def test_missing_sshd_names_the_package(tmp_path: Path, store: Store, host: Host) -> None:
