@@ -117,7 +117,8 @@ class Daemon:
         """
         self._tell(progress="preparing the image")
         store = {**self.order.store, "root": Path(self.order.store["root"])}
-        layer = build_layer(self.paths.root, Store(**store))  # type: ignore[arg-type]
+        packages = Store(**store)  # type: ignore[arg-type]
+        layer = build_layer(self.paths.root, packages, lenient=self.options.lenient)
         self._mount_usr(layer)
         self._run(lambda settings: self._zone_compute(layer, settings))
 

@@ -13,6 +13,12 @@ from localdc.errors import LocalDCError
 from localdc.paths import StateDir
 
 _DEFAULT = Throttle()
+LENIENT = {
+    "commands": "commands take what those of a Linux host take",
+    "python": "Python has what it has on Linux",
+    "shell": "/bin/sh is the host's",
+}
+"""In what machines may be more generous than real ones; see docs/embedded-data-center.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +30,14 @@ class StartOptions:
     throttle: burst and calls a second allowed to an account; None = no limit.
     catalogue: what it offers, as text of a file; empty = what a new one does; None = what it
         did before.
+    lenient: names of LENIENT.
     """
 
     records_only: bool = False
     provision_seconds: float = 0.0
     throttle: tuple[int, float] | None = (_DEFAULT.burst, _DEFAULT.rate)
     catalogue: str | None = None
+    lenient: tuple[str, ...] = ()
 
     @property
     def mode(self) -> str:
@@ -61,6 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"calls allowed at once, and per second after that "
         f"(default {_DEFAULT.burst}/{_DEFAULT.rate:g})",
     )
+    parser.add_argument(
+        "--lenient",
+        type=_lenient,
+        default=(),
+        metavar="WHAT,...|all",
+        help="be more generous than a real machine in "
+        + "; ".join(f"{name}: {text}" for name, text in LENIENT.items()),
+    )
 
     parser.add_argument(
         "--catalogue",
@@ -74,7 +90,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def from_arguments(options: argparse.Namespace) -> StartOptions:
     """What the command line says."""
     return StartOptions(
-        options.records_only, options.provision_seconds, options.throttle, options.catalogue
+        options.records_only,
+        options.provision_seconds,
+        options.throttle,
+        options.catalogue,
+        options.lenient,
     )
 
 
@@ -105,6 +125,15 @@ def _catalogue(text: str) -> str:
         why = error.strerror if isinstance(error, OSError) else error
         raise argparse.ArgumentTypeError(f"{path}: {why}") from None
     return content
+
+
+def _lenient(text: str) -> tuple[str, ...]:
+    names = tuple(LENIENT) if text == "all" else tuple(text.split(","))
+    unknown = [name for name in names if name not in LENIENT]
+    if unknown:
+        known = ", ".join(LENIENT)
+        raise argparse.ArgumentTypeError(f"no such thing as {unknown[0]!r}; known: {known}, all")
+    return names
 
 
 def _seconds(text: str) -> float:

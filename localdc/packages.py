@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 
 from localdc.errors import LocalDCError
@@ -29,28 +27,46 @@ def fetch(paths: StateDir, names: Sequence[str], everything: bool, say: Progress
     return wanted
 
 
-def fetch_wheels(paths: StateDir, requirements: Sequence[str], say: Progress) -> None:
-    """Have pip put wheels, with all they need, where machines' pip finds them.
+def fetch_wheels(
+    paths: StateDir, requirements: Sequence[str], say: Progress, compiled: bool = False
+) -> None:
+    """Put wheels, with all they need, where machines' pip finds them.
 
-    What the catalogue pins is taken in that version.
-    Raises LocalDCError with pip's reason.
+    What the catalogue pins is taken in that version.  Only with `compiled` those with compiled
+    parts, which no real machine could install.
+    Raises LocalDCError with pip's reason, and for what only a compiler could bring.
     """
-    from localdc.pkgsrc import catalogue
-    from localdc.pkgsrc.store import StoreError, build_store
+    from localdc.pkgsrc import catalogue, pipindex
+    from localdc.pkgsrc.store import StoreError, build_store, locked, scratch_directory
 
     try:
         store = build_store(paths.packages, say)
     except StoreError as error:
         raise LocalDCError(str(error)) from error
     entries = [*catalogue.load(), *catalogue.load(section="on_demand")]
-    constraints = store.directory / "constraints.txt"
-    constraints.write_text("".join(f"{entry.pin}\n" for entry in entries))
-    command = [sys.executable, "-m", "pip", "download", "--no-input", "--progress-bar", "off"]
-    command += ["--disable-pip-version-check", "--only-binary", ":all:"]
-    command += ["--constraint", str(constraints), "--dest", str(store.directory / "wheels")]
     say(f"downloading {' '.join(requirements)}")
-    done = subprocess.run([*command, *requirements], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        reasons = [line for line in lines if line.startswith("ERROR")] or lines[-5:]
-        raise LocalDCError("pip could not download:\n  " + "\n  ".join(reasons))
+    with (
+        locked(store.root / "lock", say),
+        scratch_directory(store.directory) as scratch,
+    ):
+        try:
+            found = pipindex.find(requirements, scratch, entries, compiled=compiled)
+        except pipindex.PipError as error:
+            raise LocalDCError(str(error)) from error
+        if found.impossible:
+            raise LocalDCError(_impossible(found.impossible, store.python))
+        pipindex.offer(store.directory, found.wheels)
+    for entry in found.packages:
+        name = entry.name("NN")
+        say(f"{entry.distribution} comes from pkgsrc: -e extra_packages={name}")
+
+
+def _impossible(pins: Sequence[str], python: str) -> str:
+    names = ", ".join(pins)
+    return (
+        f"The package index has {names} with compiled parts for Linux only, and pip of a machine "
+        "has no compiler. See whether pkgsrc has it, under a name such as "
+        f"py{python}-{pins[0].partition('==')[0]}: pkgin search in a machine; then "
+        "-e extra_packages=. To have the wheels of Linux all the same, which no real machine "
+        "could use: python -m localdc packages --pip --compiled"
+    )

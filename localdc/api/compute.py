@@ -107,7 +107,8 @@ class ZoneSpec:
     """Everything the compute node may know about a zone.
 
     ram and disk are MiB, cpu_cap is percent of one core (None = no cap).
-    `owner` is the account's uuid, `alias` the machine's name.  Values of
+    `owner` is the account's uuid, `alias` the machine's name, `hostname` what
+    CloudAPI set besides; None = the zone's host name is its uuid.  Values of
     `tags` are str, bool, int or float; metadata values are text.
     `customer_metadata` is what `mdata-get` answers (`user-script` and
     `root_authorized_keys` included), `internal_metadata` holds the passwords
@@ -117,6 +118,7 @@ class ZoneSpec:
 
     uuid: str
     alias: str
+    hostname: str | None
     owner: str
     image_uuid: str
     image_name: str

@@ -17,7 +17,7 @@ from localdc.api.errors import (
     not_implemented,
 )
 from localdc.api.http import Call
-from localdc.api.model import Key, Machine, Scalar, now_iso
+from localdc.api.model import Key, Machine, Scalar, dns_label, now_iso
 from localdc.api.requested import networks_and_addresses
 from localdc.api.routes import images, packages
 from localdc.api.store.documents import VOLUME
@@ -75,6 +75,8 @@ def new_machine(call: Call) -> Machine:
         volumes=_volumes(call),
     )
     _set_metadata(machine, call.params, keys)
+    if call.account.cns_enabled:
+        _set_dns_names(call, machine)
     return machine
 
 
@@ -231,6 +233,18 @@ def _default_networks(known: Iterable[Network], with_fabrics: bool) -> list[tupl
 
 def _prefixed(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
+
+
+def _set_dns_names(call: Call, machine: Machine) -> None:
+    """Host name and search domain as CNS has them (CloudAPI, lib/machines.js, dnsify)."""
+    machine.hostname = dns_label(machine.name)
+    known = call.center.engine.networks.of(call.account.uuid)
+    suffixes = [
+        suffix
+        for network, _ in machine.requested
+        for suffix in call.center.cns.suffixes(known[network], call.account)
+    ]
+    machine.dns_domain = next(suffix for suffix in suffixes if suffix.startswith("inst."))
 
 
 def _set_metadata(machine: Machine, params: Mapping[str, Any], keys: list[Key]) -> None:

@@ -72,6 +72,7 @@ def zone_spec(
     return ZoneSpec(
         uuid=machine.uuid,
         alias=machine.name,
+        hostname=machine.hostname,
         owner=machine.account,
         image_uuid=machine.image,
         image_name=image.name if image else "",
@@ -88,7 +89,7 @@ def zone_spec(
         resolvers=tuple(resolvers),
         dc_name=settings.name,
         server_uuid=settings.server_uuid,
-        dns_domain=settings.dns_domain,
+        dns_domain=machine.dns_domain or settings.dns_domain,
         firewall=firewall,
         mounts=tuple(
             Mount(volume["id"], volume["mountpoint"], volume["mode"] == "ro")

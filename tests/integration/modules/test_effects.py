@@ -16,7 +16,7 @@ from .conftest import Ansible
 
 Machines = dict[str, Machine]
 # bash opens the connection, and prints the first bytes of what the sshd there says
-GREETING = "timeout 1 bash -c 'exec 3<>/dev/tcp/{}/22; head -c 4 <&3'; true"
+GREETING = "/opt/local/gnu/bin/timeout 1 bash -c 'exec 3<>/dev/tcp/{}/22; head -c 4 <&3'; true"
 
 
 def front(machine: Machine) -> str:

@@ -47,6 +47,21 @@ def resolver(dc):
     resolver.close()
 
 
+def test_cns_decides_the_host_name_when_a_machine_is_made(dc):
+    """sdc-cloudapi, lib/machines.js, createMachine: dnsify(alias) and the first inst. suffix."""
+    web = dc.create("Web_.1")
+    dc.post("/my", json={"triton_cns_enabled": False})
+    plain = dc.create("plain")
+    zones = dc.compute.zones
+    assert zones[web].hostname == "web-1"
+    assert zones[web].dns_domain == f"inst.acme.{PUBLIC}"
+    assert (zones[plain].hostname, zones[plain].dns_domain) == (None, "local")
+    # renaming changes the alias only
+    dc.post("/my", json={"triton_cns_enabled": True})
+    dc.act(web, "rename", name="other")
+    assert (zones[web].alias, zones[web].hostname) == ("other", "web-1")
+
+
 def test_names_of_a_machine_follow_the_records(dc, resolver):
     web = dc.create("Web_1", **{"tag.triton.cns.services": "www:80:priority=5,www:81,api:port=8"})
     account = dc.get("/my").json()["id"]

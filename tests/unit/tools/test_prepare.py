@@ -67,14 +67,15 @@ def test_a_user_of_the_project_gets_no_node(computer: Computer) -> None:
     assert computer.installed() == set()
 
 
-def test_tests_get_what_runs_the_real_clients(computer: Computer) -> None:
+def test_tests_get_what_runs_the_real_clients_and_the_shell_of_illumos(computer: Computer) -> None:
     done = computer.prepare("tests", uid=0)
     assert done.returncode == 0, done.stderr
-    assert computer.installed() == {"nodejs", "npm"}
+    assert computer.installed() == {"nodejs", "npm", "ksh"}
 
 
-def test_a_node_that_is_there_will_do(computer: Computer) -> None:
+def test_what_is_there_will_do(computer: Computer) -> None:
     computer.program("node", "true")
+    computer.program("ksh93", "true")
     assert computer.prepare("tests", uid=0).returncode == 0
     assert computer.installed() == {"npm"}
 
@@ -83,7 +84,7 @@ def test_who_is_not_root_is_told(computer: Computer) -> None:
     done = computer.prepare("tests", uid=1000)
     assert done.returncode == 1
     assert "these packages are missing; install them with:" in done.stderr
-    assert done.stderr.rstrip().endswith("nodejs npm")
+    assert done.stderr.rstrip().endswith("nodejs npm ksh")
     assert computer.installed() == set()
 
 
