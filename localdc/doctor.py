@@ -17,7 +17,7 @@ from localdc.errors import LocalDCError
 from localdc.image.host import Host
 from localdc.paths import StateDir
 from localdc.starting import MINIMUM_DISK
-from localdc.zones import probes
+from localdc.zones import cores, probes
 from localdc.zones.container import OPEN_FILES
 from localdc.zones.isolate import IsolationError, run_as_mapped_root, subordinate_ids, user_name
 from localdc.zones.syscalls import SYS_PIVOT_ROOT
@@ -109,6 +109,7 @@ def examine(paths: StateDir) -> Iterator[Check]:
     yield _state_directory(paths)
     yield _disk(paths)
     yield _loopback()
+    yield _crashes()
     allowed = True
     if os.geteuid() != 0:
         for check in _unprivileged():
@@ -117,6 +118,16 @@ def examine(paths: StateDir) -> Iterator[Check]:
     # Without a user namespace each trial would only repeat what is missing.
     if allowed:
         yield from _kernel(paths)
+
+
+def _crashes() -> Check:
+    """Not needed to run: it says how much of a contract's events there is."""
+    try:
+        cores.listen().close()
+    except OSError as error:
+        detail = f"only those of daemons are noticed by SMF, and those of no child ({error})"
+        return Check("crashes", True, detail)
+    return Check("crashes", True, "SMF sees every program of a service that dumps core")
 
 
 def _python() -> Check:

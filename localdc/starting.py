@@ -22,6 +22,7 @@ from localdc.errors import LocalDCError
 from localdc.fetcher import spawn as spawn_fetcher
 from localdc.options import StartOptions, kept_catalogue
 from localdc.paths import StateDir, write_atomically
+from localdc.zones import cores
 from localdc.zones.isolate import spawn, subordinate_ids
 
 VARIABLE = "LOCALDC_DAEMON"
@@ -186,6 +187,8 @@ def _start_with(
             pid = run(command, env, descriptors, paths.log)
         finally:
             os.close(ready_end)
+        if not options.records_only:
+            cores.spawn(pid, paths.log)
         _follow(news, pid, paths, say)
 
 
