@@ -33,6 +33,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
 EXECUTE = "svc:/smartdc/mdata:execute"
+BOOT = "svc:/pkgsrc/ipyparallel-boot:default"
 SERVICE = "svc:/pkgsrc/ipyparallel:"
 LIMIT = 30
 TAIL = 8
@@ -78,12 +79,35 @@ def states(lines: list[str]) -> dict[str, str]:
     return {word[2]: word[0].rstrip("*") for word in words if len(word) == 3}
 
 
-def boot_problem(sta: str, log: list[str]) -> str:
-    """What is wrong with the boot script, in the words of its log."""
+def log_of(fmri: str, text: Mapping[str, list[str]]) -> list[str]:
+    """What a service has logged."""
+    name = fmri.removeprefix("svc:/").replace("/", "-")
+    return text.get(f"/var/svc/log/{name}.log", [])
+
+
+def boot_problem(text: Mapping[str, list[str]]) -> str:
+    """What is wrong with the boot script, in the words of its log.
+
+    A machine that configures itself goes on in a service of its own.
+    """
+    known = states(text.get("states", []))
+    return next(
+        (
+            problem
+            for fmri in (EXECUTE, BOOT)
+            if (fmri != BOOT or fmri in known)
+            and (problem := script_problem(fmri, known.get(fmri, ""), log_of(fmri, text)))
+        ),
+        FINE,
+    )
+
+
+def script_problem(fmri: str, sta: str, log: list[str]) -> str:
+    """What is wrong with a service that runs a boot script."""
     if sta == "ON":
         return FINE
     if sta != "MNT":
-        return f"boot script has not ended ({EXECUTE} is {sta or 'unknown'}); {tail(log)}"
+        return f"boot script has not ended ({fmri} is {sta or 'unknown'}); {tail(log)}"
     steps = re.findall(r"^boot script failed: step (\S+),", "\n".join(log), re.MULTILINE)
     said = [line.removeprefix("failed: ") for line in log if line.startswith("failed: ")]
     text = "; ".join(said[-TAIL:]) or tail(log)
@@ -109,7 +133,7 @@ def service_problem(name: str, text: Mapping[str, list[str]], failures: Sequence
     }
     pids = dict(line.split() for line in text.get("start pids", []) if len(line.split()) == 2)
     for fmri, sta in enabled.items():
-        log = text.get(f"/var/svc/log/pkgsrc-ipyparallel:{fmri.removeprefix(SERVICE)}.log", [])
+        log = log_of(fmri, text)
         if sta == "MNT":
             explained = " ".join(" ".join(text.get("svcs -xv", [])).split())
             problems.append(f"{fmri} in maintenance: {explained}; {tail(log)}")
@@ -147,10 +171,9 @@ def diagnose(name: str, text: str, failures: Mapping[str, Failure]) -> str:
     if text.startswith("unreachable: "):
         return f"not reachable by ssh ({text.removeprefix('unreachable: ')})"
     parts = sections(text)
-    sta = states(parts.get("states", [])).get(EXECUTE, "")
     own = failures.get(name)
     message = " ".join(own.message.split()) if own else ""
-    boot = boot_problem(sta, parts.get("/var/svc/log/smartdc-mdata:execute.log", []))
+    boot = boot_problem(parts)
     if boot:
         return boot
     if own and own.role == "pkgsrc":
