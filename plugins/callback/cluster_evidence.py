@@ -39,6 +39,23 @@ LIMIT = 30
 TAIL = 8
 SHOWN = 20
 FINE = ""
+# svc.startd's words for a wait service do not tell a signal; Python's do (faulthandler).
+SIGNAL = re.compile(
+    r"Fatal Python error: (Segmentation fault|Aborted|Bus error|Floating-point exception"
+    r"|Illegal instruction)|(dumped core)|(?:due to|fatal) signal (\w+)"
+)
+SIGNALS = {
+    "Segmentation fault": "SEGV",
+    "Aborted": "ABRT",
+    "Bus error": "BUS",
+    "Floating-point exception": "FPE",
+    "Illegal instruction": "ILL",
+}
+NO_SPACE = re.compile(r"\[Errno 12\]|[Nn]ot enough space|Cannot allocate memory")
+MEMORY = (
+    "out of memory: fork reserves as much swap as the process has memory of its own; take a larger "
+    "machine_package or see docs/service.md, Memory and processes"
+)
 NOTHING = "no instance of svc:/pkgsrc/ipyparallel is enabled"
 
 
@@ -123,6 +140,19 @@ def tail(log: list[str]) -> str:
     return "log: " + " | ".join(lines[-TAIL:]) if lines else "its log is empty"
 
 
+def explained(log: list[str]) -> str:
+    """What a log gives away about the end of a process, ready to be appended."""
+    text = "\n".join(log)
+    found = [match for match in SIGNAL.finditer(text) if any(match.groups())]
+    parts = []
+    if found:
+        how = next(group for group in found[-1].groups() if group)
+        parts.append(f"an engine died by a signal ({SIGNALS.get(how, how)}), last of {len(found)}")
+    if NO_SPACE.search(text):
+        parts.append(MEMORY)
+    return "".join(f"; {part}" for part in parts)
+
+
 def service_problem(name: str, text: Mapping[str, list[str]], failures: Sequence[Failure]) -> str:
     """What is wrong with the services of a machine, given that its boot script is not."""
     problems = []
@@ -135,13 +165,17 @@ def service_problem(name: str, text: Mapping[str, list[str]], failures: Sequence
     for fmri, sta in enabled.items():
         log = log_of(fmri, text)
         if sta == "MNT":
-            explained = " ".join(" ".join(text.get("svcs -xv", [])).split())
-            problems.append(f"{fmri} in maintenance: {explained}; {tail(log)}")
+            reason = " ".join(" ".join(text.get("svcs -xv", [])).split())
+            problems.append(f"{fmri} in maintenance: {reason}; {tail(log)}{explained(log)}")
         elif sta != "ON":
-            problems.append(f"{fmri} is {sta}; {tail(log)}")
+            problems.append(f"{fmri} is {sta}; {tail(log)}{explained(log)}")
         for failure in failures if sta == "ON" else ():
             if name in failure.machines and not failure.works(name, pids.get(fmri, "")):
                 problems.append(missing_problem(name, fmri, failure.message, log))
+    boot = log_of(BOOT, text)
+    warnings = [line.removeprefix("warning: ") for line in boot if line.startswith("warning: ")]
+    if problems:
+        problems += dict.fromkeys(warnings)
     return "; ".join(problems) if enabled else NOTHING
 
 
@@ -154,7 +188,7 @@ def missing_problem(name: str, fmri: str, reason: str, log: list[str]) -> str:
     ]
     if blocked:
         return f"{fmri} is registered, but blocked for: {', '.join(blocked)}"
-    return f"{fmri} is running but not registered; {tail(log)}"
+    return f"{fmri} is running but not registered; {tail(log)}{explained(log)}"
 
 
 def refusal(entry: Mapping[str, Any]) -> str:

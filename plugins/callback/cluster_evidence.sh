@@ -7,7 +7,7 @@ echo '== states'
 svcs -H -o sta,nsta,fmri svc:/smartdc/mdata:execute
 svcs -H -o sta,nsta,fmri 'svc:/pkgsrc/ipyparallel*' 2>/dev/null
 echo '== start pids'
-for fmri in $(svcs -H -o fmri 'svc:/pkgsrc/ipyparallel:*' 2>/dev/null); do
+svcs -H -o fmri 'svc:/pkgsrc/ipyparallel:*' 2>/dev/null | while read -r fmri; do
     printf '%s %s\n' "$fmri" "$(svcprop -p restarter/start_pid "$fmri" 2>/dev/null)"
 done
 echo '== svcs -xv'

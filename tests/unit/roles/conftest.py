@@ -46,7 +46,9 @@ RENDER = """
 - hosts: localhost
   tasks:
     - ansible.builtin.include_role: {name: boot_script}
-    - local_file: {path: "{{ controller_file }}", content: "{{ boot_script_controller }}", mode: "0700"}
+    - local_file:
+        path: "{{ controller_file }}"
+        content: "{{ boot_script_controller }}"
 """
 
 

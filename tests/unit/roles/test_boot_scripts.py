@@ -22,7 +22,7 @@ RECORD = 'printf "%s\\n" "${0##*/} $*" >>"$FAKE/calls"'
 COMMANDS = {
     "svcs": 'cat "$FAKE/state"; [ -s "$FAKE/state" ]',
     "svcadm": RECORD,
-    "svccfg": f"{RECORD}; [ ! -e \"$FAKE/broken\" ]",
+    "svccfg": f'{RECORD}; [ ! -e "$FAKE/broken" ]',
     "pkgin": f"{RECORD}; exit 1",
 }
 

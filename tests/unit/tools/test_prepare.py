@@ -70,20 +70,20 @@ def test_a_user_of_the_project_gets_no_node(computer: Computer) -> None:
 def test_tests_get_what_runs_the_real_clients(computer: Computer) -> None:
     done = computer.prepare("tests", uid=0)
     assert done.returncode == 0, done.stderr
-    assert computer.installed() == {"nodejs", "npm"}
+    assert computer.installed() == {"nodejs", "npm", "ksh"}
 
 
 def test_a_node_that_is_there_will_do(computer: Computer) -> None:
     computer.program("node", "true")
     assert computer.prepare("tests", uid=0).returncode == 0
-    assert computer.installed() == {"npm"}
+    assert computer.installed() == {"npm", "ksh"}
 
 
 def test_who_is_not_root_is_told(computer: Computer) -> None:
     done = computer.prepare("tests", uid=1000)
     assert done.returncode == 1
     assert "these packages are missing; install them with:" in done.stderr
-    assert done.stderr.rstrip().endswith("nodejs npm")
+    assert done.stderr.rstrip().endswith("nodejs npm ksh")
     assert computer.installed() == set()
 
 
