@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 
 from localdc.errors import LocalDCError
@@ -32,10 +31,10 @@ def fetch(paths: StateDir, names: Sequence[str], everything: bool, say: Progress
 def fetch_wheels(paths: StateDir, requirements: Sequence[str], say: Progress) -> None:
     """Have pip put wheels, with all they need, where machines' pip finds them.
 
-    What the catalogue pins is taken in that version.
+    What the catalogue pins is taken in that version, unless a requirement names it.
     Raises LocalDCError with pip's reason.
     """
-    from localdc.pkgsrc import catalogue
+    from localdc.pkgsrc import catalogue, interpreter
     from localdc.pkgsrc.store import StoreError, build_store
 
     try:
@@ -43,11 +42,13 @@ def fetch_wheels(paths: StateDir, requirements: Sequence[str], say: Progress) ->
     except StoreError as error:
         raise LocalDCError(str(error)) from error
     entries = [*catalogue.load(), *catalogue.load(section="on_demand")]
-    constraints = store.directory / "constraints.txt"
-    constraints.write_text("".join(f"{entry.pin}\n" for entry in entries))
-    command = [sys.executable, "-m", "pip", "download", "--no-input", "--progress-bar", "off"]
+    named = {catalogue.distribution(text) for text in requirements}
+    constraints = store.offered / "constraints.txt"
+    pins = [entry.pin for entry in entries if entry.distribution not in named]
+    constraints.write_text("".join(f"{pin}\n" for pin in pins))
+    command = [*interpreter.chosen().pip, "download", "--no-input", "--progress-bar", "off"]
     command += ["--disable-pip-version-check", "--only-binary", ":all:"]
-    command += ["--constraint", str(constraints), "--dest", str(store.directory / "wheels")]
+    command += ["--constraint", str(constraints), "--dest", str(store.offered / "wheels")]
     say(f"downloading {' '.join(requirements)}")
     done = subprocess.run([*command, *requirements], capture_output=True, text=True, check=False)
     if done.returncode != 0:

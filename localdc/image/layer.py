@@ -109,7 +109,9 @@ def build_layer(state: Path, store: Store, host: Host | None = None) -> Layer:
 
 def _fingerprint(store: Store, host: Host) -> str:
     digest = hashlib.sha256()
-    digest.update(f"{store.tag} {store.python_package}\n{host.fingerprint()}\n".encode())
+    digest.update(
+        f"{store.tag} {store.python_package} {store.repository}\n{host.fingerprint()}\n".encode()
+    )
     for source in (IMAGE, SMARTOS):
         for path in sorted(source.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
@@ -130,7 +132,7 @@ def _build(directory: Path, store: Store, host: Host) -> None:
         directory / "template",
         root_links=host.root_links(),
         borrowed=copied,
-        repository=f"file://{STORE_IN_ZONE}/{store.tag}/All",
+        repository=f"file://{STORE_IN_ZONE}/{store.repository}/All",
         manifests=sorted((usr / "lib/svc/manifest").rglob("*.xml")),
     )
 
