@@ -156,14 +156,17 @@ def _install_python(usr: Path, store: Store) -> None:
     link = usr / PRIVATE_PYTHON.removeprefix("/usr/")
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(package)
-    # the executable may look for its libraries in a directory no zone has;
+    # an executable may look for its libraries in a directory no zone has;
     # the loader falls back to the system's, whose own libpython must not win
-    tree = store.directory / "packages" / store.python_package
-    for library in sorted(tree.glob("lib*/*.so*")):
-        for directory in _library_directories():
-            target = usr / directory / library.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(f"{package}/{library.relative_to(tree)}")
+    installable = store.offered.glob("packages/python[0-9]*")
+    for tree in (store.directory / "packages" / store.python_package, *installable):
+        place = f"{STORE_IN_ZONE}/{tree.relative_to(store.root)}"
+        for library in sorted(tree.glob("lib*/*.so*")):
+            for directory in _library_directories():
+                target = usr / directory / library.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if not target.is_symlink():
+                    target.symlink_to(f"{place}/{library.relative_to(tree)}")
 
 
 def _library_directories() -> list[str]:
