@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from localdc.api import catalogue
 from localdc.api.catalogue import Image, Network, Package
@@ -46,6 +47,7 @@ class DataCenterSettings:
     cns_public, cns_private: below them lie the zones of CNS, NAME.SUFFIX: one for addresses
         on public networks, one for all others.
     firewall: the compute node enforces firewalls; otherwise they are refused.
+    repository: directory of the package repository; None = there is none.
     metadata_seconds: how long a change of metadata takes at least, when nothing
         else waits for the machine.
     """
@@ -67,6 +69,7 @@ class DataCenterSettings:
     cns_private: str = "cns.local"
     firewall: bool = False
     metadata_seconds: float = 0.0
+    repository: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.networks or not any(network.public for network in self.networks):

@@ -158,8 +158,9 @@ def _install_python(usr: Path, store: Store) -> None:
     link.symlink_to(package)
     # an executable may look for its libraries in a directory no zone has;
     # the loader falls back to the system's, whose own libpython must not win
-    installable = store.offered.glob("packages/python[0-9]*")
-    for tree in (store.directory / "packages" / store.python_package, *installable):
+    # (also those of Pythons that older machines have)
+    others = sorted(store.root.glob("*/packages/python[0-9]*"))
+    for tree in (store.directory / "packages" / store.python_package, *others):
         place = f"{STORE_IN_ZONE}/{tree.relative_to(store.root)}"
         for library in sorted(tree.glob("lib*/*.so*")):
             for directory in _library_directories():

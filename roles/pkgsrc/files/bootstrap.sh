@@ -7,6 +7,7 @@
 # boot_manifest its manifest, which only machines that configure themselves have
 # patience      seconds to try again for, while the package repository cannot be reached
 # python        Python version to prefer, such as 3.12 (the one of the user's machine)
+# python_only   not empty: fail where the repository has no ipyparallel for that version
 # packages      package names; pyNN- stands for the Python version that was chosen
 # pip_packages  requirements for pip
 # ipyparallel   requirement for pip where the repository has no ipyparallel
@@ -135,6 +136,9 @@ choose_python() {
     for nn in ${versions:-$from_pip}; do
         [ "$nn" = "$preferred" ] && return
     done
+    [ -z "$nn" ] || [ -z "$python_only" ] || fail \
+        "The machines of this cluster run Python $python, and the package repository of this one has" \
+        "ipyparallel for other versions only (py3NN, NN:" ${versions:-$from_pip} "). Choose the machine_image of the others."
     [ -n "$nn" ] || fail "The package repository has no py3NN-ipyparallel (asked: pkgin search ipyparallel)," \
         "and for no Python what pip needs to bring it in (py3NN-zmq, -numpy, -psutil, -pip). Choose a machine_image whose pkgsrc release has it."
 }
@@ -274,5 +278,7 @@ if [ "$linked" != "$interpreter" ]; then
         # the directory for Ansible's temporary files, which it would make with a warning
         mkdir -p -m 0700 "${HOME:-/root}/.ansible/tmp"
         mkdir -p "${link%/*}" && ln -sf "$interpreter" "$link" || fail "Cannot link $link to $interpreter."
+        # what the user's computer and further machines go by
+        mdata-put ipython.python "${interpreter##*python}" || printf '%s\n' "warning: cannot set the metadata ipython.python"
     fi
 fi

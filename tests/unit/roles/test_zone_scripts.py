@@ -25,6 +25,7 @@ case $* in *ipyparallel-boot*) file=$FAKE/boot_state ;; esac
 cat "$file"
 """,
     "svcprop": 'echo "$BOOT_LIMIT"',
+    "mdata-put": 'echo "mdata-put $*" >>"$FAKE/metadata"',
     "pkgin": """
 echo "pkgin $*" >>"$FAKE/calls"
 case "$*" in
@@ -136,6 +137,24 @@ def test_check_mode_installs_nothing(zone: Zone) -> None:
 def test_the_preferred_python_or_the_newest(zone: Zone, preferred: str, chosen: str) -> None:
     zone.bootstrap(python=preferred)
     assert zone.link.readlink() == zone.interpreter(chosen)
+
+
+def test_the_python_of_the_cluster_or_none(zone: Zone) -> None:
+    done = zone.bootstrap(python="3.12", python_only="yes")
+    assert done.returncode == 1
+    assert "failed: The machines of this cluster run Python 3.12" in done.stdout
+    assert "failed: 11" not in done.stdout
+    assert "313" in done.stdout.split("failed: (py3NN")[-1] or "311" in done.stdout
+    assert not any("install" in call for call in zone.calls())
+    assert zone.bootstrap(python="3.11", python_only="yes").returncode == 0
+
+
+def test_the_chosen_python_is_left_in_the_metadata(zone: Zone) -> None:
+    zone.bootstrap(python="3.11", check_mode="yes")
+    assert not (zone.root / "metadata").exists()
+    zone.bootstrap(python="3.11")
+    zone.bootstrap(python="3.11")
+    assert (zone.root / "metadata").read_text() == "mdata-put ipython.python 3.11\n"
 
 
 def test_the_python_of_a_zone_stays(zone: Zone) -> None:
