@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: ipyparallel_call
 short_description: Send a function to an engine
 description:
-  - Runs on the machine of the user. Sends a function and an argument to an engine that has nothing
-    else to do, as C(view.apply_sync) does, and compares the answer.
+  - Runs on the machine of the user. Sends a function and an argument to the engines that have
+    nothing else to do, as C(view.apply) does, until one has given the right answer.
   - C(ipyparallel_ready) asks from the controller's machine; this asks the way that a user's program
     goes. Through the tunnel, with the Python and the ipyparallel of the user.
   - When all engines compute for somebody, or there is none, nothing is sent.
@@ -43,8 +43,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 engine:
-  description: Id of the engine that answered.
-  returned: when one was asked
+  description: Id of the first engine that answered.
+  returned: when any was asked
   type: int
   sample: 0
 skipped_because:
@@ -104,32 +104,54 @@ def limited(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def idle(client: Any) -> int | None:
-    """The id of an engine that has nothing to do."""
-    for engine, status in sorted(client.queue_status().items(), key=str):
-        if isinstance(engine, int) and not status["queue"] and not status["tasks"]:
-            return engine
-    return None
+def idle(client: Any) -> list[int]:
+    """The ids of engines that have nothing to do."""
+    # of engines that have gone it tells as well
+    status = client.queue_status()
+    return [
+        engine
+        for engine in client.ids
+        if not status.get(engine, {}).get("queue") and not status.get(engine, {}).get("tasks")
+    ]
+
+
+def answered(engine: int, answer: Any) -> None:
+    """Raise NoAnswer unless it is the right one."""
+    from ipyparallel.error import RemoteError
+
+    try:
+        value = answer.get()
+    except RemoteError as exc:
+        how = "died of it" if exc.ename == "EngineError" else f"answered {exc.ename}"
+        raise NoAnswer(f"engine {engine} {how}: {exc.evalue}") from exc
+    if value != total(VALUES):
+        raise NoAnswer(f"engine {engine} answered {value!r} instead of {total(VALUES)}")
 
 
 def call(client: Any) -> dict[str, Any]:
-    """Ask an engine; the module's result."""
+    """Ask the engines until one has answered; the module's result.
+
+    One of them may have died without the controller having noticed.
+    """
     if not client.ids:
         return {"skipped_because": "there is no engine"}
-    engine = idle(client)
-    if engine is None:
+    asked = {engine: client[engine].apply_async(total, VALUES) for engine in idle(client)}
+    if not asked:
         return {"skipped_because": "all engines compute for others"}
-    from ipyparallel.error import EngineError, RemoteError
-
+    problems: list[str] = []
     try:
-        answer = client[engine].apply_sync(total, VALUES)
-    except EngineError as exc:
-        raise NoAnswer(f"engine {engine} died of it ({exc})") from exc
-    except RemoteError as exc:
-        raise NoAnswer(f"engine {engine} answered {exc.ename}: {exc.evalue}") from exc
-    if answer != total(VALUES):
-        raise NoAnswer(f"engine {engine} answered {answer!r} instead of {total(VALUES)}")
-    return {"engine": engine}
+        while asked:
+            for engine in [engine for engine, answer in asked.items() if answer.ready()]:
+                try:
+                    answered(engine, asked.pop(engine))
+                except NoAnswer as exc:
+                    problems.append(str(exc))
+                else:
+                    return {"engine": engine}
+            time.sleep(0.01)
+    except TimeoutError as exc:
+        problems.append(f"engine {min(asked)}: {exc}")
+    raise NoAnswer(problems[0])
 
 
 def main() -> None:

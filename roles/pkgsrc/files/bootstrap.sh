@@ -199,10 +199,18 @@ unmet_requirements() {
 }
 
 # What pip tried to build from source. For SunOS there are no wheels of what has parts in C.
+# One whose metadata already need a compiler is not named, but it is the last that pip turned to.
 compiled() {
-    printf '%s\n' "$log" | sed -n '
-        s/.*Failed building wheel for \([A-Za-z0-9._-]*\).*/\1/p
-        s/.*> \([A-Za-z0-9._-]*\)$/\1/p' | sort -u
+    case $log in
+    *"generating package metadata"*)
+        printf '%s\n' "$log" | sed -n '
+            s/^Collecting \([A-Za-z0-9._-]*\).*/\1/p
+            s/^Processing .*\/\([A-Za-z0-9._]*\)-[0-9][^/]*$/\1/p' | tail -n 1 ;;
+    *)
+        printf '%s\n' "$log" | sed -n '
+            s/.*Failed building wheel for \([A-Za-z0-9._-]*\).*/\1/p
+            s/.*> \([A-Za-z0-9._-]*\)$/\1/p' | sort -u ;;
+    esac
 }
 
 install_with_pip() {

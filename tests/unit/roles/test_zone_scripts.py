@@ -143,8 +143,10 @@ def test_the_python_of_the_cluster_or_none(zone: Zone) -> None:
     done = zone.bootstrap(python="3.12", python_only="yes")
     assert done.returncode == 1
     assert "failed: The machines of this cluster run Python 3.12" in done.stdout
-    assert "failed: 11" not in done.stdout
-    assert "313" in done.stdout.split("failed: (py3NN")[-1] or "311" in done.stdout
+    assert (
+        "failed: ipyparallel for other versions only (py3NN, NN:\nfailed: 311\nfailed: 313\n"
+        in (done.stdout)
+    )
     assert not any("install" in call for call in zone.calls())
     assert zone.bootstrap(python="3.11", python_only="yes").returncode == 0
 
@@ -290,7 +292,7 @@ def test_a_boot_script_that_failed_in_its_service(zone: Zone) -> None:
 
 def test_a_comment_with_a_backslash_hides_no_package(zone: Zone) -> None:
     """echo cuts its text at \\c, and illumos' catalogue is not ours to choose."""
-    zone.write(search=SEARCH.replace("Interactive", "Inter\\c\\nactive"))
+    zone.write(search=f"py310-zmq-27.3.0;;Bindings \\c\\n\n{SEARCH}")
     assert zone.bootstrap(python="3.11").returncode == 0
     assert zone.link.readlink() == zone.interpreter("3.11")
 
