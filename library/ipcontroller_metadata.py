@@ -38,8 +38,8 @@ options:
     type: str
   networks:
     description:
-      - Names or ids of the controller's networks; engines reach it in the last one. When empty, the
-        data center chooses.
+      - Names or ids of the controller's networks; engines reach it in the last one that is private,
+        else in the last one. When empty, the data center chooses.
     type: list
     elements: str
     default: []
@@ -102,6 +102,12 @@ from typing import Any
 
 from ansible.module_utils.sdc_base import Refused, SdcModule
 
+try:
+    from smartdc.reach import address, is_private
+except ImportError:
+    # SdcModule says so, and what to do
+    address = is_private = None
+
 KEY, URL = "ipython.key", "ipython.url"
 Machine = Mapping[str, Any]
 
@@ -112,9 +118,13 @@ def metadatum(machine: Machine, name: str) -> str:
 
 
 def own_address(machine: Machine) -> str:
-    """Where the controller listens: its second address, else its only one (net1, net0)."""
-    ips = [str(ip) for ip in machine.get("ips") or []]
-    return ips[1] if len(ips) > 1 else "".join(ips)
+    """Where the controller listens: its last private address, else its last one.
+
+    The method of the service goes by the same rule (own_address in ipyparallel.sh).
+    """
+    known = [ip for ip in map(address, machine.get("ips") or []) if ip and ip.version == 4]
+    chosen = [ip for ip in known if is_private(ip)] or known
+    return str(chosen[-1]) if chosen else ""
 
 
 OPTIONS: dict[str, Any] = {
@@ -226,8 +236,13 @@ class ControllerMetadata(SdcModule):
         """The networks that the controller may be reached in by engines."""
         networks = self.api.list_networks()
         if self.params["networks"]:
-            last = self.params["networks"][-1].partition("=")[0]
-            return [network for network in networks if last in (network["id"], network["name"])]
+            wanted = [name.partition("=")[0] for name in self.params["networks"]]
+            named = [n for n in networks if {n["id"], n["name"]} & set(wanted)]
+            last = [n for n in named if wanted[-1] in (n["id"], n["name"])]
+            # After a private one, where the controller listens depends on the addresses of a public
+            # one (own_address), and these it does not show.
+            public = [bool(network.get("public")) for network in named]
+            return [] if any(n.get("public") for n in last) and not all(public) else last
         private = [network for network in networks if not network.get("public")]
         if any(network.get("fabric") for network in private):
             # of the fabric networks, machines are given the account's default one

@@ -26,7 +26,8 @@ def seed(manifests: Iterable[Path], db: Path) -> None:
     repository = Repository(db)
     try:
         for path in manifests:
-            apply_bundle(repository, load(path))
+            for fmri in apply_bundle(repository, load(path)).refreshed:
+                repository.take(fmri, "running")
         repository.create_restarter()
     except BaseException:
         repository.abandon()

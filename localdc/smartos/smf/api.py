@@ -7,7 +7,6 @@ from . import fmri as fmris
 from .authority import Authority
 from .editing import Editing
 from .graph import SATISFIED, Dependency, file_of
-from .instance import Instance
 from .model import (
     Groups,
     Property,
@@ -73,6 +72,7 @@ class Api:
             "fmri": fmri,
             "enabled": boolean_of(groups, "general", "enabled"),
             "override": boolean_of(groups, OVERRIDE, "enabled"),
+            "asked": self.restarter.asked(fmri),
         }
         if instance is not None:
             row.update(state=instance.state, next=instance.next_state, since=instance.since)
@@ -213,31 +213,33 @@ class Api:
         if verb in ("enable", "disable"):
             self._switch(fmri, verb == "enable", request)
         elif verb == "refresh":
-            self.restarter.refresh(fmri)
+            self.restarter.ask(fmri, lambda: self.restarter.refresh(fmri), refresh=True)
         else:
-            instance = self.restarter.instances.get(fmri)
-            if instance is None:
-                raise SmfError(
-                    f'{fmri} is misconfigured (lacks "restarter" property group).', "not-managed"
-                )
-            self._act(instance, verb, request)
+            self._act(fmri, verb, request)
         self.repository.commit()
         return {"generation": entity.generation}
 
-    def _act(self, instance: Instance, verb: str, request: Wire) -> None:
+    def _act(self, fmri: str, verb: str, request: Wire) -> None:
+        restarter = self.restarter
+        instance = restarter.instances.get(fmri)
+        stateless = verb in ("restart", "maintenance") and restarter.asked(fmri)
+        if instance is None and not stateless:
+            raise SmfError(
+                f'{fmri} is misconfigured (lacks "restarter" property group).', "not-managed"
+            )
         if verb == "restart":
-            self.restarter.restart(instance)
+            restarter.ask(fmri, lambda: restarter.restart(fmri))
         elif verb == "clear":
-            if instance.state not in _MAINTAINED:
+            if instance is not None and instance.state not in _MAINTAINED:
                 raise SmfError(
-                    f'Instance "{instance.fmri}" is not in a maintenance or degraded state.',
-                    "state",
+                    f'Instance "{fmri}" is not in a maintenance or degraded state.', "state"
                 )
-            self.restarter.clear(instance)
+            restarter.ask(fmri, lambda: restarter.clear(fmri))
         elif verb in _MAINTAINED:
-            if verb == "degraded" and not instance.up:
-                raise SmfError(f'Instance "{instance.fmri}" is not online.', "state")
-            self.restarter.mark(instance, verb, bool(request.get("immediate")))
+            if verb == "degraded" and instance is not None and not instance.up:
+                raise SmfError(f'Instance "{fmri}" is not online.', "state")
+            immediate = bool(request.get("immediate"))
+            restarter.ask(fmri, lambda: restarter.mark(fmri, verb, immediate))
         else:
             raise SmfError(f"unknown action {verb}", "protocol")
 
@@ -258,10 +260,7 @@ class Api:
             )
         elif "comment" in group.props:
             self.repository.put(entity, target, group.lacking("comment"))
-        if fmri not in self.restarter.instances:
-            self.restarter.add(fmri)
-        else:
-            self.restarter.enabled_changed(fmri, admin=True)
+        self.restarter.ask(fmri, lambda: self.restarter.enabled_changed(fmri, admin=True))
 
     def shutdown(self, peer: Peer, request: Wire) -> object:
         """Halt or reboot the zone; root only."""

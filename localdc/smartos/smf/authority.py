@@ -9,7 +9,7 @@ from .model import Groups, PropertyGroup, SmfError
 
 MODIFY = "solaris.smf.modify"
 MANAGE = "solaris.smf.manage"
-READ = "solaris.smf.read"
+_PUBLIC_TYPES = ("framework", "dependency", "method")
 
 
 class Authority:
@@ -45,14 +45,18 @@ class Authority:
         return any(_matches(pattern, name) for pattern in granted for name in wanted)
 
     def may_read(self, uid: int, group: PropertyGroup) -> bool:
-        """May the user see the values? A ``read_authorization`` property protects the group."""
-        if uid == 0 or "read_authorization" not in group.props:
+        """May the user see the values? A ``read_authorization`` property protects the group.
+
+        Whoever may change a group may read it, too; groups of svc.startd's own types cannot be
+        protected (svc.configd, rc_node_property_may_read).
+        """
+        if uid == 0 or "read_authorization" not in group.props or group.type in _PUBLIC_TYPES:
             return True
         names = ("read_authorization", "value_authorization", "modify_authorization")
         wanted = [
             value for name in names if name in group.props for value in group.props[name].values
         ]
-        return self.holds(uid, [*wanted, MODIFY, READ])
+        return self.holds(uid, [*wanted, MODIFY, f"{MODIFY}.{group.type}"])
 
     def must_modify(self, uid: int, groups: Groups, group: str = "", values: bool = False) -> None:
         """Raise SmfError("permission") unless the user may change property group `group`."""

@@ -233,6 +233,8 @@ def _verdict(fmri: str, enable: bool, detail: dict[str, object]) -> int | None:
     wanted = detail.get("override")
     if wanted is None:
         wanted = detail.get("enabled")
+    if detail.get("asked"):
+        return None
     if state is None:
         sys.stderr.write(
             f'svcadm: Instance "{fmri}" is misconfigured (lacks "restarter" property group).\n'

@@ -170,14 +170,14 @@ class Svcprop:
 
     def _path(self, fmri: str, path: str, groups: Groups, denied: list[str]) -> None:
         name, slash, prop = path.partition("/")
-        if not slash and name in groups:
-            self._group(fmri, name, groups[name])
-        elif name not in groups:
+        if name not in groups:
             self._complain(_no_group(fmri, name), self._silent)
-        elif prop not in groups[name].props:
+        elif slash and prop not in groups[name].props:
             self._complain(_no_property(fmri, path), self._silent)
         elif name in denied and "q" not in self.flags:
             raise SmfError("Permission denied.", "permission")
+        elif not slash:
+            self._group(fmri, name, groups[name])
         else:
             self._print(fmri, path, groups[name].props[prop])
 

@@ -197,7 +197,8 @@ def _cell(row: Row, name: str, columns: list[str]) -> str:
     if name == "STATE":
         return state + star
     if name == "STA":
-        return "-" if state == "-" else ABBREVIATIONS.get(state, "?") + star
+        # svcs.c, sprint_sta: also where svc.startd has not seen the instance yet
+        return ABBREVIATIONS.get(state, "?") + star
     if name == "NSTATE":
         return following if moving else "-"
     if name == "NSTA":

@@ -48,8 +48,19 @@ class Editing:
                 else self.repository.instances_of(entity.fmri)
             )  # fmt: skip
             for name in names:
-                self.restarter.enabled_changed(name)
+                self._follow(self.restarter, name)
         return {"generation": entity.generation}
+
+    @staticmethod
+    def _follow(restarter: Restarter, fmri: str, imported: bool = False) -> None:
+        """Have svc.startd act on ``general/enabled``, and on all of what came with an import."""
+
+        def act() -> None:
+            if imported:
+                restarter.refresh(fmri)
+            restarter.enabled_changed(fmri)
+
+        restarter.ask(fmri, act, refresh=imported)
 
     def create(self, peer: Peer, request: Wire) -> Wire:
         """Add an empty service or instance."""
@@ -175,15 +186,12 @@ class Editing:
         if self.authority is not None:
             self.authority.must_modify(peer.uid, {})
         done = self._apply(request["bundle"])
-        if self.restarter is not None:
-            for fmri in done.refreshed:
-                known = fmri in self.restarter.instances
-                if not known:
-                    self.restarter.add(fmri)
-                elif fmri not in done.created:
-                    self.restarter.refresh(fmri)
-                    self.restarter.enabled_changed(fmri)
-            self.repository.commit()
+        for fmri in done.refreshed:
+            if self.restarter is None:
+                self.repository.take(fmri, "running")
+            else:
+                self._follow(self.restarter, fmri, imported=True)
+        self.repository.commit()
         return {
             "messages": done.messages, "refreshed": done.refreshed, "created": done.created,
         }  # fmt: skip

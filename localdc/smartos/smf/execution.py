@@ -33,6 +33,8 @@ else:
     # without the enumerations of the module around it
     import _signal as signal
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .restarter import Restarter
 
 # why a method failed otherwise than by its exit code
@@ -47,6 +49,9 @@ class Executor:
         self.contracts = restarter.contracts
         self._runs: dict[int, Instance] = {}
         self._waits: dict[int, Instance] = {}
+        # ends of wait services that the one thread which waits for them has not come to
+        self._ends: list[Callable[[], None]] = []
+        self._asleep = False
 
     # --- running a method
 
@@ -94,8 +99,8 @@ class Executor:
         restarter = self.restarter
         if run.kind == "start" and not self._may_start(instance, run, method):
             return
-        self._say(instance, f'Executing {run.kind} method ("{method.command}").')
         log = restarter.logs.open(instance.fmri)
+        instance.log_noted = True
         launcher = Launcher(instance, method, restarter.environment, log)
         try:
             run.contract, run.pid = self.contracts.spawn(launcher)
@@ -126,11 +131,20 @@ class Executor:
             self._done(instance, run, 0, _BROKEN)
             return False
         instance.record_start()
-        if not instance.waits and instance.too_quick(FAILURE_RATE):
+        if not instance.waits and self.too_quick(instance, FAILURE_RATE):
             self._say(instance, "Restarting too quickly, changing state to maintenance.")
             self._done(instance, run, 0, _TOO_QUICK)
             return False
         return True
+
+    def too_quick(self, instance: Instance, failure_rate: float) -> bool:
+        """Does the instance start too often? A count that svc.startd cannot keep is too quick."""
+        try:
+            return instance.too_quick(failure_rate)
+        except SmfError as error:
+            self._say(instance, str(error))
+            self.restarter.logs.startd(f"{instance.fmri}: {error}")
+            return True
 
     def _started(self, instance: Instance, run: Run) -> None:
         self.restarter.abandon(instance)
@@ -164,20 +178,22 @@ class Executor:
 
     def reap(self) -> None:
         """Collect every dead child, then look at the contracts that they may have emptied."""
-        dead: list[tuple[int, int]] = []
+        dead: list[tuple[int, int, int]] = []
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                # its process group is known as long as it is a zombie
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 break
-            if pid == 0:
+            if found is None:
                 break
-            dead.append((pid, status))
-        for pid, status in dead:
+            group = os.getpgid(found.si_pid) if found.si_pid in self._waits else 0
+            dead.append((*os.waitpid(found.si_pid, 0), group))
+        for pid, status, group in dead:
             if pid in self._runs:
                 self._method_exited(self._runs.pop(pid), status)
             elif pid in self._waits:
-                self._child_exited(self._waits.pop(pid), pid, status)
+                self._child_exited(self._waits.pop(pid), pid, status, group)
             else:
                 self._leader_died(pid, status)
         if dead:
@@ -213,14 +229,12 @@ class Executor:
                 self.restarter.stop(instance, cause)
             return
 
-    def _child_exited(self, instance: Instance, pid: int, status: int) -> None:
+    def _child_exited(self, instance: Instance, pid: int, status: int, group: int) -> None:
         """The process that *is* a wait service exited."""
         if instance.wait_pid != pid:
             return
         instance.wait_pid = 0
-        if instance.contract is not None and os.WIFSIGNALED(status):
-            # the contract of a wait service is fatal to its process group (CT_PR_PGRPONLY)
-            self.contracts.kill(instance.contract, signal.SIGKILL, group=pid)
+        self.fatal(instance, _fault(status), group)
         run = instance.run
         if run is not None and run.kind == "stop":
             return
@@ -228,7 +242,40 @@ class Executor:
         if code:
             self.restarter.logs.startd(f"instance {instance.fmri} exited with status {code}")
         cause = "config" if code == EXIT_CONFIG else "failure" if code else "exit"
-        self.restarter.request(instance, lambda: self.restarter.stop(instance, cause))
+        restarter = self.restarter
+        self._ends.append(
+            lambda: restarter.request(instance, lambda: restarter.stop(instance, cause))
+        )
+        self._serve_ends()
+
+    def fatal(self, instance: Instance, fault: str | None, group: int) -> None:
+        """A member of a contract died: for that of a wait service a fault is a fatal event.
+
+        It ends all members in the process group of the dead one (CT_PR_PGRPONLY, and
+        contract_process_kill of illumos' kernel).
+        """
+        if instance.waits and instance.contract is not None and fault not in (
+            None, *instance.ignore
+        ):  # fmt: skip
+            self.contracts.kill(instance.contract, signal.SIGKILL, group=group)
+
+    def _serve_ends(self) -> None:
+        while self._ends and not self._asleep:
+            self._ends.pop(0)()
+
+    def sleep(self, seconds: float, then: Callable[[], None]) -> None:
+        """Do `then` later; till then no other end of a wait service is noticed.
+
+        svc.startd has one thread that waits for them, and it sleeps in that.
+        """
+        self._asleep = True
+
+        def wake() -> None:
+            self._asleep = False
+            then()
+            self._serve_ends()
+
+        self.restarter.loop.after(seconds, wake)
 
     def _method_exited(self, instance: Instance, status: int) -> None:
         run = instance.run
@@ -319,7 +366,7 @@ class Executor:
         instance.faults = 0
         instance.run = None
         restarter.commit(instance, state, "none", run.event, run.auxiliary)
-        self._serve_queue(instance)
+        self.serve_queue(instance)
         self.look(instance)
 
     def _failure(
@@ -337,7 +384,7 @@ class Executor:
         self.restarter.abandon(instance)
         instance.run = None
         self.restarter.commit(instance, "maintenance", "none", "error", reason)
-        self._serve_queue(instance)
+        self.serve_queue(instance)
 
     def interrupt(self, number: int) -> None:
         """Send a signal to every start method that runs: the zone is going down."""
@@ -347,8 +394,9 @@ class Executor:
                 if contract is not None:
                     self.contracts.kill(contract, number)
 
-    def _serve_queue(self, instance: Instance) -> None:
-        while instance.queue and instance.run is None:
+    def serve_queue(self, instance: Instance) -> None:
+        """Do what was asked for while the instance was in transition."""
+        while instance.queue and not instance.moving:
             instance.queue.pop(0)()
 
     def cancel(self, instance: Instance) -> None:

@@ -30,7 +30,7 @@ class Imported:
 
 
 def apply_bundle(repository: Repository, bundle: Wire) -> Imported:
-    """Import a manifest or apply a profile; the caller commits.
+    """Import a manifest or apply a profile; the caller commits, and has the instances refreshed.
 
     Raises SmfError for what cannot be stored; the repository may then hold a part, so the caller
     has to restore it.
@@ -41,8 +41,6 @@ def apply_bundle(repository: Repository, bundle: Wire) -> Imported:
             _apply_profile(repository, service, done)
         else:
             _import_service(repository, service, done)
-    for fmri in done.refreshed:
-        repository.take(fmri, "running")
     return done
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from .model import Groups, boolean_of, number, value_of
+from .model import Groups, SmfError, boolean_of, number, value_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,16 +12,22 @@ if TYPE_CHECKING:
 
     from .contracts import Contract
     from .graph import Dependency
-    from .loop import Timer
     from .methods import Run
 
 UP = ("online", "degraded")
 # startd.h: five starts in the mean closer than ten minutes; wait services are held for a second
 START_TIMES = 5
+# restarter.c, libscf.c: anything else, blanks included, ignores nothing
+IGNORE_ERROR = {
+    "core": ("core",), "signal": ("signal",),
+    "core,signal": ("core", "signal"), "signal,core": ("core", "signal"),
+}  # fmt: skip
 FAILURE_RATE = 600.0
 WAIT_FAILURE_RATE = 1.0
 WAIT_THROTTLE = 1.0
 FAULT_THRESHOLD = 3
+# the count is read as an unsigned int
+_UNSIGNED = 0xFFFFFFFF
 
 
 class Instance:
@@ -48,10 +54,11 @@ class Instance:
         "start_pid",
         "start_status",
         "start_time",
+        "start_times",
         "starts",
         "state",
         "style",
-        "throttle",
+        "throttled",
         "timeout_retry",
         "wait_pid",
     )
@@ -69,7 +76,7 @@ class Instance:
         self.ignore: frozenset[str] = frozenset()
         self.timeout_retry = True
         self.session = False
-        self.critical: tuple[int, float] | None = None
+        self.critical: tuple[int, int] | None = None
         self.dependencies: list[Dependency] = []
         self.contract: Contract | None = None
         self.nodaemon = False
@@ -78,10 +85,13 @@ class Instance:
         self.start_pid = 0
         self.start_time = 0.0
         self.start_status: int | None = None
-        self.starts: list[float] = []
+        # starts since the last request of an administrator, and the times of the last ones
+        self.starts = 0
+        self.start_times = [0.0] * START_TIMES
         self.faults = 0
         self.queue: list[Callable[[], None]] = []
-        self.throttle: Timer | None = None
+        # a wait service that failed too quickly, whose end svc.startd sleeps over
+        self.throttled = False
         self.log_noted = False
         # version of the graph in which it was found free of cycles
         self.checked = -1
@@ -90,6 +100,11 @@ class Instance:
     def up(self) -> bool:
         """Running, perhaps degraded."""
         return self.state in UP
+
+    @property
+    def moving(self) -> bool:
+        """In transition: requests have to wait."""
+        return self.run is not None or self.throttled
 
     @property
     def transient(self) -> bool:
@@ -108,24 +123,42 @@ class Instance:
             duration, "contract"
         )
         ignore = value_of(groups, "startd", "ignore_error") or ""
-        self.ignore = frozenset(word.strip() for word in ignore.split(","))
+        self.ignore = frozenset(IGNORE_ERROR.get(ignore, ()))
         self.session = boolean_of(groups, "startd", "need_session") is True
         self.timeout_retry = boolean_of(groups, "startd", "timeout_retry") is not False
-        count = number(value_of(groups, "startd", "critical_failure_count")) or 0
-        period = number(value_of(groups, "startd", "critical_failure_period")) or 0
-        self.critical = (count, float(period)) if count > 0 and period > 0 else None
+        count = _integer(groups, "critical_failure_count")
+        period = _integer(groups, "critical_failure_period")
+        self.critical = None if count is None or period is None else (count & _UNSIGNED, period)
 
     def record_start(self) -> None:
-        """Remember that the start method runs now."""
-        keep = self.critical[0] if self.critical else START_TIMES
-        self.starts = [*self.starts, time.monotonic()][-keep:]
+        """Remember that the start method runs now (method_record_start)."""
+        self.start_times[self.starts % START_TIMES] = time.monotonic()
+        self.starts += 1
 
     def too_quick(self, failure_rate: float) -> bool:
         """Were the last starts closer together, in the mean, than `failure_rate` seconds?
 
-        ``startd/critical_failure_count`` and ``critical_failure_period`` overrule the rate.
+        ``startd/critical_failure_count`` and ``critical_failure_period`` overrule the rate. As in
+        illumos until 2026 (method_rate_critical) the times are kept modulo five, and read modulo
+        the count, so that with two to four the next start has a negative distance.
+
+        Raises SmfError where illumos divides by zero or reads what is no start time.
         """
         count, rate = self.critical or (START_TIMES, failure_rate)
-        if len(self.starts) < count:
+        if self.starts < count:
             return False
-        return (self.starts[-1] - self.starts[0]) / max(1, count - 1) < rate
+        if not 2 <= count <= START_TIMES:
+            raise SmfError(
+                f"startd/critical_failure_count is {count}, and svc.startd keeps {START_TIMES}"
+                f" start times: set it to {START_TIMES}."
+            )
+        last, first = (self.start_times[(self.starts - back) % count] for back in (1, 0))
+        return (last - first) / (count - 1) < rate
+
+
+def _integer(groups: Groups, name: str) -> int | None:
+    """A ``startd`` property, which counts as an integer only (scf_read_propvec)."""
+    prop = groups["startd"].props.get(name) if "startd" in groups else None
+    if prop is None or prop.type != "integer" or len(prop.values) != 1:
+        return None
+    return number(prop.values[0])

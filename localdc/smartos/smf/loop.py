@@ -77,16 +77,17 @@ class Loop:
 
     def run(self) -> None:
         """Serve until `stopped` is set. As pid 1 it outlives its own errors, but reports them."""
-        self._guard(self.settled)
+        self.guard(self.settled)
         while not self.stopped:
             for fd, _events in self._poll.poll(self._timeout()):
                 # one event may close the descriptor of another
                 if fd in self._calls:
-                    self._guard(self._calls[fd])
+                    self.guard(self._calls[fd])
             self._fire()
-            self._guard(self.settled)
+            self.guard(self.settled)
 
-    def _guard(self, call: Callable[[], None]) -> None:
+    def guard(self, call: Callable[[], None]) -> None:
+        """Make a call whose failure is reported and stops nothing."""
         try:
             call()
         except Exception as error:
@@ -103,7 +104,7 @@ class Loop:
             timer = heapq.heappop(self._timers)
             if timer.call is not None:
                 call, timer.call = timer.call, None
-                self._guard(call)
+                self.guard(call)
 
     def _drain(self) -> None:
         try:
@@ -112,4 +113,4 @@ class Loop:
             return
         for number in numbers:
             if number in self._signals:
-                self._guard(self._signals[number])
+                self.guard(self._signals[number])

@@ -200,14 +200,13 @@ class Launcher:
         self.log = log
 
     def __call__(self, extra: dict[str, str]) -> None:
-        if self.session:
-            os.setsid()
-        else:
-            os.setpgid(0, 0)
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(self.log, 1)
         os.dup2(self.log, 2)
+        self._say(f'Executing {self.method.name} method ("{self.method.command}").')
+        if self.session:
+            os.setsid()
         self._enter()
         shell = next((path for path in _SHELLS if os.access(path, os.X_OK)), _SHELLS[-1])
         environment = self._environment(extra)
@@ -232,10 +231,19 @@ class Launcher:
         )  # fmt: skip
         return environment
 
+    @staticmethod
+    def _say(message: str) -> None:
+        """A line in the log, by the open descriptor: the user may not open it any more."""
+        line = f"[ {stamp()} {message} ]\n"
+        try:
+            os.write(2, line.encode("utf-8", "replace"))
+        except OSError:
+            # a full disk stops no method
+            return
+
     def _fail(self, message: str) -> NoReturn:
-        # by the open descriptor: the user may not open the log any more
         for line in ("svc.startd could not set context for method: ", message):
-            os.write(2, f"[ {stamp()} {line} ]\n".encode("utf-8", "replace"))
+            self._say(line)
         os._exit(EXIT_CONFIG)
 
     def _enter(self) -> None:

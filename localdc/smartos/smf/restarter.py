@@ -33,6 +33,8 @@ STOP_REASONS = {
     "disable": ("restart", "disable_request", "service disabled"),
     "restart": ("restart", "restart_request", "service restarting"),
 }  # fmt: skip
+# seconds from the request of a refresh to the running snapshot
+GRAPH_DELAY = 0.05
 # deaths of the one process of a wait service
 _EXITS = ("exit", "config", "failure")
 
@@ -54,6 +56,8 @@ class Restarter:
         self.executor = Executor(self)
         self.closing = False
         self.dirty = False
+        # what the graph thread has been asked to do, and for which instance
+        self._asked: list[tuple[str, Callable[[], None]]] = []
 
     # --- the set of instances
 
@@ -90,8 +94,6 @@ class Restarter:
             return
         if instance.run is not None:
             self.executor.cancel(instance)
-        if instance.throttle is not None:
-            instance.throttle.cancel()
         self.abandon(instance)
         self.dirty = True
 
@@ -104,6 +106,31 @@ class Restarter:
         self.dirty = True
 
     # --- requests
+
+    def ask(self, fmri: str, act: Callable[[], None], refresh: bool = False) -> None:
+        """Have the graph thread do `act`, after everything that it was asked before.
+
+        svcadm and svccfg only write down what they want of svc.startd; its graph thread does it in
+        the order of the requests (graph.c, process_actions). What no refresh precedes is done at
+        once here. A new instance is seen as late as a refresh.
+        """
+        if not refresh and not self._asked:
+            act()
+            return
+        self._asked.append((fmri, act))
+        if len(self._asked) == 1:
+            self.loop.after(GRAPH_DELAY, self.serve_asked)
+
+    def asked(self, fmri: str) -> bool:
+        """Is there something that the graph thread will do for the instance?"""
+        return any(name == fmri for name, _act in self._asked)
+
+    def serve_asked(self) -> None:
+        """Do everything that was asked for; instances that were deleted since are passed over."""
+        asked, self._asked = self._asked, []
+        for fmri, act in asked:
+            if fmri in self.repository.entities:
+                self.loop.guard(act)
 
     def enabled_changed(self, fmri: str, admin: bool = False) -> None:
         """Act on ``general/enabled`` and its temporary override as they are now."""
@@ -124,13 +151,16 @@ class Restarter:
             return override
         return bool(boolean_of(groups, "general", "enabled"))
 
-    def restart(self, instance: Instance) -> None:
+    def restart(self, fmri: str) -> None:
         """``svcadm restart``: acts on a running instance only, and forgets its start times."""
+        instance = self.instances.get(fmri)
+        if instance is None:
+            return
 
         def act() -> None:
             if instance.up:
                 self.stop(instance, "restart")
-                instance.starts.clear()
+                instance.starts = 0
 
         self.request(instance, act)
 
@@ -143,11 +173,14 @@ class Restarter:
             return
         self.request(instance, lambda: self._refresh(instance))
 
-    def clear(self, instance: Instance) -> None:
+    def clear(self, fmri: str) -> None:
         """``svcadm clear``: out of maintenance, or from degraded to online."""
+        instance = self.instances.get(fmri)
+        if instance is None:
+            return
 
         def act() -> None:
-            instance.starts.clear()
+            instance.starts = 0
             if instance.state == "maintenance":
                 self._unmaintain(instance, "clear requested", "clear_request")
             elif instance.state == "degraded":
@@ -155,8 +188,11 @@ class Restarter:
 
         self.request(instance, act)
 
-    def mark(self, instance: Instance, state: str, immediate: bool) -> None:
+    def mark(self, fmri: str, state: str, immediate: bool) -> None:
         """``svcadm mark``: to maintenance (after a stop, or immediately) or degraded."""
+        instance = self.instances.get(fmri)
+        if instance is None:
+            return
 
         def act() -> None:
             if state == "maintenance":
@@ -168,7 +204,7 @@ class Restarter:
 
     def request(self, instance: Instance, act: Callable[[], None]) -> None:
         """Do `act` now, or when the method that runs has ended."""
-        if instance.run is not None:
+        if instance.moving:
             instance.queue.append(act)
         else:
             act()
@@ -193,7 +229,7 @@ class Restarter:
             self.commit(instance, "disabled", "none", "restart", "disable_request")
         elif instance.state == "maintenance" and admin:
             self._unmaintain(instance, "disable requested", "disable_request")
-        instance.starts.clear()
+        instance.starts = 0
 
     def _unmaintain(self, instance: Instance, why: str, aux: str) -> None:
         self.say(instance, f"Leaving maintenance because {why}.")
@@ -206,7 +242,7 @@ class Restarter:
 
     def stop(self, instance: Instance, cause: str) -> None:
         """Stop a running instance for one of `STOP_REASONS`."""
-        if not instance.up or instance.run is not None:
+        if not instance.up or instance.moving:
             return
         error, aux, text = STOP_REASONS[cause]
         self.say(instance, f"Stopping because {text}.")
@@ -220,23 +256,29 @@ class Restarter:
     def _child_gone(self, instance: Instance, cause: str) -> None:
         error, aux, _text = STOP_REASONS[cause]
         instance.faults = 0
-        self.abandon(instance)
         if cause == "config":
+            self.abandon(instance)
             self.failed_log(instance, "failed: transitioned to maintenance")
             self.commit(instance, "maintenance", "none", error, aux)
             return
+
+        def leave() -> None:
+            instance.throttled = False
+            if self.instances.get(instance.fmri) is instance:
+                self.abandon(instance)
+                following = "offline" if instance.enabled else "disabled"
+                self.commit(instance, following, "none", error, aux)
+                self.executor.serve_queue(instance)
+
         if cause == "exit":
-            instance.starts.clear()
-        elif instance.too_quick(WAIT_FAILURE_RATE):
+            instance.starts = 0
+        elif self.executor.too_quick(instance, WAIT_FAILURE_RATE):
             self.say(instance, "Failing too quickly, throttling.")
-
-            def release() -> None:
-                instance.throttle = None
-                self.dirty = True
-
-            instance.throttle = self.loop.after(WAIT_THROTTLE, release)
-        following = "offline" if instance.enabled else "disabled"
-        self.commit(instance, following, "none", error, aux)
+            instance.throttled = True
+            self.commit(instance, instance.state, "offline", aux=aux)
+            self.executor.sleep(WAIT_THROTTLE, leave)
+            return
+        leave()
 
     def maintain(self, instance: Instance, aux: str, immediate: bool = False) -> None:
         """Stop an instance for maintenance."""
@@ -285,7 +327,7 @@ class Restarter:
                 hit = event in RESTART_ON.get(dependency.restart_on, ())
             if not hit or instance is source:
                 continue
-            if instance.up or instance.run is not None:
+            if instance.up or instance.moving:
                 self.request(instance, lambda i=instance: self.stop(i, "dependency"))  # type: ignore[misc]
 
     def settle(self) -> None:
@@ -296,8 +338,8 @@ class Restarter:
                 self.shut_next()
                 continue
             for instance in list(self.instances.values()):
-                waiting = instance.state == "offline" and instance.run is None
-                if waiting and instance.enabled and instance.throttle is None:
+                waiting = instance.state == "offline" and not instance.moving
+                if waiting and instance.enabled:
                     self._consider(instance)
 
     def _consider(self, instance: Instance) -> None:
@@ -358,7 +400,7 @@ class Restarter:
     def shut_next(self) -> None:
         """Stop every running instance on which no other running one depends."""
         for instance in list(self.instances.values()):
-            if instance.up and instance.run is None and instance.fmri != fmris.RESTARTER:
+            if instance.up and not instance.moving and instance.fmri != fmris.RESTARTER:
                 users = (user for user, _group in self.graph.dependents(instance.fmri))
                 if not any(u is not instance and (u.up or u.run is not None) for u in users):
                     instance.enabled = False

@@ -85,6 +85,9 @@ class Startd:
 
     def run(self) -> int:
         """Start everything that is enabled and serve until the zone halts."""
+        if os.getpgrp() != os.getpid():
+            # the group of all services without startd/need_session, and of nobody else
+            os.setpgid(0, 0)
         become_reaper()
         self.loop.on_signal(signal.SIGCHLD, self.restarter.executor.reap)
         self.loop.on_signal(signal.SIGTERM, lambda: self.shut_down(False))
@@ -108,6 +111,8 @@ class Startd:
         if self.restarter.closing:
             return
         self.status = EXIT_REBOOT if reboot else EXIT_HALTED
+        # what was asked for must not be lost
+        self.restarter.serve_asked()
         self.logs.startd("The system is coming down.  Please wait.")
         self.restarter.closing = True
         self.restarter.dirty = True

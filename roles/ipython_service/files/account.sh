@@ -9,25 +9,27 @@
 # engines        number of engine instances of this machine
 # manifest       where the service manifest is kept, manifest_text what it has to say
 # method         where the method script is kept, method_text what it has to say
+# program        where the program of engines is kept, program_text what it has to say
 # check_mode     not empty: say what would change, change nothing
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
+# echo would interpret backslashes, and cut the text at one with a c.
 fail() {
-    for line; do echo "failed: $line"; done
+    for line; do printf 'failed: %s\n' "$line"; done
     exit 1
 }
 
 # change TEXT COMMAND...: report the change, and make it unless this is check mode.
 change() {
-    echo "changed: $1"
+    printf 'changed: %s\n' "$1"
     shift
     [ -n "$check_mode" ] || log=$("$@" 2>&1) || fail "Failed: $*" "$log"
 }
 
 grant() {
-    echo "$user::::type=normal;auths=$authorization" >>/etc/user_attr
+    printf '%s\n' "$user::::type=normal;auths=$authorization" >>/etc/user_attr
 }
 
 directories() {
@@ -36,7 +38,8 @@ directories() {
 
 if [ -e "$manifest" ]; then
     present=$(grep -c '<instance name="engine' "$manifest")
-    [ "$present" -eq "$engines" ] || fail \
+    # as texts: an empty count is equal to 0 in ksh93, and an error in other shells
+    [ "$present" = "$engines" ] || fail \
         "This machine was set up for $present engine(s), and engines_per_machine is $engines now." \
         "Keep engines_per_machine=$present, or begin anew: ansible-playbook teardown.yml"
 fi
@@ -67,6 +70,7 @@ holds() {
 }
 
 if holds "$manifest" "$manifest_text" && holds "$method" "$method_text" && [ -x "$method" ] &&
+    holds "$program" "$program_text" &&
     svcs -H -o fmri "svc:/pkgsrc/ipyparallel:*" >/dev/null 2>&1; then
     echo "fact: service=current"
 fi

@@ -7,13 +7,14 @@ lay() {
     [ -d "${1%/*}" ] || mkdir -p "${1%/*}" || fail "Cannot make ${1%/*}."
     printf '%s\n' "$3" >"$1.new" && chmod "$2" "$1.new" && mv "$1.new" "$1" ||
         fail "Cannot write $1."
-    echo "changed: $1"
+    printf 'changed: %s\n' "$1"
 }
 
 imported() {
     holds "$manifest" "$manifest_text" && svcs -H -o fmri "svc:/pkgsrc/ipyparallel:*" >/dev/null 2>&1
 }
 
+lay "$program" 0444 "$program_text"
 lay "$method" 0555 "$method_text"
 if ! imported; then
     lay "$manifest" 0444 "$manifest_text"

@@ -10,18 +10,43 @@ SMF_EXIT_ERR_FATAL=95
 SMF_EXIT_ERR_CONFIG=96
 
 PYTHON=${IPYPARALLEL_PYTHON:-/opt/local/libexec/ipyparallel/python3}
+SMF_INCLUDE=${IPYPARALLEL_SMF_INCLUDE:-/lib/svc/share/smf_include.sh}
+ENGINE=${IPYPARALLEL_ENGINE:-/opt/local/libexec/ipyparallel/engine.py}
+# seconds for a repository that does not answer: svc.configd may be starting anew
+REPOSITORY_PATIENCE=${IPYPARALLEL_REPOSITORY_PATIENCE:-20}
 
+# echo would interpret backslashes, and cut the text at one with a c.
 die() {
     status=$1; shift
-    echo "ipyparallel: $*" >&2
+    printf 'ipyparallel: %s\n' "$*" >&2
     exit "$status"
+}
+
+# Waits for the properties. Only what no waiting mends is a configuration error, which means
+# maintenance at once, also under the wait model; the texts are those of illumos' svcprop.c. What
+# svcprop prints besides them is kept from the log, which everybody can read.
+fetch_config() {
+    tries=0
+    until config=$(svcprop -p config "$SMF_FMRI" 2>/dev/null); do
+        reason=$(svcprop -p config "$SMF_FMRI" 2>&1 >/dev/null)
+        case $reason in
+        *'Permission denied'*)
+            die $SMF_EXIT_ERR_CONFIG "user $(id -un) may not read the properties config/* of $SMF_FMRI;" \
+                "is solaris.smf.read.ipyparallel granted to it in /etc/user_attr?" ;;
+        *"Couldn't find"*)
+            die $SMF_EXIT_ERR_CONFIG "$SMF_FMRI has no properties config/* ($reason);" \
+                "import the manifest again: svccfg import /opt/local/lib/svc/manifest/ipyparallel.xml" ;;
+        esac
+        tries=$((tries + 1))
+        [ "$tries" -le "$REPOSITORY_PATIENCE" ] ||
+            die 1 "cannot read the properties config/* of $SMF_FMRI for $REPOSITORY_PATIENCE s: $reason"
+        sleep 1
+    done
 }
 
 # svcprop escapes with backslashes just as read without -r undoes them.
 read_config() {
-    config=$(svcprop -p config "$SMF_FMRI") ||
-        die $SMF_EXIT_ERR_CONFIG "cannot read the properties config/* of $SMF_FMRI as user $(id -un);" \
-            "is solaris.smf.read.ipyparallel granted to it in /etc/user_attr?"
+    fetch_config
     args='' exec_key='' ip='' port='' profile='' timeout='' url=''
     # shellcheck disable=SC2162
     while read name _ value; do
@@ -44,13 +69,27 @@ END
     security_dir=$profile_dir/security
 }
 
-# The internal network's address where the machine has one (net1), else its only one.
+# The last private address (RFC 1918, RFC 6598), else the last one. That net1 is internal holds for
+# CloudAPI's own choice of networks only. The module ipcontroller_metadata goes by the same rule.
 own_address() {
-    for nic in net1 net0; do
-        address=$(ifconfig "$nic" 2>/dev/null | awk '$1 == "inet" { print $2; exit }')
-        [ -n "$address" ] && [ "$address" != 0.0.0.0 ] && echo "${address%/*}" && return
-    done
-    return 1
+    ifconfig -a | awk '
+        $1 != "inet" { next }
+        { split($2, address, "/"); split(address[1], n, ".") }
+        n[1] == 127 || address[1] == "0.0.0.0" { next }
+        { last = address[1] }
+        n[1] == 10 || n[1] == 172 && n[2] >= 16 && n[2] <= 31 || n[1] == 192 && n[2] == 168 ||
+            n[1] == 100 && n[2] >= 64 && n[2] <= 127 { private = last }
+        END {
+            if (private != "") last = private
+            if (last == "") exit 1
+            print last
+        }'
+}
+
+# SmartOS has had a soft limit of 1024 for descriptors, and ipyparallel does not raise it. A
+# controller needs 107 and 6 more for every engine.
+raise_descriptor_limit() {
+    ulimit -n "$(ulimit -H -n)"
 }
 
 # Waits for the socket that the controller opens last, the heartbeat's, and then for a beat.
@@ -110,7 +149,7 @@ make_key() {
 start_controller() {
     : "${port:=20000}"
     [ -n "$ip" ] || ip=$(own_address) ||
-        die $SMF_EXIT_ERR_CONFIG "this machine has no address on net0 or net1; set config/ip"
+        die $SMF_EXIT_ERR_CONFIG "this machine has no address (ifconfig -a); set config/ip"
     file=$security_dir/ipcontroller-engine.json
     ports=$port-$((port + 17))
     if [ ! -e "$file" ]; then
@@ -122,23 +161,29 @@ start_controller() {
         ports=$((port + 15))-$((port + 17))
         keep_ids_apart
     else
-        echo "ipyparallel: the address is $ip:$port now: new connection files"
+        printf 'ipyparallel: the address is %s now: new connection files\n' "$ip:$port"
         rm -f "$security_dir"/ipcontroller-*.json "$profile_dir"/log/engines*.json
     fi
     # The key outlives the connection files. A boot script may have brought it.
     [ -e "$file" ] || make_key "$security_dir/ipcontroller.key"
     [ -e "$file" ] || args="--Session.keyfile=$security_dir/ipcontroller.key $args"
+    raise_descriptor_limit
     set -f
     # shellcheck disable=SC2086
     "$PYTHON" -m ipyparallel.controller --profile="$profile" \
         --IPController.engine_ip="$ip" --IPController.client_ip=127.0.0.1 \
         --IPController.location="$ip" --ports="$ports" --restore $args &
     wait_until_it_beats "$ip" $((port + 5)) $! "$timeout"
-    case $? in
+    beating=$?
+    case $beating in
     0) exit 0 ;;
-    3) kill $!; die 1 "the controller is listening on $ip:$port, but its heart does not beat" ;;
     2) die 1 "the controller ended before it was listening on $ip:$port" ;;
-    *) kill $!; die 1 "the controller was not listening on $ip:$port within $timeout s" ;;
+    esac
+    kill $!
+    case $beating in
+    1) die 1 "the controller was not listening on $ip:$port within $timeout s" ;;
+    3) die 1 "the controller is listening on $ip:$port, but its heart does not beat" ;;
+    *) die 1 "nobody knows whether the controller is up: the probe ended with status $beating" ;;
     esac
 }
 
@@ -146,10 +191,10 @@ start_engine() {
     host=${url#tcp://}
     base=${host##*:}
     host=${host%:*}
-    case $url in
-    tcp://?*:[0-9]*) ;;
-    *) die $SMF_EXIT_ERR_CONFIG "config/url is '$url'; set it to tcp://HOST:PORT of the controller" ;;
-    esac
+    # 08 is 8 to ksh93, and an error to others
+    case $base in 0* | *[!0-9]*) base='' ;; esac
+    [ -n "$host" ] && [ -n "$base" ] && [ "$url" = "tcp://$host:$base" ] ||
+        die $SMF_EXIT_ERR_CONFIG "config/url is '$url'; set it to tcp://HOST:PORT of the controller"
     [ -n "$exec_key" ] ||
         die $SMF_EXIT_ERR_CONFIG "config/exec_key is empty; set it to the key of the controller"
     file=$security_dir/$instance.json
@@ -161,9 +206,11 @@ start_engine() {
         $((base + 5)) $((base + 6)) $((base + 7)) $((base + 8)) "$exec_key" >"$file.$$" &&
         mv "$file.$$" "$file" || die $SMF_EXIT_ERR_FATAL "cannot write $file"
     umask 022
+    [ -r "$ENGINE" ] || die $SMF_EXIT_ERR_CONFIG "no program at $ENGINE: run site.yml again"
+    raise_descriptor_limit
     set -f
     # shellcheck disable=SC2086
-    exec "$PYTHON" -m ipyparallel.engine --profile="$profile" \
+    exec "$PYTHON" "$ENGINE" --profile="$profile" \
         --IPEngine.url_file="$file" --timeout="$timeout" $args
 }
 
@@ -182,16 +229,23 @@ ended_within() {
 # deep in somebody's computation, is killed: a stop method that takes too long means maintenance.
 stop_engine() {
     pid=$(svcprop -p restarter/start_pid "$SMF_FMRI") && [ -n "$pid" ] || exit 0
-    nanny=$(pgrep -P "$pid" -f ipyparallel.engine.nanny)
+    # the engine's first child; a pattern for its arguments would see but 79 characters of them
+    nanny=$(pgrep -o -P "$pid")
     kill "$pid" 2>/dev/null
     ended_within 100 "$pid" || kill -9 "$pid"
     # it would try for 3 s to tell a controller that is gone as well
     [ -z "$nanny" ] || ended_within 10 "$nanny"
-    if [ -r /lib/svc/share/smf_include.sh ]; then
-        . /lib/svc/share/smf_include.sh
-        smf_kill_contract "$(svcprop -p restarter/contract "$SMF_FMRI")" TERM
-    fi
+    end_contract "$(svcprop -p restarter/contract "$SMF_FMRI")"
     exit 0
+}
+
+# end_contract CONTRACT: end what a computation has left running. A process that ignores TERM would
+# keep the contract until the time of the method is over, and that means maintenance. KILL is
+# repeated, too: it goes from process to process, and may miss one that forks.
+end_contract() {
+    [ -n "$1" ] && [ -r "$SMF_INCLUDE" ] || return
+    . "$SMF_INCLUDE"
+    smf_kill_contract "$1" TERM 1 5 || smf_kill_contract "$1" KILL 1 20
 }
 
 [ -n "$SMF_FMRI" ] || die 99 "to be run by SMF: svcadm enable ipyparallel:engine"

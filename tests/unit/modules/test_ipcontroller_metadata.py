@@ -52,8 +52,18 @@ def test_nothing_yet(ask):
 
 def test_the_suffix_is_that_of_the_last_network(ask):
     assert ask(networks=["external", "internal=10.99.0.77"])["url"] == NAME
-    public = ask(networks=["internal", "external"])["url"]
+    public = ask(networks=["external"])["url"]
     assert public.startswith("tcp://my-cluster-controller.inst.") and public != NAME
+
+
+def test_no_name_where_the_network_depends_on_addresses(ask, make):
+    """The controller listens at its last private address; that of a public network shows later."""
+    networks = ["internal", "external"]
+    assert ask(networks=networks)["source"] == "later"
+    refused = ask(networks=networks, address="cns", expect="fail")
+    assert "Or leave controller_address out" in refused.msg
+    controller = make("controller", networks=networks)
+    assert ask(networks=networks)["url"] == f"tcp://{controller['ips'][1]}:20000"
 
 
 def test_an_account_without_names(cloud, ask, make):

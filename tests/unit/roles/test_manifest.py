@@ -85,7 +85,36 @@ def test_engines_are_of_the_wait_model(service: etree._Element) -> None:
     assert engines
     for engine in engines:
         startd = engine.find("property_group[@name='startd']")
-        assert {p.get("name"): p.get("value") for p in startd} == {"duration": "child"}
+        values = {p.get("name"): p.get("value") for p in startd}
+        assert values["duration"] == "child"
+
+
+def test_a_program_that_crashes_does_not_take_its_engine_along(service: etree._Element) -> None:
+    """Core and signal are fatal events for all of the process group of a wait service, whichever
+    member it happens to, unless ignore_error has one of four literals (illumos,
+    cmd/svc/startd/method.c and restarter.c, uts/common/contract/process.c)."""
+    for instance in service.findall("instance"):
+        startd = {p.get("name"): p for p in instance.find("property_group[@name='startd']")}
+        ignored = startd.get("ignore_error")
+        if instance.get("name") == "controller":
+            assert ignored is None, "there a crash is rightly a reason to restart"
+        else:
+            assert ignored.get("value") in ("core,signal", "signal,core")
+            assert ignored.get("type") == "astring"
+
+
+def test_instances_do_not_share_a_process_group(service: etree._Element) -> None:
+    """Without need_session all are in that of svc.startd (illumos, cmd/svc/startd/method.c)."""
+    for instance in service.findall("instance"):
+        (need,) = instance.findall("property_group/propval[@name='need_session']")
+        assert (need.get("type"), need.get("value")) == ("boolean", "true")
+
+
+def test_the_failure_rate_is_one_that_startd_can_count(service: etree._Element) -> None:
+    """svc.startd keeps five start times (illumos, cmd/svc/startd/startd.h, RINST_START_TIMES), and
+    reads others as soon as critical_failure_count is not five (method.c, before 2026)."""
+    counts = [p for p in service.iter("propval") if p.get("name") == "critical_failure_count"]
+    assert [(count.get("type"), count.get("value")) for count in counts] == [("integer", "5")]
 
 
 def heartbeat(service: etree._Element) -> tuple[float, int, int, int]:

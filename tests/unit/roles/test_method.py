@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,20 @@ SVCPROP = """#!/bin/sh
 case $2 in
 config) cat "$FAKE/config" ;;
 restarter/start_pid) cat "$FAKE/start_pid" ;;
+restarter/contract) echo 42 ;;
 esac
+"""
+# Fails as often as $FAKE/failures has lines, each time with the next of them; what it prints before
+# that is not for a log.
+FAILING_SVCPROP = """#!/bin/sh
+if [ -s "$FAKE/failures" ]; then
+    echo "config/exec_key astring half-a-key"
+    sed -n 1p "$FAKE/failures" >&2
+    sed 1d "$FAKE/failures" >"$FAKE/failures.new"
+    mv "$FAKE/failures.new" "$FAKE/failures"
+    exit 1
+fi
+case $2 in config) cat "$FAKE/config" ;; esac
 """
 PYTHON = """#!/bin/sh
 printf '%s\\n' "$@" >"$FAKE/arguments"
@@ -55,9 +70,14 @@ class Zone:
     def __init__(self, root: Path, method: Path, shell: str) -> None:
         self.root, self.method, self.shell = root, method, shell
         self.ipython_dir = root / "ipython"
+        self.preexec: Callable[[], None] | None = None
         for name, text in {"svcprop": SVCPROP, "python": PYTHON, "ifconfig": "#!/bin/sh\n"}.items():
-            (root / name).write_text(text)
-            (root / name).chmod(0o755)
+            self.command(name, text)
+        (root / "engine.py").touch()
+
+    def command(self, name: str, text: str) -> None:
+        (self.root / name).write_text(text)
+        (self.root / name).chmod(0o755)
 
     def configure(self, **config: str) -> None:
         lines = [f"config/{name} astring {escaped(value)}\n" for name, value in config.items()]
@@ -69,6 +89,9 @@ class Zone:
             "FAKE": str(self.root),
             "IPYTHONDIR": str(self.ipython_dir),
             "IPYPARALLEL_PYTHON": str(self.root / "python"),
+            "IPYPARALLEL_ENGINE": str(self.root / "engine.py"),
+            "IPYPARALLEL_SMF_INCLUDE": str(self.root / "smf_include.sh"),
+            "IPYPARALLEL_REPOSITORY_PATIENCE": "1",
             "SMF_FMRI": f"svc:/pkgsrc/ipyparallel:{instance}",
         }
         return subprocess.run(
@@ -77,6 +100,7 @@ class Zone:
             capture_output=True,
             text=True,
             timeout=30,
+            preexec_fn=self.preexec,
         )
 
     def arguments(self) -> list[str]:
@@ -96,8 +120,7 @@ def test_an_engine_gets_all_it_needs_from_url_and_key(zone: Zone) -> None:
     assert done.returncode == 0, done.stderr
     file = zone.ipython_dir / "profile_engine" / "security" / "engine.json"
     assert zone.arguments() == [
-        "-m",
-        "ipyparallel.engine",
+        str(zone.root / "engine.py"),
         "--profile=engine",
         f"--IPEngine.url_file={file}",
         "--timeout=60",
@@ -127,6 +150,9 @@ def test_the_key_is_in_no_argument_and_no_environment(zone: Zone) -> None:
         ({"url": "tcp://", "exec_key": KEY}, "config/url is 'tcp://'; set it to"),
         ({"url": "", "exec_key": KEY}, "config/url is ''; set it to"),
         ({"url": "tcp://10.0.0.1", "exec_key": KEY}, "config/url is 'tcp://10.0.0.1'; set it to"),
+        ({"url": "tcp://10.0.0.1:20000x", "exec_key": KEY}, "is 'tcp://10.0.0.1:20000x'; set it"),
+        ({"url": "tcp://10.0.0.1:08", "exec_key": KEY}, "is 'tcp://10.0.0.1:08'; set it to"),
+        ({"url": "tcp://:20000", "exec_key": KEY}, "config/url is 'tcp://:20000'; set it to"),
         ({"url": "tcp://10.0.0.1:20000", "exec_key": ""}, "config/exec_key is empty"),
     ],
 )
@@ -143,13 +169,67 @@ def test_values_are_read_as_svcprop_escapes_them(zone: Zone) -> None:
     args = "--Session.note=a;b&(c)|\"d\"'e' --x=1\\2"
     zone.configure(url="tcp://h:1", exec_key=KEY, profile="p", timeout="5", args=args)
     zone.run("engine")
-    assert zone.arguments()[5:] == args.split(" ")
+    assert zone.arguments()[4:] == args.split(" ")
 
 
 def test_arguments_are_no_patterns(zone: Zone) -> None:
     zone.configure(url="tcp://h:1", exec_key=KEY, profile="p", timeout="5", args="/*")
     zone.run("engine")
-    assert zone.arguments()[5:] == ["/*"]
+    assert zone.arguments()[4:] == ["/*"]
+
+
+@pytest.mark.parametrize("instance", ["engine", "controller"])
+def test_a_repository_that_fails_twice_is_asked_again(zone: Zone, instance: str) -> None:
+    """svc.configd starts anew (illumos, cmd/svc/prop/svcprop.c: "Could not connect to ...")."""
+    zone.configure(url="tcp://h:1", exec_key=KEY, ip="", profile="p", timeout="5")
+    zone.command("svcprop", FAILING_SVCPROP)
+    (zone.root / "failures").write_text(2 * "svcprop: Could not connect to repository\n")
+    done = zone.run(instance, instance=instance)
+    # the controller comes as far as its address, which it has not
+    assert done.returncode == (0 if instance == "engine" else 96), done.stderr
+    assert (zone.root / "failures").read_text() == ""
+    assert "half-a-key" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        ("svcprop: Could not connect to repository server: no resources.", 1, "no resources"),
+        ("Permission denied.", 96, "solaris.smf.read.ipyparallel granted"),
+        ("Couldn't find property group `config' for instance `x'.", 96, "svccfg import"),
+    ],
+)
+def test_only_what_no_waiting_mends_is_for_good(
+    zone: Zone, error: str, status: int, message: str
+) -> None:
+    zone.command("svcprop", FAILING_SVCPROP)
+    (zone.root / "failures").write_text(100 * f"{error}\n")
+    done = zone.run("engine")
+    assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+    assert "half-a-key" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("instance", ["engine", "controller"])
+def test_the_limit_of_descriptors_is_the_highest(zone: Zone, instance: str) -> None:
+    zone.configure(url="tcp://h:1", exec_key=KEY, ip="127.0.0.1", port="1", timeout="5")
+    zone.command("recorder", '#!/bin/sh\nulimit -S -n >"$FAKE/limit"\n')
+    zone.command("python", PROBING_PYTHON.replace("PYTHON", sys.executable))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    zone.preexec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
+    zone.run(instance, instance=instance)
+    assert (zone.root / "limit").read_text() == f"{hard}\n"
+
+
+def test_messages_keep_their_backslashes(zone: Zone) -> None:
+    zone.configure(url="tcp://a\\cb", exec_key=KEY)
+    assert "config/url is 'tcp://a\\cb'; set it to" in zone.run("engine").stderr
+
+
+def test_an_engine_without_its_program(zone: Zone) -> None:
+    zone.configure(url="tcp://h:1", exec_key=KEY)
+    (zone.root / "engine.py").unlink()
+    done = zone.run("engine")
+    assert (done.returncode, "run site.yml again" in done.stderr) == (96, True)
 
 
 def stop(zone: Zone, program: str) -> int:
@@ -170,6 +250,42 @@ def test_stop_asks_the_engine_to_end(zone: Zone) -> None:
 
 def test_stop_insists(zone: Zone) -> None:
     assert stop(zone, "trap '' TERM; echo ready; exec sleep 60") == -signal.SIGKILL
+
+
+# Behaves as illumos' own towards a contract in which a process ignores TERM: cmd/svc/shell.
+SMF_INCLUDE = """
+smf_kill_contract() {
+    echo "$@" >>"$FAKE/killed"
+    [ "$2" = KILL ] || return 2
+}
+"""
+
+
+def test_what_a_computation_left_is_killed_in_the_end(zone: Zone) -> None:
+    (zone.root / "smf_include.sh").write_text(SMF_INCLUDE)
+    stop(zone, "echo ready; exec sleep 60")
+    first, second = (zone.root / "killed").read_text().splitlines()
+    # smf_kill_contract CONTRACT SIGNAL WAIT TIMEOUT
+    assert first.split()[:3] == ["42", "TERM", "1"] and second.split()[:2] == ["42", "KILL"]
+    # with what the engine itself may take it must end within the method's time of 60 s
+    assert 10 + 1 + sum(int(line.split()[3]) for line in (first, second)) < 50
+
+
+def test_the_nanny_is_waited_for_though_pgrep_sees_but_79_characters(zone: Zone) -> None:
+    """illumos, cmd/pgrep: -f looks at pr_psargs, of PRARGSZ (80) bytes with the last one zero."""
+    real = shutil.which("pgrep")
+    zone.command("pgrep", f"#!/bin/sh\n[ $1 = -f ] || [ $3 = -f ] && exit 1\nexec {real} $@\n")
+    # it says goodbye half a second after its parent has gone
+    nanny = "sleep 0.5; echo gone >$FAKE/nanny"
+    (zone.root / "smf_include.sh").write_text(
+        'smf_kill_contract() { cp "$FAKE/nanny" "$FAKE/seen" 2>/dev/null; }\n'
+    )
+    os.environ["FAKE"] = str(zone.root)
+    try:
+        stop(zone, f"sh -c 'trap \"\" TERM; {nanny}' & echo ready; exec sleep 60")
+    finally:
+        del os.environ["FAKE"]
+    assert (zone.root / "seen").read_text() == "gone\n"
 
 
 def test_an_engine_that_has_gone_is_stopped(zone: Zone) -> None:

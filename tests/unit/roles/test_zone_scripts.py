@@ -323,3 +323,14 @@ def test_the_number_of_engines_of_a_machine_is_kept(zone: Zone) -> None:
     done = account(zone, engines="2")
     assert done.returncode == 1
     assert "failed: Keep engines_per_machine=1" in done.stdout
+
+
+def test_what_a_failed_command_said_is_shown_whole(zone: Zone) -> None:
+    r"""echo of dash, and of illumos' ksh93 (libast, _UNIV_DEFAULT "att"), would end at the \c."""
+    (zone.root / "groupadd").write_text(
+        "#!/bin/sh\nprintf '%s\\n' 'no \\class\\name: x' >&2; exit 9\n"
+    )
+    (zone.root / "groupadd").chmod(0o755)
+    done = account(zone, check_mode="")
+    assert done.returncode == 1
+    assert "failed: no \\class\\name: x\n" in done.stdout

@@ -84,27 +84,54 @@ class TestThrottle:
 
     def test_critical_properties_of_another_type_do_not_count(self, zone: Zone) -> None:
         zone.service("a", SLEEP)
-        set_startd(zone, "critical_failure_count = astring: few",
+        set_startd(zone, "critical_failure_count = count: 1",
                    "critical_failure_period = astring: short")  # fmt: skip
         assert zone.stop() == 0
         zone.start()
         zone.reaches(A, "online")
 
     def test_critical_period_is_a_mean(self, zone: Zone) -> None:
-        """The third start is refused: the mean of the last ones is half a second, less than one."""
+        """The fifth start is refused: the mean of the last ones is half a second, less than one."""
         zone.service("a", "sleep 0.5 &", enabled=False)
-        set_startd(zone, "critical_failure_count = integer: 3",
+        set_startd(zone, "critical_failure_count = integer: 5",
                    "critical_failure_period = integer: 1")  # fmt: skip
         zone.ok("svcadm", "enable", A)
         zone.reaches(A, "maintenance")
-        assert zone.lines(A).count('Executing start method ("sleep 0.5 &").') == 2
+        assert zone.lines(A).count('Executing start method ("sleep 0.5 &").') == 4
+
+    @pytest.mark.parametrize("count", [2, 3, 4])
+    def test_a_count_below_five_ends_with_the_next_start(self, zone: Zone, count: int) -> None:
+        """Times are stored modulo five and read modulo the count (illumos until 2026, method.c):
+        once that many starts have been slow enough, the next has a negative distance."""
+        zone.service("a", "sleep 0.2 &", enabled=False)
+        set_startd(zone, f"critical_failure_count = integer: {count}",
+                   "critical_failure_period = integer: 0")  # fmt: skip
+        zone.ok("svcadm", "enable", A)
+        zone.reaches(A, "maintenance")
+        assert zone.lines(A).count('Executing start method ("sleep 0.2 &").') == count
+        assert zone.lines(A)[-1] == "Restarting too quickly, changing state to maintenance."
+
+    @pytest.mark.parametrize(("count", "starts"), [(0, 0), (1, 0), (6, 5), (10, 9)])
+    def test_a_count_that_cannot_be_kept_is_named(
+        self, zone: Zone, count: int, starts: int
+    ) -> None:
+        """illumos divides by zero, or takes what lies behind the five times for further ones."""
+        zone.service("a", "true", enabled=False)
+        set_startd(zone, f"critical_failure_count = integer: {count}",
+                   "critical_failure_period = integer: 0")  # fmt: skip
+        zone.ok("svcadm", "enable", A)
+        zone.reaches(A, "maintenance")
+        assert zone.lines(A).count('Executing start method ("true").') == starts
+        why = f"startd/critical_failure_count is {count}, and svc.startd keeps 5 start times"
+        assert f"{why}: set it to 5." in zone.lines(A)
+        assert zone.prop(A, "restarter/auxiliary_state") == "restarting_too_quickly"
 
     @pytest.mark.parametrize("verb", ["restart", "clear", "disable"])
     def test_history_is_forgotten(self, zone: Zone, verb: str) -> None:
         zone.service("a", SLEEP, enabled=False)
-        set_startd(zone, "critical_failure_count = integer: 3",
+        set_startd(zone, "critical_failure_count = integer: 5",
                    "critical_failure_period = integer: 600")  # fmt: skip
-        for _round in range(5):
+        for _round in range(7):
             zone.ok("svcadm", "enable", "-s", A)
             if verb == "clear":
                 zone.ok("svcadm", "mark", "maintenance", A)

@@ -142,7 +142,7 @@ def test_upgrade_keeps_what_the_administrator_changed(zone: Zone) -> None:
     done = zone.run("svccfg", "import", str(path))
     assert done.returncode == 0
     assert "Conflict upgrading svc:/site/up" in done.stderr
-    assert zone.prop(fmri, "config/a") == "mine"
+    zone.wait(lambda: zone.prop(fmri, "config/a") == "mine")
     assert zone.prop(fmri, "config/b") == "2"
     assert zone.run("svcprop", "-p", "config/c", fmri).returncode == 1
     assert zone.ok("svcprop", "-c", "-p", "general/enabled", fmri) == "true\n"

@@ -262,3 +262,69 @@ def test_properties_that_change_nothing_here_are_accepted(zone: Zone, name: str)
     value = 'astring: "co"' if name == "utmpx_prefix" else "boolean: true"
     set_startd(zone, f"{name} = {value}")
     zone.ok("svcadm", "enable", "-s", A)
+
+
+def process_groups(zone: Zone, fmri: str) -> set[int]:
+    return {os.getpgid(pid) for pid in pids(zone, fmri)}
+
+
+@pytest.mark.parametrize("duration", ["contract", "child"])
+def test_services_share_the_group_of_startd(zone: Zone, duration: str) -> None:
+    """exec_method calls setpgrp for startd/need_session only (illumos, cmd/svc/startd/method.c)."""
+    command = "sleep 1000" if duration == "child" else TWO
+    first = zone.service("a", command, duration=duration)
+    second = zone.service("b", command, duration=duration, enabled=False)
+    assert zone.process is not None
+    zone.reaches(first, "online")
+    zone.wait(lambda: process_groups(zone, first) == {zone.process.pid})
+    zone.ok("svccfg", "-s", "site/b", "setprop startd/need_session = boolean: true")
+    zone.ok("svcadm", "refresh", second)
+    zone.ok("svcadm", "enable", "-s", second)
+    start = int(zone.prop(second, "restarter/start_pid"))
+    zone.wait(lambda: process_groups(zone, second) == {start})
+
+
+def test_startd_has_a_group_of_its_own(zone: Zone) -> None:
+    """Otherwise kill 0 in a method would reach whoever started it."""
+    assert zone.process is not None
+    assert os.getpgid(zone.process.pid) == zone.process.pid
+
+
+# fork(2) as in a zone that is full, while the file is there that says why
+FULL = """
+import errno, os
+def fork(real=os.fork):
+    try:
+        with open({path!r}) as file:
+            number = getattr(errno, file.read())
+    except FileNotFoundError:
+        return real()
+    raise OSError(number, os.strerror(number))
+os.fork = fork
+"""
+
+
+@pytest.mark.parametrize("duration", ["contract", "child"])
+@pytest.mark.parametrize(
+    ("error", "attempts", "auxiliary"),
+    [("EAGAIN", 3, "fault_threshold_reached"), ("ENOMEM", 1, "method_failed")],
+)
+def test_failed_forks(zone: Zone, duration: str, error: str, attempts: int, auxiliary: str) -> None:
+    """EAGAIN, as of max-lwps, is tried twice more at once; then, or with any other error, follows
+    maintenance, the wait model included (illumos, cmd/svc/startd/method.c, method_run)."""
+    fmri = zone.service("a", "sleep 1000 &", duration=duration, enabled=False)
+    zone.stop()
+    full = zone.root / "full"
+    zone.preface = FULL.format(path=str(full))
+    zone.start()
+    full.write_text(error)
+    zone.ok("svcadm", "enable", fmri)
+    zone.reaches(fmri, "maintenance")
+    assert zone.prop(fmri, "restarter/auxiliary_state") == auxiliary
+    why = f"svc.startd: {fmri}: Couldn't fork to execute method sleep 1000 &: "
+    assert startd(zone).count(why) == attempts
+    # the line that a method is executed is the child's
+    assert zone.lines(fmri)[-1] == "Enabled."
+    full.unlink()
+    zone.ok("svcadm", "clear", fmri)
+    zone.reaches(fmri, "online")

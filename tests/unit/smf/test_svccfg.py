@@ -228,6 +228,10 @@ class TestOtherUsers:
             code, out, err = self.ask(zone, *argv)
             assert code == 0
             assert "s3cret" not in out + err
+        # asked for by name, the group is refused; in a list it has names and types
+        refusal = (1, "", "svcprop: Permission denied.\n")
+        assert self.ask(zone, "svcprop", "-p", "config", "a") == refusal
+        assert "config/exec_key astring \n" in self.ask(zone, "svcprop", "a")[1]
         assert "s3cret" not in zone.ok("svccfg", "export", "site/a")
         assert "s3cret" in zone.ok("svccfg", "export", "-a", "site/a")
 
@@ -242,10 +246,26 @@ class TestOtherUsers:
         assert self.ask(zone, "svccfg", "delete", "-f", "site/a")[0] == 1
         assert self.ask(zone, "halt")[0] == 1
 
-    @pytest.mark.parametrize("granted", ["solaris.smf.read.ipy", "solaris.smf.read.*", "solaris.*"])
-    def test_user_attr_grants(self, zone: Zone, granted: str) -> None:
+    @pytest.mark.parametrize(
+        ("granted", "reads"),
+        [
+            ("solaris.smf.read.ipy", True), ("solaris.smf.read.*", True), ("solaris.*", True),
+            ("solaris.smf.modify", True), ("solaris.smf.modify.application", True),
+            # names that look as if they did
+            ("solaris.smf.read", False), ("solaris.smf.manage", False),
+            ("solaris.smf.modify.method", False),
+        ],
+    )  # fmt: skip
+    def test_user_attr_grants(self, zone: Zone, granted: str, reads: bool) -> None:
+        """illumos, cmd/svc/configd/rc_node.c, rc_node_property_may_read."""
         (zone.root / "etc/user_attr").write_text(f"#\nnobody::::auths={granted};type=normal\n")
         zone.service("a", enabled=False, tail=SECRET)
+        answer = (0, "s3cret\n", "") if reads else (1, "", "svcprop: Permission denied.\n")
+        assert self.ask(zone, "svcprop", "-p", "config/exec_key", "a") == answer
+
+    @pytest.mark.parametrize("type", ["framework", "dependency", "method"])
+    def test_groups_of_startd_cannot_be_protected(self, zone: Zone, type: str) -> None:
+        zone.service("a", enabled=False, tail=SECRET.replace("application", type))
         assert self.ask(zone, "svcprop", "-p", "config/exec_key", "a") == (0, "s3cret\n", "")
 
 

@@ -269,7 +269,7 @@ class TestFiles:
         done = zone.run("svccfg", "import", str(bad), str(good))
         assert done.returncode == 1
         assert "svccfg: Document is not valid.\n" in done.stderr
-        assert zone.state("svc:/site/good:default") == "disabled"
+        zone.reaches("svc:/site/good:default", "disabled")
 
     def test_verbose_import(self, zone: Zone, tmp_path: Path) -> None:
         file = tmp_path / "m.xml"

@@ -270,3 +270,11 @@ def test_good_operands_beside_bad_ones(zone: Zone) -> None:
     done = zone.run("svcs", "-H", "-o", "fmri", "nosuch", "a", "*a:default")
     assert (done.returncode, done.stdout) == (1, A + "\n")
     assert done.stderr == "svcs: Pattern 'nosuch' doesn't match any instances\n"
+
+
+def test_an_instance_that_startd_has_not_seen(zone: Zone) -> None:
+    """illumos, cmd/svc/svcs/svcs.c: sprint_state prints -, sprint_sta the letter for no state."""
+    zone.ok("svccfg", "add", "site/new")
+    zone.ok("svccfg", "-s", "site/new", "add", "x")
+    cells = zone.ok("svcs", "-H", "-o", "sta,nsta,state,nstate,ctid,stime", "site/new:x").split()
+    assert cells == ["?", "-", "-", "-", "-", "-"]
