@@ -137,7 +137,7 @@ choose_python() {
         [ "$nn" = "$preferred" ] && return
     done
     [ -z "$nn" ] || [ -z "$python_only" ] || fail \
-        "The machines of this cluster run Python $python, and the package repository of this one has" \
+        "The machines of this cluster are to run Python $python, and the package repository of this one has" \
         "ipyparallel for other versions only (py3NN, NN:" ${versions:-$from_pip} "). Choose the machine_image of the others."
     [ -n "$nn" ] || fail "The package repository has no py3NN-ipyparallel (asked: pkgin search ipyparallel)," \
         "and for no Python what pip needs to bring it in (py3NN-zmq, -numpy, -psutil, -pip). Choose a machine_image whose pkgsrc release has it."

@@ -142,7 +142,7 @@ def test_the_preferred_python_or_the_newest(zone: Zone, preferred: str, chosen: 
 def test_the_python_of_the_cluster_or_none(zone: Zone) -> None:
     done = zone.bootstrap(python="3.12", python_only="yes")
     assert done.returncode == 1
-    assert "failed: The machines of this cluster run Python 3.12" in done.stdout
+    assert "failed: The machines of this cluster are to run Python 3.12" in done.stdout
     assert (
         "failed: ipyparallel for other versions only (py3NN, NN:\nfailed: 311\nfailed: 313\n"
         in (done.stdout)

@@ -82,7 +82,9 @@ class Zone:
         done = self.run(command, *args, stdin=stdin)
         assert done.returncode == 0, (args, done.stdout, done.stderr)
         if command in ("svcadm", "svccfg"):
-            self.wait(lambda: not any(row.get("asked") for row in Door(str(self.door)).call("list")))
+            self.wait(
+                lambda: not any(row.get("asked") for row in Door(str(self.door)).call("list"))
+            )
         return done.stdout
 
     def load(self, body: str, name: str = "m.xml") -> None:
