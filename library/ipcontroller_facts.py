@@ -73,11 +73,21 @@ ansible_facts:
     ipcontroller_client:
       description: The whole connection information of clients.
       type: dict
+    ipcontroller_python:
+      description: Minor version of the Python that the controller runs on.
+      type: str
+      sample: "3.13"
+    ipcontroller_ipyparallel:
+      description: Version of its ipyparallel, empty where there is none.
+      type: str
+      sample: 9.2.0
 """
 
 import json
 import socket
+import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +150,17 @@ def facts(security: Path, cluster_id: str) -> dict[str, Any]:
         "ipcontroller_exec_key": engine["key"],
         "ipcontroller_engine": engine,
         "ipcontroller_client": client,
+        "ipcontroller_python": "{}.{}".format(*sys.version_info),
+        "ipcontroller_ipyparallel": ipyparallel(),
     }
+
+
+def ipyparallel() -> str:
+    """The version of the package, "" where there is none."""
+    try:
+        return metadata.version("ipyparallel")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def main() -> None:

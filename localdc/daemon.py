@@ -144,7 +144,12 @@ class Daemon:
             admin_token=access.ensure_admin_token(self.paths),
             firewall=packetfilter.program() is not None,
             metadata_seconds=METADATA_SECONDS,
+            repository=self._repository(),
         )
+
+    def _repository(self) -> Path | None:
+        store = self.order.store
+        return Path(store["root"], store["repository"]) if store else None
 
     def _mount_usr(self, layer: Layer) -> None:
         if any(":" in str(path) or "," in str(path) for path in (layer.usr,)):

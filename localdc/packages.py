@@ -32,30 +32,31 @@ def fetch_wheels(
 ) -> None:
     """Put wheels, with all they need, where machines' pip finds them.
 
-    What the catalogue pins is taken in that version.  Only with `compiled` those with compiled
-    parts, which no real machine could install.
+    What the catalogue pins is taken in that version, unless a requirement names it.  Only with
+    `compiled` those with compiled parts, which no real machine could install.
     Raises LocalDCError with pip's reason, and for what only a compiler could bring.
     """
-    from localdc.pkgsrc import catalogue, pipindex
+    from localdc.pkgsrc import catalogue, interpreter, pipindex
     from localdc.pkgsrc.store import StoreError, build_store, locked, scratch_directory
 
     try:
         store = build_store(paths.packages, say)
-    except StoreError as error:
+        python = interpreter.chosen()
+    except (StoreError, interpreter.InterpreterError) as error:
         raise LocalDCError(str(error)) from error
     entries = [*catalogue.load(), *catalogue.load(section="on_demand")]
     say(f"downloading {' '.join(requirements)}")
     with (
         locked(store.root / "lock", say),
-        scratch_directory(store.directory) as scratch,
+        scratch_directory(store.offered) as scratch,
     ):
         try:
-            found = pipindex.find(requirements, scratch, entries, compiled=compiled)
+            found = pipindex.find(python, requirements, scratch, entries, compiled=compiled)
         except pipindex.PipError as error:
             raise LocalDCError(str(error)) from error
         if found.impossible:
-            raise LocalDCError(_impossible(found.impossible, store.python))
-        pipindex.offer(store.directory, found.wheels)
+            raise LocalDCError(_impossible(found.impossible, python.digits))
+        pipindex.offer(store.offered, found.wheels)
     for entry in found.packages:
         name = entry.name("NN")
         say(f"{entry.distribution} comes from pkgsrc: -e extra_packages={name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from localdc.api import catalogue
 from localdc.api.catalogue import Image, Network, Package
@@ -49,6 +50,7 @@ class DataCenterSettings:
         networks; empty = all.
     brands: what the compute node can run.
     firewall: the compute node enforces firewalls; otherwise they are refused.
+    repository: directory of the package repository; None = there is none.
     metadata_seconds: how long a change of metadata takes at least, when nothing
         else waits for the machine.
     """
@@ -72,6 +74,7 @@ class DataCenterSettings:
     brands: tuple[str, ...] = ("joyent", "joyent-minimal")
     firewall: bool = False
     metadata_seconds: float = 0.0
+    repository: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.networks or not any(network.public for network in self.networks):

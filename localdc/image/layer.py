@@ -118,7 +118,7 @@ def _fingerprint(store: Store, host: Host, lenient: Collection[str]) -> str:
     digest = hashlib.sha256()
     kept = [host.usr / path for path in (*commands.programs(), *(f"bin/{name}" for name in _GNU))]
     for words in (
-        (store.tag, store.python_package, *sorted(lenient)),
+        (store.tag, store.python_package, store.repository, *sorted(lenient)),
         (host.fingerprint(kept), *commands.absent(host.usr)),
     ):
         digest.update(f"{' '.join(words)}\n".encode())
@@ -150,7 +150,7 @@ def _build(directory: Path, store: Store, host: Host, lenient: Collection[str]) 
         directory / "template",
         root_links=host.root_links(),
         borrowed=copied,
-        repository=f"file://{STORE_IN_ZONE}/{store.tag}/All",
+        repository=f"file://{STORE_IN_ZONE}/{store.repository}/All",
         manifests=sorted((usr / "lib/svc/manifest").rglob("*.xml")),
     )
 
@@ -174,14 +174,18 @@ def _install_python(usr: Path, store: Store) -> None:
     link = usr / PRIVATE_PYTHON.removeprefix("/usr/")
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(package)
-    # the executable may look for its libraries in a directory no zone has;
+    # an executable may look for its libraries in a directory no zone has;
     # the loader falls back to the system's, whose own libpython must not win
-    tree = store.directory / "packages" / store.python_package
-    for library in sorted(tree.glob("lib*/*.so*")):
-        for directory in _library_directories():
-            target = usr / directory / library.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(f"{package}/{library.relative_to(tree)}")
+    # (also those of Pythons that older machines have)
+    others = sorted(store.root.glob("*/packages/python[0-9]*"))
+    for tree in (store.directory / "packages" / store.python_package, *others):
+        place = f"{STORE_IN_ZONE}/{tree.relative_to(store.root)}"
+        for library in sorted(tree.glob("lib*/*.so*")):
+            for directory in _library_directories():
+                target = usr / directory / library.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if not target.is_symlink():
+                    target.symlink_to(f"{place}/{library.relative_to(tree)}")
 
 
 def _library_directories() -> list[str]:

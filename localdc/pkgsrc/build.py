@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -95,7 +94,9 @@ class Builder:
             (self.scratch / name).rename(self.directory / "packages" / name)
 
     def _depends(self, requires: Sequence[str]) -> list[str]:
-        needs = catalogue.depends(requires, self._by_distribution, self.python.digits, {})
+        needs = catalogue.depends(
+            requires, self._by_distribution, self.python.digits, self.python.markers
+        )
         return [f"python{self.python.digits}>={self.python.version}", *needs]
 
     def _pkgname(self, entry: Entry) -> str:
@@ -110,7 +111,8 @@ class Builder:
         if absent:
             self.say(f"downloading {len(absent)} wheels with pip")
             target = self.scratch / "wheels"
-            _pip_download([entry.pin for entry in absent], target, self._begin_pin(absent))
+            pins = [entry.pin for entry in absent]
+            _pip_download(self.python, pins, target, self._begin_pin(absent))
             for path in target.iterdir():
                 path.replace(self.directory / "wheels" / path.name)
             pipindex.offer_plain(self.directory)
@@ -208,7 +210,8 @@ class Builder:
         Unchecked hashes, because nobody edits the store, and because the
         times of files do not survive every way of copying it.
         """
-        command = [sys.executable, "-m", "compileall", "-q", "-j", str(os.cpu_count() or 1)]
+        python = str(self.python.executable)
+        command = [python, "-m", "compileall", "-q", "-j", str(os.cpu_count() or 1)]
         command += ["--invalidation-mode", "unchecked-hash"]
         for name in pkgnames:
             tree = self.scratch / name
@@ -245,12 +248,14 @@ def _stanza(
     return "\n".join(lines) + "\n"
 
 
-def _pip_download(pins: list[str], target: Path, begin: Callable[[int], None]) -> None:
+def _pip_download(
+    python: interpreter.Interpreter, pins: list[str], target: Path, begin: Callable[[int], None]
+) -> None:
     """Have pip download `pins`; `begin` is told the index of each one it turns to.
 
     Raises BuildError with what pip said.
     """
-    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
+    command = [*python.pip, "download", "--disable-pip-version-check"]
     command += ["--no-input", "--progress-bar", "off", "--only-binary", ":all:", "--no-deps"]
     command += ["--dest", str(target), *pins]
     pip = subprocess.Popen(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
@@ -61,6 +61,14 @@ class Offer:
 def canonical(distribution: str) -> str:
     """A distribution's name in the form the package index compares."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def distribution(requirement: str) -> str:
+    """The distribution that a requirement for pip names, "" for what only pip understands."""
+    try:
+        return canonical(Requirement(requirement).name)
+    except InvalidRequirement:
+        return ""
 
 
 def load(path: Path = CATALOGUE, section: str = "packages") -> list[Entry]:
@@ -133,12 +141,12 @@ def depends(
     return sorted(set(patterns))
 
 
-def needed(requirements: Iterable[str]) -> list[str]:
-    """The distributions that requirements name on this interpreter."""
+def needed(requirements: Iterable[str], environment: Mapping[str, str]) -> list[str]:
+    """The distributions that requirements name; `environment` as with `depends`."""
     found = []
     for text in requirements:
         requirement = Requirement(text)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        if requirement.marker is None or requirement.marker.evaluate({**environment, "extra": ""}):
             found.append(canonical(requirement.name))
     return found
 

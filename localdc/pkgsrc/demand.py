@@ -32,7 +32,7 @@ def provide(
     when a package cannot be had.
     """
     try:
-        python = interpreter.current()
+        python = interpreter.chosen()
         entries, offers = catalogue.load(), catalogue.offers()
         by_name = {offer.entry.pkgname(python.digits): offer for offer in offers}
         chosen = []
@@ -57,7 +57,8 @@ def closure(names: Sequence[str]) -> list[str]:
     A name is a distribution, a package with or without its `py3NN-`, or a PKGNAME.
     Raises StoreError for one that the catalogue does not have.
     """
-    digits = interpreter.current().digits
+    python = _chosen()
+    digits = python.digits
     offers = catalogue.offers()
     by_distribution = {offer.entry.distribution: offer for offer in offers}
     found: dict[str, Offer] = {}
@@ -67,15 +68,22 @@ def closure(names: Sequence[str]) -> list[str]:
         if offer is None or offer.entry.pkgname(digits) in found:
             continue
         found[offer.entry.pkgname(digits)] = offer
-        for distribution in catalogue.needed(offer.requires):
+        for distribution in catalogue.needed(offer.requires, python.markers):
             queue.append(by_distribution.get(distribution))
     return sorted(found)
 
 
 def all_names() -> list[str]:
     """The PKGNAMEs of everything on demand."""
-    digits = interpreter.current().digits
+    digits = _chosen().digits
     return [offer.entry.pkgname(digits) for offer in catalogue.offers()]
+
+
+def _chosen() -> interpreter.Interpreter:
+    try:
+        return interpreter.chosen()
+    except interpreter.InterpreterError as error:
+        raise StoreError(str(error)) from None
 
 
 def _named(name: str, digits: str, offers: list[Offer]) -> Offer | None:

@@ -1,4 +1,6 @@
-"""The package `python3NN`, copied from the interpreter that runs localdc.
+"""The package `python3NN`, copied from an interpreter of this computer.
+
+It is the one that runs localdc, or the one that LOCALDC_PYTHON names.
 
 CPython finds its standard library by walking up from the real path of its
 executable (Modules/getpath.py in its sources), so a copy of the executable
@@ -9,16 +11,21 @@ outside the system's directories come along.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from localdc.pkgsrc import describe
+
+VARIABLE = "LOCALDC_PYTHON"
+OLDEST = (3, 11)
 
 RECIPE = 3
 """Raised when packages come out differently from the same input."""
@@ -54,17 +61,20 @@ class InterpreterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The interpreter behind the running one, not counting virtual environments."""
+    """An installed CPython: `release` is `3.11.7`, `build` what it says of itself."""
 
     executable: Path
     stdlib: Path
     dynload: Path
     platlibdir: str
+    release: str
+    build: str
+    abi: str
 
     @property
     def version(self) -> str:
         """`3.11`."""
-        return f"{sys.version_info.major}.{sys.version_info.minor}"
+        return ".".join(self.release.split(".")[:2])
 
     @property
     def digits(self) -> str:
@@ -74,30 +84,73 @@ class Interpreter:
     @property
     def pkgname(self) -> str:
         """`python311-3.11.7`."""
-        return f"python{self.digits}-{platform.python_version()}"
+        return f"python{self.digits}-{self.release}"
 
     @property
     def tag(self) -> str:
         """Names this very interpreter: packages built for another are not for it."""
-        identity = f"{RECIPE} {sys.version} {self.executable} {sysconfig.get_config_var('SOABI')}"
+        identity = f"{RECIPE} {self.build} {self.executable} {self.abi}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
         return f"cp{self.digits}-{platform.machine()}-{digest}"
 
+    @property
+    def markers(self) -> dict[str, str]:
+        """What requirements may depend on, where it is not as with the running interpreter."""
+        return {"python_version": self.version, "python_full_version": self.release}
+
+    @property
+    def pip(self) -> list[str]:
+        """The running interpreter's pip, working for this one."""
+        own = self.version == "{}.{}".format(*sys.version_info)
+        return [sys.executable, "-m", "pip", *([] if own else ["--python", str(self.executable)])]
+
 
 def current() -> Interpreter:
-    """The interpreter that packages are made for.
+    """The interpreter that runs localdc.
 
     Raises InterpreterError when its parts are not where CPython keeps them.
     """
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    executable = Path(sys.base_prefix, "bin", version).resolve()
-    base = {"installed_base": sys.base_prefix, "installed_platbase": sys.base_exec_prefix}
-    stdlib = Path(sysconfig.get_path("stdlib", "posix_prefix", vars=base))
-    dynload = Path(sys.base_exec_prefix, sys.platlibdir, version, "lib-dynload")
+    return _from(describe.describe())
+
+
+def chosen() -> Interpreter:
+    """The interpreter that packages are made for: LOCALDC_PYTHON, else the running one.
+
+    Raises InterpreterError when there is no such interpreter, or it is too old.
+    """
+    wanted = os.environ.get(VARIABLE)
+    if not wanted:
+        return current()
+    try:
+        # isolated, because describe.py lies among modules that shadow others
+        done = subprocess.run(
+            [wanted, "-I", describe.__file__],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        found = _from(json.loads(done.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise InterpreterError(f"{VARIABLE}={wanted} is no Python that runs: {error}") from None
+    if tuple(int(part) for part in found.version.split(".")) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise InterpreterError(
+            f"{VARIABLE}={wanted} is {found.release}; {oldest} or newer is needed"
+        )
+    return found
+
+
+def _from(facts: Mapping[str, str]) -> Interpreter:
+    version = "python" + ".".join(facts["release"].split(".")[:2])
+    executable = Path(facts["base_prefix"], "bin", version).resolve()
+    stdlib = Path(facts["stdlib"])
+    dynload = Path(facts["base_exec_prefix"], facts["platlibdir"], version, "lib-dynload")
     for path in (executable, stdlib / "os.py", dynload):
         if not path.exists():
             raise InterpreterError(f"{path} is missing; run localdc with an installed CPython")
-    return Interpreter(executable, stdlib, dynload, sys.platlibdir)
+    named = {name: facts[name] for name in ("platlibdir", "release", "build", "abi")}
+    return Interpreter(executable, stdlib, dynload, **named)
 
 
 def copy(interpreter: Interpreter, tree: Path) -> list[str]:

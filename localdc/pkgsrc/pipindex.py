@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,13 +19,14 @@ from packaging import tags
 
 from localdc.pkgsrc import catalogue
 from localdc.pkgsrc.catalogue import Entry
+from localdc.pkgsrc.interpreter import Interpreter
 
 log = logging.getLogger(__name__)
 
 DIRECTORY = "pip"
 _COMPILED = (".so", ".pyd", ".dylib")
-_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
-_DOWNLOAD = (*_PIP, "download", "--progress-bar", "off", "--only-binary", ":all:")
+_QUIET = ("--disable-pip-version-check", "--no-input")
+_DOWNLOAD = ("download", "--progress-bar", "off", "--only-binary", ":all:")
 
 
 class PipError(Exception):
@@ -63,6 +63,7 @@ def offer(directory: Path, wheels: Sequence[Path]) -> None:
 
 
 def find(
+    python: Interpreter,
     requirements: Sequence[str],
     scratch: Path,
     available: Sequence[Entry],
@@ -72,16 +73,20 @@ def find(
 ) -> Found:
     """Download what pip would take for `requirements` into `scratch`, for any platform if it can.
 
-    `available` are the packages of pkgsrc, which come in these versions; `compiled` takes every
-    wheel of Linux, `options` are further ones of `pip download`.  Raises PipError.
+    `available` are the packages of pkgsrc, which come in these versions unless a requirement names
+    them; `compiled` takes every wheel of Linux, `options` are further ones of `pip download`.
+    Raises PipError.
     """
+    named = {catalogue.distribution(text) for text in requirements}
+    pins = [entry.pin for entry in available if entry.distribution not in named]
     constraints = scratch / "constraints.txt"
-    constraints.write_text("".join(f"{entry.pin}\n" for entry in available))
+    constraints.write_text("".join(f"{pin}\n" for pin in pins))
     target = scratch / "downloaded"
     platforms = [] if compiled else ["any", *tags.platform_tags()]
     chosen = [word for platform in platforms for word in ("--platform", platform)]
     command = [*_DOWNLOAD, *chosen, *options, "--constraint", str(constraints)]
-    _run([*command, "--dest", str(target), *requirements])
+    pip = [*python.pip, *_QUIET]
+    _run([*pip, *command, "--dest", str(target), *requirements])
     wheels: list[Path] = []
     packages: list[Entry] = []
     impossible: list[str] = []
@@ -93,23 +98,23 @@ def find(
             wheels.append(wheel)
         elif catalogue.canonical(name) in known:
             packages.append(known[catalogue.canonical(name)])
-        elif (other := _without_compiled(pin, scratch / f"other-{name}")) is not None:
+        elif (other := _without_compiled(pip, pin, scratch / f"other-{name}")) is not None:
             wheels.append(other)
         else:
             impossible.append(pin)
     return Found(tuple(wheels), tuple(packages), tuple(impossible))
 
 
-def _without_compiled(pin: str, target: Path) -> Path | None:
+def _without_compiled(pip: Sequence[str], pin: str, target: Path) -> Path | None:
     """Another wheel of the same, or what pip makes of the source where there is no compiler."""
     name = pin.partition("==")[0]
     try:
-        _run([*_DOWNLOAD, "--no-deps", "--platform", "any", "--dest", str(target), pin])
+        _run([*pip, *_DOWNLOAD, "--no-deps", "--platform", "any", "--dest", str(target), pin])
         return next(target.glob("*.whl"))
     except PipError:
         log.debug("%s has no wheel for every platform", pin)
     # what pip built before, on this computer, may have been compiled
-    command = [*_PIP, "wheel", "--quiet", "--no-deps", "--no-cache-dir", "--no-binary", name]
+    command = [*pip, "wheel", "--quiet", "--no-deps", "--no-cache-dir", "--no-binary", name]
     missing = dict.fromkeys(("CC", "CXX", "CPP", "LD", "LDSHARED"), "false")
     try:
         _run([*command, "--wheel-dir", str(target), pin], **missing)

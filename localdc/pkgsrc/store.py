@@ -46,9 +46,11 @@ class Store:
     """A complete package store.
 
     `root` is bind-mounted read-only at `/opt/.pkgsrc` of every zone.  `tag`
-    names the directory below it that belongs to one interpreter, `python` is
-    its version as pkgsrc spells it in names (`311`), `python_version` as the
-    binary does (`3.11`), `python_package` its package (`python311-3.11.7`).
+    names the directory below it that belongs to the interpreter that runs
+    localdc, and the zones' own commands, `python` is its version as pkgsrc
+    spells it in names (`311`), `python_version` as the binary does (`3.11`),
+    `python_package` its package (`python311-3.11.7`).  `repository` is the
+    directory of the interpreter that machines install packages for.
     """
 
     root: Path
@@ -56,11 +58,17 @@ class Store:
     python: str
     python_version: str
     python_package: str
+    repository: str
 
     @property
     def directory(self) -> Path:
-        """Where this interpreter's packages are, on the host."""
+        """Where the packages of the interpreter that runs localdc are, on the host."""
         return self.root / self.tag
+
+    @property
+    def offered(self) -> Path:
+        """Where the packages that machines install are, on the host."""
+        return self.root / self.repository
 
 
 def build_store(root: Path, progress: Progress | None = None) -> Store:
@@ -71,12 +79,12 @@ def build_store(root: Path, progress: Progress | None = None) -> Store:
     Raises StoreError when a package cannot be had.
     """
     try:
-        python = interpreter.current()
+        own, python = interpreter.current(), interpreter.chosen()
         entries = catalogue.load()
         offers = catalogue.offers()
     except (interpreter.InterpreterError, catalogue.CatalogueError) as error:
         raise StoreError(str(error)) from None
-    store = Store(root, python.tag, python.digits, python.version, python.pkgname)
+    store = Store(root, own.tag, own.digits, own.version, own.pkgname, python.tag)
     digest = f"{LAYOUT} {catalogue.digest(entries, offers)} {'+'.join(sorted(catalogue.for_pip()))}"
     if _complete(store, digest):
         return store
@@ -85,10 +93,12 @@ def build_store(root: Path, progress: Progress | None = None) -> Store:
     with locked(root / "lock", say):
         if not _complete(store, digest):
             try:
+                if store.tag != store.repository:
+                    _make(store.directory, own, [], (), say)
                 _build(store, python, entries, offers, say)
             except (BuildError, catalogue.CatalogueError) as error:
                 raise StoreError(str(error)) from None
-            _replace(store.directory / "complete", digest + "\n")
+            _replace(store.offered / "complete", digest + "\n")
     return store
 
 
@@ -97,10 +107,29 @@ def _quiet(_: str) -> None:
 
 
 def _complete(store: Store, digest: str) -> bool:
+    if not (store.directory / "packages" / store.python_package).is_dir():
+        return False
     try:
-        return (store.directory / "complete").read_text().strip() == digest
+        return (store.offered / "complete").read_text().strip() == digest
     except FileNotFoundError:
         return False
+
+
+def _make(
+    directory: Path,
+    python: interpreter.Interpreter,
+    entries: list[catalogue.Entry],
+    offers: Iterable[catalogue.Offer],
+    say: Progress,
+) -> list[str]:
+    """Make the packages that a directory lacks; what pkg_summary says of all of them."""
+    for name in ("packages", "wheels", "All"):
+        (directory / name).mkdir(parents=True, exist_ok=True)
+    with scratch_directory(directory) as scratch:
+        builder = Builder(directory, scratch, python, entries, say, tuple(offers))
+        names = builder.run()
+        stanzas = [(directory / "packages" / name / "+SUMMARY").read_text() for name in names]
+        return [*stanzas, *(builder.stanza(offer) for offer in offers)]
 
 
 def _build(
@@ -110,21 +139,20 @@ def _build(
     offers: list[catalogue.Offer],
     say: Progress,
 ) -> None:
-    for name in ("packages", "wheels", "All"):
-        (store.directory / name).mkdir(parents=True, exist_ok=True)
-    with scratch_directory(store.directory) as scratch:
-        builder = Builder(store.directory, scratch, python, entries, say, offers)
-        names = builder.run()
-        stanzas = [(store.directory / "packages" / name / "+SUMMARY").read_text() for name in names]
-        stanzas += [builder.stanza(offer) for offer in offers]
-        _offer_to_pip(store.directory, scratch, entries, say)
-    _replace(store.directory / "All" / "pkg_summary", "\n".join(stanzas))
+    stanzas = _make(store.offered, python, entries, offers, say)
+    with scratch_directory(store.offered) as scratch:
+        _offer_to_pip(store.offered, scratch, python, entries, say)
+    _replace(store.offered / "All" / "pkg_summary", "\n".join(stanzas))
     for release, absent in releases.ABSENT.items():
-        _write_release(store.directory / release, stanzas, absent, store.python)
+        _write_release(store.offered / release, stanzas, absent, python.digits)
 
 
 def _offer_to_pip(
-    directory: Path, scratch: Path, entries: list[catalogue.Entry], say: Progress
+    directory: Path,
+    scratch: Path,
+    python: interpreter.Interpreter,
+    entries: list[catalogue.Entry],
+    say: Progress,
 ) -> None:
     """What pip brings to a machine, also where the package's wheel has compiled parts."""
     pipindex.offer_plain(directory)
@@ -134,7 +162,7 @@ def _offer_to_pip(
         return
     say(f"getting {' '.join(pins)} for pip, without compiled parts")
     try:
-        found = pipindex.find(pins, scratch, (), options=["--no-deps"])
+        found = pipindex.find(python, pins, scratch, (), options=["--no-deps"])
     except pipindex.PipError as error:
         raise StoreError(str(error)) from None
     if found.impossible:

@@ -2,7 +2,7 @@
 
     - data_center:
         start: always      # or "existing": only start an embedded one that was made before
-      register: here       # name, url, account, source, started, running, time, python
+      register: here       # name, url, account, source, started, running, time
 
 It runs on the machine of the user.
 """
@@ -47,8 +47,7 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        python = "{}.{}".format(*sys.version_info)
-        result.update(time=time.time(), python=python, changed=False, started=False)
+        result.update(time=time.time(), changed=False, started=False)
         if not shutil.which("ssh"):
             raise AnsibleActionFail(
                 "There is no ssh command here. Install it: apt-get install openssh-client"

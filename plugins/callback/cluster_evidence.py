@@ -38,11 +38,29 @@ from smartdc.config import resolve
 from smartdc.errors import SmartDCError
 
 EXECUTE = "svc:/smartdc/mdata:execute"
+BOOT = "svc:/pkgsrc/ipyparallel-boot:default"
 SERVICE = "svc:/pkgsrc/ipyparallel:"
 LIMIT = 30
 TAIL = 8
 SHOWN = 20
 FINE = ""
+# svc.startd's words for a wait service do not tell a signal; Python's do (faulthandler).
+SIGNAL = re.compile(
+    r"Fatal Python error: (Segmentation fault|Aborted|Bus error|Floating-point exception"
+    r"|Illegal instruction)|(dumped core)|(?:due to|fatal) signal (\w+)"
+)
+SIGNALS = {
+    "Segmentation fault": "SEGV",
+    "Aborted": "ABRT",
+    "Bus error": "BUS",
+    "Floating-point exception": "FPE",
+    "Illegal instruction": "ILL",
+}
+NO_SPACE = re.compile(r"\[Errno 12\]|[Nn]ot enough space|Cannot allocate memory")
+MEMORY = (
+    "out of memory: fork reserves as much swap as the process has memory of its own; take a larger "
+    "machine_package or see docs/service.md, Memory and processes"
+)
 NOTHING = "no instance of svc:/pkgsrc/ipyparallel is enabled"
 
 
@@ -83,12 +101,35 @@ def states(lines: list[str]) -> dict[str, str]:
     return {word[2]: word[0].rstrip("*") for word in words if len(word) == 3}
 
 
-def boot_problem(sta: str, log: list[str]) -> str:
-    """What is wrong with the boot script, in the words of its log."""
+def log_of(fmri: str, text: Mapping[str, list[str]]) -> list[str]:
+    """What a service has logged."""
+    name = fmri.removeprefix("svc:/").replace("/", "-")
+    return text.get(f"/var/svc/log/{name}.log", [])
+
+
+def boot_problem(text: Mapping[str, list[str]]) -> str:
+    """What is wrong with the boot script, in the words of its log.
+
+    A machine that configures itself goes on in a service of its own.
+    """
+    known = states(text.get("states", []))
+    return next(
+        (
+            problem
+            for fmri in (EXECUTE, BOOT)
+            if (fmri != BOOT or fmri in known)
+            and (problem := script_problem(fmri, known.get(fmri, ""), log_of(fmri, text)))
+        ),
+        FINE,
+    )
+
+
+def script_problem(fmri: str, sta: str, log: list[str]) -> str:
+    """What is wrong with a service that runs a boot script."""
     if sta == "ON":
         return FINE
     if sta != "MNT":
-        return f"boot script has not ended ({EXECUTE} is {sta or 'unknown'}); {tail(log)}"
+        return f"boot script has not ended ({fmri} is {sta or 'unknown'}); {tail(log)}"
     steps = re.findall(r"^boot script failed: step (\S+),", "\n".join(log), re.MULTILINE)
     said = [line.removeprefix("failed: ") for line in log if line.startswith("failed: ")]
     text = "; ".join(said[-TAIL:]) or tail(log)
@@ -104,6 +145,19 @@ def tail(log: list[str]) -> str:
     return "log: " + " | ".join(lines[-TAIL:]) if lines else "its log is empty"
 
 
+def explained(log: list[str]) -> str:
+    """What a log gives away about the end of a process, ready to be appended."""
+    text = "\n".join(log)
+    found = [match for match in SIGNAL.finditer(text) if any(match.groups())]
+    parts = []
+    if found:
+        how = next(group for group in found[-1].groups() if group)
+        parts.append(f"an engine died by a signal ({SIGNALS.get(how, how)}), last of {len(found)}")
+    if NO_SPACE.search(text):
+        parts.append(MEMORY)
+    return "".join(f"; {part}" for part in parts)
+
+
 def service_problem(name: str, text: Mapping[str, list[str]], failures: Sequence[Failure]) -> str:
     """What is wrong with the services of a machine, given that its boot script is not."""
     problems = []
@@ -114,15 +168,19 @@ def service_problem(name: str, text: Mapping[str, list[str]], failures: Sequence
     }
     pids = dict(line.split() for line in text.get("start pids", []) if len(line.split()) == 2)
     for fmri, sta in enabled.items():
-        log = text.get(f"/var/svc/log/pkgsrc-ipyparallel:{fmri.removeprefix(SERVICE)}.log", [])
+        log = log_of(fmri, text)
         if sta == "MNT":
-            explained = " ".join(" ".join(text.get("svcs -xv", [])).split())
-            problems.append(f"{fmri} in maintenance: {explained}; {tail(log)}")
+            reason = " ".join(" ".join(text.get("svcs -xv", [])).split())
+            problems.append(f"{fmri} in maintenance: {reason}; {tail(log)}{explained(log)}")
         elif sta != "ON":
-            problems.append(f"{fmri} is {sta}; {tail(log)}")
+            problems.append(f"{fmri} is {sta}; {tail(log)}{explained(log)}")
         for failure in failures if sta == "ON" else ():
             if name in failure.machines and not failure.works(name, pids.get(fmri, "")):
                 problems.append(missing_problem(name, fmri, failure.message, log))
+    boot = log_of(BOOT, text)
+    warnings = [line.removeprefix("warning: ") for line in boot if line.startswith("warning: ")]
+    if problems:
+        problems += dict.fromkeys(warnings)
     return "; ".join(problems) if enabled else NOTHING
 
 
@@ -135,7 +193,7 @@ def missing_problem(name: str, fmri: str, reason: str, log: list[str]) -> str:
     ]
     if blocked:
         return f"{fmri} is registered, but blocked for: {', '.join(blocked)}"
-    return f"{fmri} is running but not registered; {tail(log)}"
+    return f"{fmri} is running but not registered; {tail(log)}{explained(log)}"
 
 
 def refusal(entry: Mapping[str, Any]) -> str:
@@ -152,10 +210,9 @@ def diagnose(name: str, text: str, failures: Mapping[str, Failure]) -> str:
     if text.startswith("unreachable: "):
         return f"not reachable by ssh ({text.removeprefix('unreachable: ')})"
     parts = sections(text)
-    sta = states(parts.get("states", [])).get(EXECUTE, "")
     own = failures.get(name)
     message = " ".join(own.message.split()) if own else ""
-    boot = boot_problem(sta, parts.get("/var/svc/log/smartdc-mdata:execute.log", []))
+    boot = boot_problem(parts)
     if boot:
         return boot
     if own and own.role == "pkgsrc":

@@ -5,15 +5,15 @@ export PATH
 
 echo '== states'
 svcs -H -o sta,nsta,fmri svc:/smartdc/mdata:execute
-svcs -H -o sta,nsta,fmri 'svc:/pkgsrc/ipyparallel:*' 2>/dev/null
+svcs -H -o sta,nsta,fmri 'svc:/pkgsrc/ipyparallel*' 2>/dev/null
 echo '== start pids'
-for fmri in $(svcs -H -o fmri 'svc:/pkgsrc/ipyparallel:*' 2>/dev/null); do
-    echo "$fmri $(svcprop -p restarter/start_pid "$fmri" 2>/dev/null)"
+svcs -H -o fmri 'svc:/pkgsrc/ipyparallel:*' 2>/dev/null | while read -r fmri; do
+    printf '%s %s\n' "$fmri" "$(svcprop -p restarter/start_pid "$fmri" 2>/dev/null)"
 done
 echo '== svcs -xv'
 svcs -xv 2>&1
-for file in /var/svc/log/smartdc-mdata:execute.log /var/svc/log/pkgsrc-ipyparallel:*.log; do
-    [ ! -e "$file" ] || { echo "== $file"; tail -n 200 "$file"; }
+for file in /var/svc/log/smartdc-mdata:execute.log /var/svc/log/pkgsrc-ipyparallel*.log; do
+    [ ! -e "$file" ] || { printf '== %s\n' "$file"; tail -n 200 "$file"; }
 done
 echo '== processes'
 ps -ef 2>&1

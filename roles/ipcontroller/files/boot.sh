@@ -11,7 +11,7 @@ security=$ipython_dir/profile_default/security
 file=$security/ipcontroller.key
 
 fail() {
-    for line; do echo "failed: $line"; done
+    printf 'failed: %s\n' "$@"
     exit 1
 }
 
@@ -20,7 +20,8 @@ owned() {
 }
 
 umask 077
-mkdir -p "$security" || fail "Cannot make $security."
+# ksh's own mkdir -p is content with a file of that name
+mkdir -p "$security" && [ -d "$security" ] || fail "Cannot make $security."
 mdata-get ipython.key 2>/dev/null | tr -d '\n' >"$file.new"
 if [ ! -s "$file.new" ]; then
     rm -f "$file.new"
@@ -36,6 +37,6 @@ else
     # the connection files hold the key that was used until now
     rm -f "$security"/ipcontroller-*.json
     mv "$file.new" "$file" || fail "Cannot write $file."
-    [ "$(svcs -H -o sta $service)" = DIS ] || svcadm restart $service
+    [ "$(svcs -H -o sta "$service")" = DIS ] || svcadm restart "$service"
 fi
-log=$(svcadm enable $service 2>&1) || fail "svcadm cannot enable $service:" "$log"
+log=$(svcadm enable "$service" 2>&1) || fail "svcadm cannot enable $service:" "$log"

@@ -4,12 +4,13 @@
 #
 # instances  names of the instances
 # patience   seconds to wait for the metadata
+# python     the interpreter that the role pkgsrc has linked
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
 fail() {
-    for line; do echo "failed: $line"; done
+    printf 'failed: %s\n' "$@"
     exit 1
 }
 
@@ -24,9 +25,19 @@ wait_for_metadata() {
         now=$(date +%s)
         : "${deadline:=$((now + patience))}"
         [ "$now" -lt "$deadline" ] || fail "No metadata $missing after $patience s." \
-            "Set it (triton instance metadata update ID $missing=VALUE) and: svcadm clear mdata:execute"
+            "Set it (triton instance metadata update ID $missing=VALUE) and: svcadm clear ipyparallel-boot"
         sleep 1
     done
+}
+
+# The name that the container name service gives the controller may not be known yet, or not to the
+# resolvers of this machine. An engine asks again at every start, so it is no reason to stop.
+say_if_unknown() {
+    host=${url#tcp://}
+    host=${host%:*}
+    "$python" -I -S -c 'import socket, sys; socket.getaddrinfo(sys.argv[1], None)' "$host" 2>/dev/null ||
+        printf 'warning: %s\n' "the name of the controller, $host, does not resolve here; where it never does" \
+            "(see /etc/resolv.conf), run again with controller_address=later or an address"
 }
 
 # configured INSTANCE: whether it has this address and key. Reading undoes svcprop's backslashes.
@@ -50,15 +61,17 @@ configure() {
     state=$(svcs -H -o sta "$1")
     [ "$state" = DIS ] || ! configured "$1" || return
     {
-        echo "select $1"
+        printf 'select %s\n' "$1"
         printf 'setprop config/url = astring: "%s"\n' "$url"
         printf 'setprop config/exec_key = astring: "%s"\nrefresh\n' "$key"
     } | svccfg -f - || fail "svccfg cannot configure $1."
-    echo "changed: $1"
+    printf 'changed: %s\n' "$1"
     [ "$state" = DIS ] || svcadm restart "$1"
 }
 
+set -f
 wait_for_metadata
+say_if_unknown
 for instance in $instances; do
     configure "svc:/pkgsrc/ipyparallel:$instance"
     log=$(svcadm enable "svc:/pkgsrc/ipyparallel:$instance" 2>&1) ||

@@ -7,6 +7,7 @@ the log of the service.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 from typing import Any
@@ -35,4 +36,7 @@ class IPEngine(app.IPEngine):  # type: ignore[misc]
 if __name__ == "__main__":
     # as with python -m: users import their own modules from the working directory
     sys.path[0] = os.getcwd()  # noqa: PTH109 - a text, as sys.path has it
+    # SMF does not log by which signal a wait service died; past the streams that go to clients,
+    # which nobody passes on any more by then
+    faulthandler.enable(os.dup(2))
     IPEngine.launch_instance()

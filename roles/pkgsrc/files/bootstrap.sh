@@ -3,8 +3,11 @@
 # index in one of pip, into a virtual environment that sees the packages of pkgsrc.
 #
 # boot_timeout  seconds to wait for svc:/smartdc/mdata:execute; empty in the boot script itself
+# boot_service  service that a boot script goes on in (role boot_script)
+# boot_manifest its manifest, which only machines that configure themselves have
 # patience      seconds to try again for, while the package repository cannot be reached
 # python        Python version to prefer, such as 3.12 (the one of the user's machine)
+# python_only   not empty: fail where the repository has no ipyparallel for that version
 # packages      package names; pyNN- stands for the Python version that was chosen
 # pip_packages  requirements for pip
 # ipyparallel   requirement for pip where the repository has no ipyparallel
@@ -15,39 +18,51 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin:/opt/local/sbin:/opt/local/bin
 export PATH
 
 fail() {
-    for text; do echo "$text" | sed 's/^/failed: /'; done
+    for text; do printf '%s\n' "$text" | sed 's/^/failed: /'; done
     exit 1
 }
 
-tail_of() {
-    tail -n 8 "$1" 2>/dev/null | sed 's/^/    /'
-}
-
+# fail_with_log SERVICE TEXT ADVICE...: the end of its log in between.
 fail_with_log() {
-    echo "failed: $1"
-    tail_of "$2" | sed 's/^/failed: /'
+    file=${1#svc:/}
+    printf 'failed: %s\n' "$2"
+    tail -n 8 "/var/svc/log/${file%%/*}-${file#*/}.log" 2>/dev/null | sed 's/^/failed:     /'
     shift 2
     fail "$@"
 }
 
+# wait_for SERVICE SECONDS ADVICE...
 # The rules of svcs' columns STA and NSTA: ON means done, MNT means never, the rest patience.
-wait_for_boot_script() {
-    service=svc:/smartdc/mdata:execute
-    deadline=$(($(date +%s) + boot_timeout))
+wait_for() {
+    service=$1 limit=$2
+    shift 2
+    deadline=$(($(date +%s) + limit))
     while :; do
-        state=$(svcs -H -o STA,NSTA $service 2>&1) || fail "svcs does not know $service: $state"
+        state=$(svcs -H -o STA,NSTA "$service" 2>&1) || fail "svcs does not know $service: $state"
         case $state in
         ON*-*) return ;;
-        MNT*) fail_with_log "The user-script of this machine failed: $service is in maintenance." \
-            /var/svc/log/smartdc-mdata:execute.log \
-            "Correct machine_user_script and delete this machine (the next run makes a new one)," \
-            "or repair it by hand and: svcadm clear $service" ;;
+        MNT*) fail_with_log "$service" "$@" ;;
         esac
-        [ "$(date +%s)" -lt "$deadline" ] || fail_with_log \
-            "$service is still in state '$state' after $boot_timeout s." \
-            /var/svc/log/smartdc-mdata:execute.log "Raise pkgsrc_boot_timeout if the script needs longer."
+        [ "$(date +%s)" -lt "$deadline" ] || fail_with_log "$service" \
+            "$service is still in state '$state' after $limit s." \
+            "If it only needs longer, run again with a higher pkgsrc_boot_timeout or boot_script_timeout."
         sleep 0.2
     done
+}
+
+wait_for_boot_script() {
+    execute=svc:/smartdc/mdata:execute
+    wait_for "$execute" "$boot_timeout" \
+        "The user-script of this machine failed: $execute is in maintenance." \
+        "Correct machine_user_script and delete this machine (the next run makes a new one)," \
+        "or repair it by hand and: svcadm clear $execute"
+    [ -e "$boot_manifest" ] || return 0
+    limit=$(svcprop -p start/timeout_seconds "$boot_service") || fail "There is $boot_manifest, but no $boot_service."
+    # SMF kills it when its time is up
+    wait_for "$boot_service" "$((limit + 15))" \
+        "The boot script of this machine failed: $boot_service is in maintenance." \
+        "Mend what its log says. What the script itself has wrong, such as a package's name, is corrected" \
+        "by the next run and a reboot of the machine; for the rest: svcadm clear $boot_service"
 }
 
 # Those of the catalogue's Python versions for which it has all these packages.
@@ -56,14 +71,14 @@ offered() {
         for name; do
             case "$nl$catalogue" in *"${nl}py$nn-$name-"[0-9]*) ;; *) continue 2 ;; esac
         done
-        echo "$nn"
+        printf '%s\n' "$nn"
     done
 }
 
 read_catalogue() {
     catalogue=$(pkgin -p search '^py3[0-9]+-(ipyparallel|zmq|numpy|psutil|pip)-[0-9]' 2>/dev/null)
     # oldest first
-    pythons=$(echo "$catalogue" | sed -n 's/^py\(3[0-9]*\)-.*/\1/p' | sort -n -u)
+    pythons=$(printf '%s\n' "$catalogue" | sed -n 's/^py\(3[0-9]*\)-.*/\1/p' | sort -n -u)
     versions=$(offered ipyparallel numpy)
     # with these from pkgsrc, ipyparallel needs nothing that a compiler would have to make
     [ -n "$versions" ] || from_pip=$(offered zmq numpy psutil pip)
@@ -85,7 +100,7 @@ patiently() {
 }
 
 repository_failed() {
-    fail "pkgin cannot read its package repository:" "$(echo "$log" | tail -n 3)" \
+    fail "pkgin cannot read its package repository:" "$(printf '%s\n' "$log" | tail -n 3)" \
         "Look at the network of this machine and at /opt/local/etc/pkgin/repositories.conf, then run again."
 }
 
@@ -96,7 +111,7 @@ link_target() {
 }
 
 without_dot() {
-    echo "${1%%.*}${1#*.}"
+    printf '%s\n' "${1%%.*}${1#*.}"
 }
 
 # The Python that is linked already, else the preferred one if the repository has
@@ -121,6 +136,9 @@ choose_python() {
     for nn in ${versions:-$from_pip}; do
         [ "$nn" = "$preferred" ] && return
     done
+    [ -z "$nn" ] || [ -z "$python_only" ] || fail \
+        "The machines of this cluster are to run Python $python, and the package repository of this one has" \
+        "ipyparallel for other versions only (py3NN, NN:" ${versions:-$from_pip} "). Choose the machine_image of the others."
     [ -n "$nn" ] || fail "The package repository has no py3NN-ipyparallel (asked: pkgin search ipyparallel)," \
         "and for no Python what pip needs to bring it in (py3NN-zmq, -numpy, -psutil, -pip). Choose a machine_image whose pkgsrc release has it."
 }
@@ -132,7 +150,7 @@ missing() {
     for name; do
         case "$nl$stems$nl" in *"$nl$name$nl"*) continue ;; esac
         case $name in *[][*?{}=\<\>]* | *-[0-9]*) ! pkg_info -qe "$name" 2>/dev/null || continue ;; esac
-        echo "$name"
+        printf '%s\n' "$name"
     done
 }
 
@@ -176,18 +194,36 @@ unmet_requirements() {
     if venv_is_complete; then
         "$venv/bin/python3" -W ignore -c "$unmet" "$@" 2>&1
     else
-        for requirement; do echo "$requirement"; done
+        printf '%s\n' "$@"
     fi
+}
+
+# What pip tried to build from source. For SunOS there are no wheels of what has parts in C.
+# One whose metadata already need a compiler is not named, but it is the last that pip turned to.
+compiled() {
+    case $log in
+    *"generating package metadata"*)
+        printf '%s\n' "$log" | sed -n '
+            s/^Collecting \([A-Za-z0-9._-]*\).*/\1/p
+            s/^Processing .*\/\([A-Za-z0-9._]*\)-[0-9][^/]*$/\1/p' | tail -n 1 ;;
+    *)
+        printf '%s\n' "$log" | sed -n '
+            s/.*Failed building wheel for \([A-Za-z0-9._-]*\).*/\1/p
+            s/.*> \([A-Za-z0-9._-]*\)$/\1/p' | sort -u ;;
+    esac
 }
 
 install_with_pip() {
     venv_is_complete || log=$("$interpreter" -m venv --system-site-packages --without-pip "$venv" 2>&1) ||
-        fail "Cannot make the virtual environment $venv:" "$(echo "$log" | tail -n 5)"
+        fail "Cannot make the virtual environment $venv:" "$(printf '%s\n' "$log" | tail -n 5)"
     if ! log=$("$venv/bin/python3" -m pip install --no-input --disable-pip-version-check "$@" 2>&1); then
         hint="Correct python_packages; this machine must reach the Python package index, or what /etc/pip.conf says."
         ! grep -q '^no-index' /etc/pip.conf 2>/dev/null ||
             hint="Machines of the embedded data center have no network. Fetch it for them: python -m localdc packages --pip $*"
-        fail "pip could not install $*:" "$(echo "$log" | grep '^ERROR' || echo "$log" | tail -n 5)" "$hint"
+        for name in $(compiled); do
+            hint="$name has no pure Python wheel, and no compiler here. Take it from pkgsrc: extra_packages=pyNN-$name"
+        done
+        fail "pip could not install $*:" "$(printf '%s\n' "$log" | grep '^ERROR' || printf '%s\n' "$log" | tail -n 5)" "$hint"
     fi
     [ -z "$from_pip" ] || : >"$venv/ipyparallel-by-pip"
     printf '#!/bin/sh\nexec %s "$@"\n' "$venv/bin/python3" >"$wrapper" && chmod 0755 "$wrapper" || fail "Cannot write $wrapper."
@@ -214,7 +250,7 @@ if [ -n "$from_pip" ]; then
 fi
 [ -z "$pip_packages" ] || set -- "$@" "py$nn-pip"
 if all_missing "$@"; then wanted=$*; else wanted=$(missing "$@"); fi
-for name in $wanted; do echo "changed: package $name installed"; done
+for name in $wanted; do printf 'changed: package %s installed\n' "$name"; done
 if [ -n "$wanted" ] && [ -z "$check_mode" ]; then
     # shellcheck disable=SC2086
     patiently -y install $wanted || pkgin_failed=yes
@@ -222,16 +258,16 @@ if [ -n "$wanted" ] && [ -z "$check_mode" ]; then
     if [ -n "$pkgin_failed" ] || [ ! -x "$interpreter" ]; then
         left=$(missing "$@")
         # shellcheck disable=SC2086
-        [ -z "$left" ] || fail "Not installed:" $left "pkgin said:" "$(echo "$log" | tail -n 5)" \
+        [ -z "$left" ] || fail "Not installed:" $left "pkgin said:" "$(printf '%s\n' "$log" | tail -n 5)" \
             "Correct the names (pkgin search NAME on this machine) or choose another machine_image."
-        fail "pkgin failed:" "$(echo "$log" | tail -n 5)"
+        fail "pkgin failed:" "$(printf '%s\n' "$log" | tail -n 5)"
     fi
 fi
 if [ -n "$pip_packages" ]; then
     wrapper=${link%/*}/venv-python${interpreter##*/python}
     # shellcheck disable=SC2086
-    wanted=$(unmet_requirements $pip_packages) || fail "python_packages cannot be understood:" "$(echo "$wanted" | tail -n 1)"
-    for name in $wanted; do echo "changed: Python package $name installed"; done
+    wanted=$(unmet_requirements $pip_packages) || fail "python_packages cannot be understood:" "$(printf '%s\n' "$wanted" | tail -n 1)"
+    for name in $wanted; do printf 'changed: Python package %s installed\n' "$name"; done
     # shellcheck disable=SC2086
     [ -z "$wanted" ] || [ -n "$check_mode" ] || install_with_pip $wanted
     if [ ! -x "$wrapper" ] && [ -z "$check_mode" ]; then
@@ -245,10 +281,12 @@ fi
 if [ "$linked" != "$interpreter" ]; then
     # what runs already runs the other one
     [ -z "$linked" ] || echo "fact: restart=yes"
-    echo "changed: $link -> $interpreter"
+    printf 'changed: %s -> %s\n' "$link" "$interpreter"
     if [ -z "$check_mode" ]; then
         # the directory for Ansible's temporary files, which it would make with a warning
         mkdir -p -m 0700 "${HOME:-/root}/.ansible/tmp"
         mkdir -p "${link%/*}" && ln -sf "$interpreter" "$link" || fail "Cannot link $link to $interpreter."
+        # what the user's computer and further machines go by
+        mdata-put ipython.python "${interpreter##*python}" || printf '%s\n' "warning: cannot set the metadata ipython.python"
     fi
 fi

@@ -21,7 +21,10 @@ SERVICES = "svc:/pkgsrc/ipyparallel:*"
 IDENTITY = (
     "cksum /opt/local/share/ipython/profile_*/security/*; cksum /opt/local/lib/svc/*/ipyparallel*"
 )
-LAST_BOOT = r"sed -n 'H;/Executing start method/h;${x;p}' /var/svc/log/smartdc-mdata:execute.log"
+BOOT = "svc:/pkgsrc/ipyparallel-boot:default"
+LAST_BOOT = (
+    r"sed -n 'H;/Executing start method/h;${x;p}' /var/svc/log/pkgsrc-ipyparallel-boot:default.log"
+)
 
 
 class Several:
@@ -118,7 +121,7 @@ def test_another_number_of_engines_per_machine_is_refused(several: Several) -> N
 def test_the_script_leaves_a_healthy_service_alone(several: Several) -> None:
     for end in ("controller", "engine-001"):
         before = several.pids(end), several.ssh(end, IDENTITY)
-        said = several.ssh(end, "/var/svc/mdata-user-script")
+        said = several.ssh(end, "/var/svc/mdata-user-script work")
         assert "boot script: done" in said
         assert "changed" not in said
         assert (several.pids(end), several.ssh(end, IDENTITY)) == before
@@ -133,6 +136,30 @@ def test_an_engine_machine_that_boots(several: Several) -> None:
     last = several.ssh("engine-001", LAST_BOOT)
     assert "boot script: done" in last
     assert "changed" not in last
+
+
+SLOW = """rm /opt/local/bin/pkgin
+cat >/opt/local/bin/pkgin <<'END'
+#!/bin/sh
+case "$*" in *install*) sleep 30 ;; esac
+exec /usr/lib/localdc/bin/pkgin "$@"
+END
+chmod 755 /opt/local/bin/pkgin
+svccfg -s mdata:execute setprop start/timeout_seconds = count: 12
+svcadm refresh mdata:execute
+pkgin -y remove $(pkg_info | sed -n 's/^\\(py3[0-9]*-numpy\\)-[0-9].*/\\1/p')
+"""
+
+
+def test_a_download_that_takes_longer_than_mdata_execute_may(several: Several) -> None:
+    several.ssh("engine-002", SLOW)
+    assert "numpy" not in several.ssh("engine-002", "pkg_info")
+    several.machine("engine-002").reboot()
+    eventually("numpy", lambda: "numpy" in several.ssh("engine-002", "pkg_info"), timeout=180)
+    eventually("done", lambda: "boot script: done" in several.ssh("engine-002", LAST_BOOT))
+    states = several.ssh("engine-002", f"svcs -H -o sta svc:/smartdc/mdata:execute {BOOT}")
+    assert states.split() == ["ON", "ON"]
+    assert several.computing(4)
 
 
 def test_a_controller_that_boots(several: Several) -> None:

@@ -46,6 +46,20 @@ def test_engine_killed_comes_back_with_a_new_id(cluster: Cluster) -> None:
         assert client[:].apply_async(sum, [1, 2]).get(timeout=30) == [3, 3]
 
 
+def test_an_engine_that_crashes_says_by_which_signal(cluster: Cluster) -> None:
+    """svc.startd does not: illumos, cmd/svc/startd/restarter.c, stop_instance of a wait service."""
+    with cluster.client() as client:
+        ids = eventually("two engines", lambda: client.ids if len(client.ids) == 2 else None)
+        client[ids].execute("import ctypes; ctypes.string_at(8)")
+        eventually(
+            "two new ids", lambda: len(client.ids) == 2 and min(client.ids) > max(ids), timeout=60
+        )
+        assert client[:].apply_async(sum, [1, 2]).get(timeout=30) == [3, 3]
+    said = cluster.ssh("engine", "tail -n 400 /var/svc/log/pkgsrc-ipyparallel:engine.log")
+    assert "Fatal Python error: Segmentation fault" in said
+    assert "string_at" in said, "the traceback is part of it"
+
+
 def test_an_engine_that_hears_the_heartbeat_late_is_used(cluster: Cluster) -> None:
     """By itself ipyparallel forgets a registration after 30 s, and so its engine for ever."""
     # of the controller's two processes, the one that beats

@@ -72,6 +72,23 @@ def test_packages_of_both_kinds(center: Center, cluster: Cluster, image: str) ->
     assert ("ipyparallel" in by_pip) is (image == OLD)
 
 
+def test_an_ipyparallel_that_is_a_little_older(center: Center, cluster: Cluster) -> None:
+    """pkgsrc 2026Q1 has 9.1.0 (NetBSD, pkgsrc/doc/CHANGES-2026), the client side here 9.2.0."""
+    older = "ipyparallel==9.1.0"
+    assert ipp.__version__ != "9.1.0"
+    center.run("packages", "--pip", older)
+    variables = {"engines": 1, "machine_image": OLD, "pkgsrc_ipyparallel": older}
+    run = cluster.play("site.yml", **variables)
+    assert "1 engine(s) ready" in run.output
+    assert versions(cluster, "ipyparallel") == ["9.1.0"]
+    with cluster.client() as client:
+        view = client[client.ids[0]]
+        view.push({"numbers": [1, 2, 3]}, block=True)
+        assert view.pull("numbers", block=True) == [1, 2, 3]
+        assert view.map_sync(lambda number: number * 2, range(5)) == [0, 2, 4, 6, 8]
+        assert client.load_balanced_view().apply_sync(lambda: sum([1, 2])) == 3
+
+
 def test_a_repository_that_is_down(center: Center, cluster: Cluster, faults: Faults) -> None:
     """It is named, and the next run goes on; an outage of a moment is waited for."""
     name = f"{cluster.name}-controller"

@@ -70,7 +70,9 @@ def host(tmp_path: Path) -> Host:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    result = Store(tmp_path / "store", "cp311-test", "311", "3.11", "python311-3.11.7")
+    result = Store(
+        tmp_path / "store", "cp311-test", "311", "3.11", "python311-3.11.7", "cp311-test"
+    )
     library = result.directory / "packages/python311-3.11.7/lib/libpython3.11.so.1.0"
     library.parent.mkdir(parents=True)
     library.touch()

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from localdc.image import template
-from localdc.pkgsrc import StoreError, build, build_store, catalogue, demand, releases
+from localdc.pkgsrc import (
+    StoreError,
+    build,
+    build_store,
+    catalogue,
+    demand,
+    interpreter,
+    releases,
+)
 from localdc.smartos.pkgsrc import summary
 from localdc.smartos.pkgsrc.resolve import Available, Resolver
 
@@ -118,7 +126,9 @@ def test_pip_failing_leaves_the_store_as_it_was(
     store = build_store(small)
     before = sorted(store.directory.rglob("*"))
 
-    def download(pins: list[str], target: Path, begin: Callable[[int], None]) -> None:
+    def download(
+        _: interpreter.Interpreter, pins: list[str], target: Path, begin: Callable[[int], None]
+    ) -> None:
         begin(0)
         raise build.BuildError("pip could not download: no route to host")
 
@@ -163,10 +173,12 @@ def test_real_pip_tells_what_it_turns_to_and_why_it_fails(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
     begun: list[int] = []
-    build._pip_download(["one==1.0", "two==1.0"], tmp_path / "to", begun.append)
+    build._pip_download(
+        interpreter.current(), ["one==1.0", "two==1.0"], tmp_path / "to", begun.append
+    )
     assert begun == [0, 1] and len(list((tmp_path / "to").glob("*.whl"))) == 2
     with pytest.raises(build.BuildError) as caught:
-        build._pip_download(["one==2.0"], tmp_path / "to", begun.append)
+        build._pip_download(interpreter.current(), ["one==2.0"], tmp_path / "to", begun.append)
     assert "No matching distribution found for one==2.0" in str(caught.value)
 
 

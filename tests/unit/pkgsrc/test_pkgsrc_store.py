@@ -19,6 +19,8 @@ import pytest
 from localdc.pkgsrc import StoreError, build, build_store, catalogue, interpreter, store
 from localdc.pkgsrc.wheel import WheelError, unpack
 
+from ...pythons import other_python
+
 PROJECT = Path(__file__).parents[3]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 DIGITS = PYTHON.replace(".", "")
@@ -188,7 +190,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     text = '[packages]\n"devel/py-one" = "one==1.0"\n"devel/py-two" = "two==2.0"\n'
     (tmp_path / "catalogue.toml").write_text(text)
 
-    def download(pins: list[str], target: Path, begin: Callable[[int], None]) -> None:
+    def download(
+        _: interpreter.Interpreter, pins: list[str], target: Path, begin: Callable[[int], None]
+    ) -> None:
         target.mkdir()
         for number, pin in enumerate(pins):
             begin(number)
@@ -246,12 +250,58 @@ def test_a_build_that_was_killed_is_taken_up_again(
 
 
 def test_pip_failing_says_what_to_do(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(pins: list[str], target: Path, begin: Callable[[int], None]) -> None:
+    def download(
+        _: interpreter.Interpreter, pins: list[str], target: Path, begin: Callable[[int], None]
+    ) -> None:
         raise build.BuildError("pip could not download")
 
     monkeypatch.setattr(build, "_pip_download", download)
     with pytest.raises(StoreError, match="pip could not download"):
         build_store(small)
+
+
+def test_another_python_than_the_running_one(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = other_python()
+    first = build_store(small)
+    monkeypatch.setenv("LOCALDC_PYTHON", str(other.executable))
+    built = build_store(small)
+    digits = other.version.replace(".", "")
+    summary = (built.offered / "All/pkg_summary").read_text()
+    assert f"PKGNAME=py{digits}-one-1.0\nDEPENDS=python{digits}>={other.version}\n" in summary
+    assert f"py{DIGITS}-" not in summary
+    site = built.offered / f"packages/py{digits}-one-1.0/lib/python{other.version}/site-packages"
+    assert list(site.glob(f"__pycache__/one.cpython-{digits}*.pyc"))
+    # what zones themselves run on stays
+    assert (built.directory, built.python_package) == (first.directory, first.python_package)
+    assert build_store(small) == built
+    monkeypatch.delenv("LOCALDC_PYTHON")
+    assert build_store(small) == first
+
+
+def test_a_store_that_begins_with_another_python(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCALDC_PYTHON", str(other_python().executable))
+    built = build_store(small)
+    assert [path.name for path in (built.directory / "packages").iterdir()] == [
+        built.python_package
+    ]
+    monkeypatch.delenv("LOCALDC_PYTHON")
+    built = build_store(small)
+    assert (built.offered / f"packages/py{DIGITS}-one-1.0").is_dir()
+
+
+@pytest.mark.parametrize("wanted", ["/bin/true", "/nowhere/python3", "python2.7"])
+def test_no_python_at_all(small: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    monkeypatch.setenv("LOCALDC_PYTHON", wanted)
+    with pytest.raises(StoreError, match=f"LOCALDC_PYTHON={wanted} is"):
+        build_store(small)
+
+
+def test_requirements_follow_the_python_that_packages_are_for() -> None:
+    needs = ["one; python_version < '3.12'", "two; python_version >= '3.12'"]
+    assert catalogue.needed(needs, {"python_version": "3.13"}) == ["two"]
+    assert catalogue.needed(needs, {"python_version": "3.11"}) == ["one"]
 
 
 def test_a_second_builder_waits(small: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +40,51 @@ def manifest(request: pytest.FixtureRequest) -> str:
 def method() -> Path:
     """The method script."""
     return ROLE / "files" / "ipyparallel.sh"
+
+
+RENDER = """
+- hosts: localhost
+  tasks:
+    - ansible.builtin.include_role: {name: boot_script}
+    - local_file:
+        path: "{{ controller_file }}"
+        content: "{{ boot_script_controller }}"
+"""
+
+
+@pytest.fixture(scope="session")
+def render_boot_scripts(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., dict[str, Path]]:
+    """Has the role boot_script make the boot scripts, by role of the machine."""
+
+    def render(**variables: object) -> dict[str, Path]:
+        directory = tmp_path_factory.mktemp("boot-scripts")
+        found = {role: directory / f"{role}.sh" for role in ("controller", "engine")}
+        (directory / "render.yml").write_text(RENDER)
+        where = {"controller_file": str(found["controller"])}
+        where["boot_script_engine_file"] = str(found["engine"])
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        command = [program, "-i", "localhost,", str(directory / "render.yml")]
+        done = subprocess.run(
+            [*command, "-e", json.dumps({**where, **variables})],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return found
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def boot_scripts(render_boot_scripts: Callable[..., dict[str, Path]]) -> dict[str, Path]:
+    """The boot scripts with all their parts."""
+    return render_boot_scripts(
+        boot_script_user_script="#!/bin/sh\nexit 0\n", boot_script_pip_packages=["xarray"]
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -120,6 +121,42 @@ def test_a_requirement_that_cannot_be_met(zone: Zone) -> None:
     assert "failed: pip could not install plain>=3:\n" in done.stdout
     assert "No matching distribution found for plain>=3" in done.stdout
     assert not zone.link.is_symlink()
+
+
+SETUP = """[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+BACKEND = """
+def build_wheel(*_):
+    raise SystemExit("no compiler: cc: not found")
+
+def prepare_metadata_for_build_wheel(directory, *_):
+    {prepare}
+    import os
+    os.mkdir(directory + "/solver-1.0.dist-info")
+    with open(directory + "/solver-1.0.dist-info/METADATA", "w") as file:
+        file.write("Metadata-Version: 2.1\\nName: solver\\nVersion: 1.0\\n")
+    return "solver-1.0.dist-info"
+"""
+
+
+@pytest.mark.parametrize("prepare", ["", 'raise SystemExit("cc: not found")'])
+def test_what_would_have_to_be_compiled(zone: Zone, prepare: str) -> None:
+    """There are no wheels for SunOS: pip takes the source, of which the embedded index has none."""
+    source = zone.root / "solver-1.0"
+    source.mkdir()
+    (source / "pyproject.toml").write_text(SETUP)
+    (source / "backend.py").write_text(BACKEND.format(prepare=prepare or "pass"))
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: solver\nVersion: 1.0\n")
+    with tarfile.open(zone.root / "wheels/solver-1.0.tar.gz", "w:gz") as archive:
+        archive.add(source, "solver-1.0")
+    done = zone.bootstrap(python=PYTHON, pip_packages="solver")
+    assert done.returncode == 1
+    assert "failed: pip could not install solver:\n" in done.stdout
+    assert "failed: solver has no pure Python wheel" in done.stdout, done.stdout
+    assert "extra_packages=pyNN-solver" in done.stdout
 
 
 def test_a_requirement_that_cannot_be_read(zone: Zone) -> None:

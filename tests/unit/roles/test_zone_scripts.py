@@ -19,7 +19,13 @@ py313-numpy-2.4.6;;Array processing for numbers, strings, records, and objects
 =: package is installed and up-to-date
 """
 COMMANDS = {
-    "svcs": 'cat "$FAKE/state"',
+    "svcs": """
+file=$FAKE/state
+case $* in *ipyparallel-boot*) file=$FAKE/boot_state ;; esac
+cat "$file"
+""",
+    "svcprop": 'echo "$BOOT_LIMIT"',
+    "mdata-put": 'echo "mdata-put $*" >>"$FAKE/metadata"',
     "pkgin": """
 echo "pkgin $*" >>"$FAKE/calls"
 case "$*" in
@@ -54,6 +60,8 @@ class Zone:
             (root / name).chmod(0o755)
         self.write(state="ON   -\n", search=SEARCH, installed="bash-5.2 a shell\n", calls="")
         self.link = root / "libexec" / "python3"
+        # seconds more are waited than SMF gives the service
+        self.boot_limit = "-14"
 
     def write(self, **files: str) -> None:
         for name, text in files.items():
@@ -65,7 +73,12 @@ class Zone:
         return subprocess.run(
             [self.shell, "-s"],
             input="".join(f"{k}='{v}'\n" for k, v in values.items()) + text,
-            env={"FAKE": str(self.root), "HOME": str(self.root), "PATH": os.environ["PATH"]},
+            env={
+                "FAKE": str(self.root),
+                "HOME": str(self.root),
+                "PATH": os.environ["PATH"],
+                "BOOT_LIMIT": self.boot_limit,
+            },
             capture_output=True,
             text=True,
             timeout=30,
@@ -77,6 +90,8 @@ class Zone:
             "python": "",
             "packages": "pyNN-ipyparallel pyNN-numpy",
             "link": str(self.link),
+            "boot_service": "svc:/pkgsrc/ipyparallel-boot:default",
+            "boot_manifest": str(self.root / "boot.xml"),
             "check_mode": "",
         }
         return self.run(ROLES / "pkgsrc" / "files" / "bootstrap.sh", **(defaults | values))
@@ -122,6 +137,26 @@ def test_check_mode_installs_nothing(zone: Zone) -> None:
 def test_the_preferred_python_or_the_newest(zone: Zone, preferred: str, chosen: str) -> None:
     zone.bootstrap(python=preferred)
     assert zone.link.readlink() == zone.interpreter(chosen)
+
+
+def test_the_python_of_the_cluster_or_none(zone: Zone) -> None:
+    done = zone.bootstrap(python="3.12", python_only="yes")
+    assert done.returncode == 1
+    assert "failed: The machines of this cluster are to run Python 3.12" in done.stdout
+    assert (
+        "failed: ipyparallel for other versions only (py3NN, NN:\nfailed: 311\nfailed: 313\n"
+        in (done.stdout)
+    )
+    assert not any("install" in call for call in zone.calls())
+    assert zone.bootstrap(python="3.11", python_only="yes").returncode == 0
+
+
+def test_the_chosen_python_is_left_in_the_metadata(zone: Zone) -> None:
+    zone.bootstrap(python="3.11", check_mode="yes")
+    assert not (zone.root / "metadata").exists()
+    zone.bootstrap(python="3.11")
+    zone.bootstrap(python="3.11")
+    assert (zone.root / "metadata").read_text() == "mdata-put ipython.python 3.11\n"
 
 
 def test_the_python_of_a_zone_stays(zone: Zone) -> None:
@@ -234,6 +269,32 @@ def test_a_user_script_that_does_not_end(zone: Zone, state: str) -> None:
     done = zone.bootstrap()
     assert done.returncode == 1
     assert f"is still in state '{state}' after 1 s" in done.stdout
+
+
+def test_a_boot_script_that_works_in_a_service_of_its_own_is_waited_for(zone: Zone) -> None:
+    zone.write(**{"boot.xml": "", "boot_state": "ON   -\n"})
+    assert zone.bootstrap().returncode == 0
+    for state in ("OFF  ON", "DIS  -"):
+        zone.write(boot_state=f"{state}\n")
+        done = zone.bootstrap()
+        assert done.returncode == 1
+        expected = f"failed: svc:/pkgsrc/ipyparallel-boot:default is still in state '{state}' after"
+        assert f"{expected} 1 s.\n" in done.stdout
+
+
+def test_a_boot_script_that_failed_in_its_service(zone: Zone) -> None:
+    zone.write(**{"boot.xml": "", "boot_state": "MNT  -\n"})
+    done = zone.bootstrap()
+    assert done.returncode == 1
+    assert "failed: The boot script of this machine failed: svc:/pkgsrc/" in done.stdout
+    assert "svcadm clear svc:/pkgsrc/ipyparallel-boot:default" in done.stdout
+
+
+def test_a_comment_with_a_backslash_hides_no_package(zone: Zone) -> None:
+    """echo cuts its text at \\c, and illumos' catalogue is not ours to choose."""
+    zone.write(search=f"py310-zmq-27.3.0;;Bindings \\c\\n\n{SEARCH}")
+    assert zone.bootstrap(python="3.11").returncode == 0
+    assert zone.link.readlink() == zone.interpreter("3.11")
 
 
 def account(zone: Zone, **values: str) -> subprocess.CompletedProcess[str]:

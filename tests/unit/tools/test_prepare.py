@@ -77,7 +77,7 @@ def test_what_is_there_will_do(computer: Computer) -> None:
     computer.program("node", "true")
     computer.program("ksh93", "true")
     assert computer.prepare("tests", uid=0).returncode == 0
-    assert computer.installed() == {"npm"}
+    assert computer.installed() == {"npm", "ksh"}
 
 
 def test_who_is_not_root_is_told(computer: Computer) -> None:
