@@ -145,7 +145,7 @@ def advice(versions: Collection[str]) -> str:
     python = there.path if there else f"python{best}"
     where = "" if there else f", once {python} is installed here"
     return (
-        f"Make a client side with Python {best}: rm -rf .venv; make setup PYTHON={python}{where}. "
+        f"Make a client side with Python {best}: make setup PYTHON={python}{where}. "
         "Or work on the controller: log in and run IPYTHONDIR=/opt/local/share/ipython "
         "/opt/local/libexec/ipyparallel/python3 -m IPython, there ipyparallel.Client("
         "profile='default'). Or, if you send no functions and no data but use %px and execute "
