@@ -69,9 +69,12 @@ def _listed(call: Call, name: str) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _reference(kind: str, entry: object) -> str:
-    """What an entry of a list names: its text, or the `id`, `login` or `name` of an object."""
-    if isinstance(entry, str):
+def _reference(call: Call, kind: str, entry: object) -> str:
+    """What an entry of a list names: the `id`, `login` or `name` of an object, or its text.
+
+    Text is for versions before 9, and only for them.
+    """
+    if isinstance(entry, str) and call.version < OBJECTS_SINCE:
         return entry
     if not isinstance(entry, dict):
         raise invalid_argument(f'Role "{kind}" must be an array of objects')
@@ -87,7 +90,7 @@ def _members(call: Call) -> list[Record]:
     members: dict[str, bool] = {}
     for name in ("members", "default_members"):
         for entry in _listed(call, name):
-            wanted = _reference("members", entry)
+            wanted = _reference(call, "members", entry)
             user = rbac.user_of(call.center.store, call.account.uuid, wanted)
             if user is None:
                 raise invalid_argument(f"Invalid subuser: {wanted}")
@@ -101,7 +104,7 @@ def _members(call: Call) -> list[Record]:
 def _policies(call: Call) -> list[str]:
     policies = []
     for entry in _listed(call, "policies"):
-        wanted = _reference("policies", entry)
+        wanted = _reference(call, "policies", entry)
         policy = _named(call, POLICY, wanted)
         if policy is None:
             raise invalid_argument(f"Invalid policy: {wanted}")

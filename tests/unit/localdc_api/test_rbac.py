@@ -11,6 +11,7 @@ from localdc.api.routes import ROUTES
 from .harness import BASE64, error
 from .signer import Key, Signer
 
+EVE = {"type": "subuser", "login": "eve"}
 MACHINE = {"image": BASE64, "package": "sample-512M"}
 
 
@@ -161,7 +162,11 @@ def test_what_is_asked_for_is_answered_as_cloudapi_does(dc, bob):
     assert role["policies"] == [{"id": policy["id"], "name": "ops-policy"}]
     member = {"type": "subuser", "id": bob.id, "login": "bobby", "default": True}
     assert dc.get("/my/roles/ops").json()["members"] == [member]
-    # before version 9: names
+    # before version 9: names, also in what is asked for
+    names = {"members": ["bobby"], "default_members": ["bobby"], "policies": ["ops-policy"]}
+    answer = dc.post("/my/roles/ops", json=names, headers={"Accept-Version": "~8"})
+    assert answer.status_code == 200
+    assert error(dc.post("/my/roles/ops", json=names))[0] == 409
     old = dc.get("/my/roles", headers={"Accept-Version": "~8"}).json()
     assert old == [
         {"name": "ops", "id": role["id"], "members": ["bobby"], "default_members": ["bobby"],
@@ -193,8 +198,9 @@ def test_what_is_asked_for_is_answered_as_cloudapi_does(dc, bob):
         ("policies", {"name": "p"}, "MissingParameter", "rules is required"),
         ("policies", {"name": "p", "rules": ["MAY x"]}, "InvalidArgument", "Parse error"),
         ("roles", {}, "MissingParameter", "name"),
-        ("roles", {"name": "r", "members": ["eve"]}, "InvalidArgument", "Invalid subuser: eve"),
-        ("roles", {"name": "r", "policies": ["p"]}, "InvalidArgument", "Invalid policy: p"),
+        ("roles", {"name": "r", "members": [EVE]}, "InvalidArgument", "Invalid subuser: eve"),
+        ("roles", {"name": "r", "members": ["bobby"]}, "InvalidArgument", "array of objects"),
+        ("roles", {"name": "r", "policies": [{"name": "p"}]}, "InvalidArgument", "policy: p"),
         ("roles", {"name": "r", "policies": [7]}, "InvalidArgument", "array of objects"),
     ],
 )
@@ -205,7 +211,7 @@ def test_nonsense_is_refused(dc, bob, path, body, code, words):
 
 def test_the_role_administrator_takes_no_policies(dc, bob):
     dc.post("/my/policies", json={"name": "p", "rules": ["CAN x *"]})
-    body = {"name": "administrator", "policies": ["p"]}
+    body = {"name": "administrator", "policies": [{"name": "p"}]}
     assert error(dc.post("/my/roles", json=body))[2] == "Administrator role cannot have policies"
     assert error(dc.put("/my/machines", json={"role-tag": ["none"]}))[2] == "Invalid role-tag"
     for path in ("users/eve", "roles/r", "policies/p2", "users/eve/keys"):

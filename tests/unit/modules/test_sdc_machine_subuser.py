@@ -108,6 +108,16 @@ def test_a_missing_right_is_named(bob, allow):
     assert "a policy that says CAN createmachine *" in failed.msg
 
 
+def test_limits_that_he_may_not_read_are_met_on_the_way(cloud, bob, allow):
+    allow("CAN listmachines, getmachine, createmachine, listpackages and listimages *")
+    limits = {"limits": [{"value": 2}]}
+    assert cloud.admin("PUT", "accounts/acme/limits", limits).ok
+    failed = run_module("sdc_machine", expect="fail", **bob, **cluster(3))
+    assert len(failed["created"]) == 2
+    assert "Quota exceeded" in failed.msg and "triton cloudapi /my/limits" in failed.msg
+    assert "policy" not in failed.msg
+
+
 def documented():
     text = (ROOT / "docs/accounts.md").read_text()
     return re.findall(r"^    (CAN .*)$", text, re.MULTILINE)
