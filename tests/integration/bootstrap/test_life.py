@@ -50,7 +50,7 @@ class Several:
 
     def pids(self, end: str) -> list[str]:
         """Of the engines, or of the controller, of a machine."""
-        return self.ssh(end, "pgrep -f '[i]pyparallel.(engine|controller) '").split()
+        return self.ssh(end, "pgrep -f '[i]pyparallel.(engine|controller)'").split()
 
     def computing(self, count: int) -> list[int]:
         """The ids, once there are so many and all of them compute."""

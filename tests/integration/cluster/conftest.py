@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .playbooks import REPOSITORY, Cluster, DataCenter
+from .playbooks import REPOSITORY, Cluster, DataCenter, Neighbours
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,7 @@ def data_center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataCenter
     data_center = DataCenter(state, store)
     data_center.python("-m", "localdc", "start")
     try:
+        data_center.neighbours = Neighbours(data_center)
         yield data_center
     finally:
         data_center.python("-m", "localdc", "stop")
@@ -26,11 +27,15 @@ def data_center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataCenter
 
 def cluster_of(data_center: DataCenter, name: str) -> Iterator[Cluster]:
     cluster = Cluster(data_center, name)
+    if data_center.neighbours:
+        data_center.neighbours.resemble(name)
     try:
         yield cluster
     finally:
         cluster.play("teardown.yml", check=False)
         shutil.rmtree(cluster.directory, ignore_errors=True)
+        if data_center.neighbours:
+            data_center.neighbours.check()
 
 
 @pytest.fixture(scope="session")

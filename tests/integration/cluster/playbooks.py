@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import ipyparallel as ipp
 
+from smartdc.config import resolve
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
 T = TypeVar("T")
@@ -61,6 +63,8 @@ def eventually(what: str, probe: Callable[[], T | None], timeout: float = 90) ->
 
 
 class DataCenter:
+    neighbours: Neighbours | None = None
+
     def __init__(self, state: Path, store: str) -> None:
         self.state = state
         self.env = {
@@ -83,15 +87,14 @@ class DataCenter:
         found: dict[str, Any] = json.loads((self.state / "datacenter.json").read_text())
         return found
 
+    def api(self) -> Any:
+        """A client of CloudAPI."""
+        return resolve(env=self.env, cwd=REPOSITORY).connect()
+
     def machines(self, cluster: str) -> dict[str, dict[str, Any]]:
         """CloudAPI's machines of a cluster, by name."""
-        from smartdc.config import resolve
-
-        connection = resolve(env=self.env, cwd=REPOSITORY).connect()
-        return {
-            machine["name"]: machine
-            for machine in connection.list_machines(tags={"cluster": cluster})
-        }
+        machines = self.api().list_machines(tags={"ipython_cluster": cluster})
+        return {machine["name"]: machine for machine in machines}
 
     def admin(self, call: str, body: object, method: str = "POST") -> None:
         """A call of the data center's own interface for tests."""
@@ -109,6 +112,55 @@ class DataCenter:
     def ssh(self, address: str, command: str, check: bool = True) -> str:
         options = ["-oLogLevel=ERROR", "-F", str(self.state / "ssh_config")]
         return run("ssh", *options, address, command, env=self.env, check=check).stdout
+
+
+class Neighbours:
+    """Machines of other people in the account, with tags and names like those of a cluster.
+
+    Whatever a test does to its cluster, nothing may happen to them.
+    """
+
+    NAMES = ("accounting-db", "game-engine", "other-controller")
+
+    def __init__(self, data_center: DataCenter) -> None:
+        self.data_center = data_center
+        api = data_center.api()
+        offer = {"package": "sample-512M", "image": api.image("base-64-lts")["id"]}
+        made = [api.create({**offer, "name": name}) for name in self.NAMES]
+        self.ids = [machine["id"] for machine in made]
+        eventually("the neighbours run", lambda: set(self.states()) == {"running"})
+        self.inside = [self.look(ident) for ident in self.ids]
+
+    def states(self) -> list[str]:
+        """Their states."""
+        api = self.data_center.api()
+        return [api.get_machine(ident)["state"] for ident in self.ids]
+
+    def resemble(self, cluster: str) -> None:
+        """Give them tags like those of the cluster's machines."""
+        roles = ({"cluster": cluster, "role": "db"}, {"cluster": cluster, "role": "engine"})
+        likeness = {"cluster": cluster.replace("_", "-"), "role": "controller"}
+        api = self.data_center.api()
+        self.tags = (*roles, likeness)
+        for ident, tags in zip(self.ids, self.tags, strict=True):
+            api.set_tags(ident, tags)
+
+    def look(self, ident: str) -> str:
+        """What site.yml would have changed on a machine."""
+        address = self.data_center.api().get_machine(ident)["primaryIp"]
+        command = "svcs -H -o fmri 'svc:/pkgsrc/*'; ls /opt/local/libexec; id ipython; pkg_info"
+        return self.data_center.ssh(address, command, check=False)
+
+    def check(self) -> None:
+        """Fail when something was done to them."""
+        api = self.data_center.api()
+        for name, ident, tags, inside in zip(
+            self.NAMES, self.ids, self.tags, self.inside, strict=True
+        ):
+            machine = api.get_machine(ident)
+            found = {key: machine[key] for key in ("name", "state", "tags")}
+            assert found == {"name": name, "state": "running", "tags": tags}
+            assert self.look(ident) == inside, name
 
 
 @dataclass(frozen=True)
