@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from .foreign import beside
 from .playbooks import REPOSITORY, Cluster, DataCenter
 
 
@@ -26,11 +27,12 @@ def data_center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataCenter
 
 def cluster_of(data_center: DataCenter, name: str) -> Iterator[Cluster]:
     cluster = Cluster(data_center, name)
-    try:
-        yield cluster
-    finally:
-        cluster.play("teardown.yml", check=False)
-        shutil.rmtree(cluster.directory, ignore_errors=True)
+    with beside(data_center, name):
+        try:
+            yield cluster
+        finally:
+            cluster.play("teardown.yml", check=False)
+            shutil.rmtree(cluster.directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from smartdc.config import resolve
 
 from .conftest import cluster_of
-from .playbooks import BIN, REPOSITORY, Cluster, DataCenter, run
+from .playbooks import BIN, FOREIGN, REPOSITORY, Cluster, DataCenter, run
 
 LOGIN = "bobby"
 
@@ -90,10 +90,12 @@ def test_a_sub_user_whose_key_opens_nothing_makes_nothing(
 def test_too_many_machines_for_the_account(cluster: Cluster) -> None:
     data_center = cluster.data_center
     login = data_center.settings["account"]
-    data_center.admin(f"accounts/{login}/limits", {"limits": [{"value": 2}]}, method="PUT")
+    limit = len(FOREIGN) + 2
+    data_center.admin(f"accounts/{login}/limits", {"limits": [{"value": limit}]}, method="PUT")
     try:
         failed = cluster.play("site.yml", engines=2, machine_package="z1-micro", check=False)
     finally:
         data_center.admin(f"accounts/{login}/limits", {"limits": []}, method="PUT")
-    assert failed.code and "3 more machines, and 0 of 2 are in use" in failed.output
+    used = f"3 more machines, and {len(FOREIGN)} of {limit} are in use"
+    assert failed.code and used in failed.output
     assert cluster.machines == {}
