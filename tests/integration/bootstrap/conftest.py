@@ -7,10 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..cluster.conftest import cluster_of, data_center, scratch
+from ..cluster.conftest import cluster_of, scratch, started
 from ..cluster.playbooks import Cluster, DataCenter
 
-__all__ = ["data_center", "scratch"]
+__all__ = ["scratch"]
+
+
+@pytest.fixture(scope="session")
+def data_center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataCenter]:
+    """With the container name service; the tests of the cluster do without."""
+    yield from started(tmp_path_factory, cns=True)
 
 
 @pytest.fixture(scope="session")

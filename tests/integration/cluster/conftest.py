@@ -14,11 +14,18 @@ from .playbooks import REPOSITORY, Cluster, DataCenter, Neighbours
 
 @pytest.fixture(scope="session")
 def data_center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataCenter]:
+    """As an account is that has changed no setting: without the container name service."""
+    yield from started(tmp_path_factory, cns=False)
+
+
+def started(tmp_path_factory: pytest.TempPathFactory, *, cns: bool) -> Iterator[DataCenter]:
+    """A data center with neighbours; with `cns` machines are called by their names."""
     state = tmp_path_factory.mktemp("localdc")
     store = os.environ.get("LOCALDC_PKGSRC", str(REPOSITORY / ".localdc" / "pkgsrc"))
     data_center = DataCenter(state, store)
     data_center.python("-m", "localdc", "start")
     try:
+        data_center.api().update_account(triton_cns_enabled=cns)
         data_center.neighbours = Neighbours(data_center)
         yield data_center
     finally:

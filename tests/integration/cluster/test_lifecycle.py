@@ -21,8 +21,10 @@ def engine_pids(cluster: Cluster) -> dict[str, int]:
 
 
 def hosts_that_compute(cluster: Cluster) -> set[str]:
+    """Names of the machines; without CNS, what they call themselves is their id."""
+    names = {machine["id"]: name for name, machine in cluster.machines.items()}
     with cluster.client() as client:
-        return set(client[:].apply_sync(socket.gethostname))
+        return {names.get(host, host) for host in client[:].apply_sync(socket.gethostname)}
 
 
 def test_check_mode_on_nothing_creates_nothing(scratch: Cluster) -> None:

@@ -73,6 +73,15 @@ def test_a_cluster_where_nothing_is_called_as_in_the_playbooks(cluster: Cluster)
     assert refused.code and 'Brand "bhyve" requires the image type' in refused.output
 
 
+def test_engines_are_not_given_a_name_that_may_mean_a_public_address(cluster: Cluster) -> None:
+    """CNS of this data center has one zone for all networks, as that of a new Triton."""
+    made = cluster.play("site.yml", engines=1, bootstrap="metadata")
+    assert "1 engine(s) ready" in made.output
+    names = {machine["tags"]["role"]: machine for machine in cluster.machines.values()}
+    private = [ip for ip in names["controller"]["ips"] if ip.startswith("10.99.")]
+    assert names["engine"]["metadata"]["ipython.url"] == f"tcp://{private[0]}:20000"
+
+
 @pytest.mark.parametrize("bootstrap", ["ssh", "metadata"])
 def test_a_sub_user_whose_key_opens_nothing_makes_nothing(
     cluster: Cluster, as_sub_user: dict[str, str], bootstrap: str

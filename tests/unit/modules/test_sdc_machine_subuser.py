@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from smartdc.config import resolve
 
 from .modules_support import ROOT, new_key, run_module
 from .test_sdc_machine_cluster import SELECTOR, cluster
@@ -142,3 +145,20 @@ def test_the_documented_rights_are_enough(cloud, bob, allow):
     gone = {"selector": SELECTOR, "state": "absent"}
     assert len(run_module("sdc_machine", **bob, **gone)["deleted"]) == 2
     assert cloud.machines() == {}
+
+
+def test_who_acts_as_another_account_needs_a_key_of_that_one(cloud, tmp_path):
+    """TRITON_ACT_AS: the machines are the other account's, and let in its keys."""
+    from ansible.module_utils.sdc_login import key_problem
+
+    settings = replace(resolve(**cloud.access, env={}), account="operator", act_as="acme")
+    key_id, _ = new_key(tmp_path / "operators")
+    with cloud.client() as owner, cloud.client() as client:
+        assert key_problem(client, settings) == ""
+        client.authenticate(f"/acme/keys/{key_id}", str(tmp_path / "operators"))
+        client.keys = owner.keys
+        problem = key_problem(client, settings)
+    assert (
+        f"account operator signs with the key {key_id}, which opens no machine of acme" in problem
+    )
+    assert "add the key to the account" in problem
