@@ -66,15 +66,15 @@ def test_it_joins_and_belongs_to_nobody_but_its_maker(by_metadata: Cluster, shel
             hosts = client[ids].apply_sync(socket.gethostname)
             assert set(hosts) == {"by-hand", f"{by_metadata.name}-engine-001"}
 
-        # without the cluster's tags it is not site.yml's
+        # without the mark of the cluster it is not site.yml's
         again = by_metadata.play("site.yml", engines=1, bootstrap="metadata")
         assert again.total("changed") == 0
         assert len(by_metadata.machines) == 2
         with by_metadata.client() as client:
             assert len(client.ids) == 2
 
-        # with them it counts, and goes when there are too many
-        tags = [f"cluster={by_metadata.name}", "role=engine"]
+        # with its mark it counts, and goes when there are too many
+        tags = [f"ipython_cluster={by_metadata.name}", "role=engine"]
         shell.triton("instance", "tag", "set", "-w", "by-hand", *tags)
         kept = by_metadata.play("site.yml", engines=2, bootstrap="metadata")
         assert "Machines      3: 0 created, 3 kept, 0 deleted" in kept.output
