@@ -6,8 +6,7 @@ What the system calls can do cannot be taken away here: prctl(2) and abstract so
 /proc, fork without a reservation of swap.
 """
 
-from __future__ import annotations
-
+# no `from __future__`, which would take a fifth of the time that this costs every start
 import os
 import posix
 import sys
@@ -35,13 +34,13 @@ _ABSENT = {
 }
 
 
-def _without(module: ModuleType) -> None:
+def _without(module: "ModuleType") -> None:
     for name in _ABSENT[module.__name__].split():
         if hasattr(module, name):
             delattr(module, name)
 
 
-def _on_sunos(module: ModuleType) -> None:
+def _on_sunos(module: "ModuleType") -> None:
     """Let a module alone believe that it is on illumos."""
     own = type(sys)("sys")
     vars(own).update(platform="sunos5", __getattr__=lambda name: getattr(sys, name))
@@ -60,14 +59,14 @@ _LATER = {
 class _Loader:
     """Loads as the loader of `spec` does, which comes back to its place, and changes the module."""
 
-    def __init__(self, spec: ModuleSpec, change: Callable[[ModuleType], None]) -> None:
+    def __init__(self, spec: "ModuleSpec", change: "Callable[[ModuleType], None]") -> None:
         assert spec.loader is not None
         self.loader, self.change = spec.loader, change
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
         return self.loader.create_module(spec)
 
-    def exec_module(self, module: ModuleType) -> None:
+    def exec_module(self, module: "ModuleType") -> None:
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
@@ -79,8 +78,8 @@ class _Finder:
 
     @classmethod
     def find_spec(
-        cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        cls, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         change = _LATER.pop(name, None)
         if change is None:
             return None

@@ -122,6 +122,7 @@ STUBBORN = """\
 PROGRAM = """\
 #!/bin/sh
 if [ -z "$1" ]; then
+    env >/root/environment
     /root/stubborn on >/root/signals &
     exit 0
 fi
@@ -139,6 +140,8 @@ def test_smf_kill_contract(center: Center, pair: tuple[Machine, Machine]) -> Non
     (root / "stubborn").chmod(0o755)
     center.ssh(where, "svccfg import /root/stubborn.xml")
     eventually(lambda: center.ssh(where, "svcs -H -o state stubborn") == "online\n")
+    # as /etc/default/init of SmartOS' images has it
+    assert "LANG=C\n" in (root / "environment").read_text()
     contract = center.ssh(where, "svcprop -p restarter/contract stubborn").strip()
     call = ". /lib/svc/share/smf_include.sh; smf_kill_contract"
     try:
