@@ -20,7 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from localdc.smartos.smf.startd import DOOR
+from localdc.smartos.smf import door
 from localdc.smartos.smf.wire import framed, pack_request
 
 # linux/connector.h, linux/cn_proc.h
@@ -110,18 +110,18 @@ def pass_on(pid: int, first: int) -> None:
     launcher = status["PPid"][0]
     if len(status["NSpid"]) < 3 or not _below(launcher, first):
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        directory = _directory(Path("/proc", str(init), "root"), Path(DOOR).parent)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        directory = _directory(Path("/proc", str(init), "root"), Path(door.DEFAULT).parent)
         try:
-            name = Path(DOOR).name
+            name = Path(door.DEFAULT).name
             if not stat.S_ISSOCK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
                 return
-            door.connect(f"/proc/self/fd/{directory}/{name}")
+            peer.connect(f"/proc/self/fd/{directory}/{name}")
         finally:
             os.close(directory)
         # the answer would be a zone's word to a process of the host, which has no use for it
         request = {"op": "core", "pids": [str(own), str(above)], "group": group}
-        door.sendall(framed(pack_request(request)))
+        peer.sendall(framed(pack_request(request)))
 
 
 def _status(pid: int) -> dict[str, list[int]]:
@@ -141,7 +141,7 @@ def _below(pid: int, first: int) -> bool:
 def _directory(root: Path, below: Path) -> int:
     """A descriptor of a directory of a zone; links, which a zone's root may make, are errors."""
     current = os.open(root, os.O_PATH | os.O_DIRECTORY)
-    for part in below.parts:
+    for part in below.relative_to("/").parts:
         above = current
         try:
             current = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)

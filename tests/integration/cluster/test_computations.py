@@ -54,17 +54,6 @@ def test_a_program_that_crashes(pair: Cluster, view: Any) -> None:
     assert pids(pair) == before
 
 
-def test_a_program_that_an_operator_kills(pair: Cluster, view: Any) -> None:
-    before = pids(pair)
-    view.execute("import subprocess; solver = subprocess.Popen(['sleep', '600'])", block=True)
-    solvers = view.pull("solver.pid", block=True)
-    pair.ssh("engine", f"kill -9 {' '.join(map(str, solvers))}")
-    view.execute("ended = solver.wait()", block=True)
-    assert view.pull("ended", block=True) == [-9, -9]
-    assert view.pull("kept", block=True) == [1, 2]
-    assert pids(pair) == before
-
-
 def test_a_computation_that_kills_its_process_group(pair: Cluster, view: Any) -> None:
     """All services of a zone share svc.startd's without need_session."""
     killer, other = view.client[view.targets[0]], view.client[view.targets[1]]

@@ -27,8 +27,14 @@ def test_a_shortage_of_descriptors_fails_one_launch() -> None:
         null = os.open(os.devnull, os.O_RDONLY)
         limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
 
+        async def idle() -> None:
+            """It answers first, and closes afterwards what came with a request."""
+            while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+                await asyncio.sleep(0.001)
+
         async def failure(spare: int) -> str:
             """Why a launch fails while the launcher may open so many more descriptors."""
+            await asyncio.wait_for(idle(), 10)
             taken = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
             soft = [number for number in range(200) if number not in taken][spare]
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, limits[1]))
