@@ -1,12 +1,13 @@
-# make up      a cluster with $(engines) engines, on the data center that is configured, or the embedded one
+# make up      a cluster, on the data center that is configured, or the embedded one: four engines, or as many
+#              as it has; make up engines=8, make up args='-e machine_package=NAME'
 # make down    nothing left of it, and the embedded data center stopped
+# make setup PYTHON=python3.13    what the project needs here, with this Python
 # make test    everything that can be tested, on the embedded data center
 # make lint unit integration molecule    parts of it
 # make science the large packages (scipy, pandas, jupyterlab ...) installed and used: 150 MB, minutes
 # make curve   launch times at 1, 4, 16 and 64 engines, both bootstraps (an hour); figures in docs/launch-curve.md
 # make bench   launch times beside those of a local ipcluster
 
-engines ?= 4
 cluster ?= ipython
 
 # Tests have a data center of their own, but the package store is worth sharing.
@@ -16,7 +17,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: help setup test-setup up down test lint unit integration molecule science bench curve
 
 help:
-	@sed -n 's/^# make/make/p' Makefile
+	@sed -n 's/^# make/make/p; s/^#  /  /p' Makefile
 
 setup:
 	@tools/prepare
@@ -25,10 +26,12 @@ test-setup:
 	@tools/prepare tests
 
 up: setup
-	@ansible-playbook site.yml -e engines=$(engines) -e cluster=$(cluster)
+	@tools/data-center confirm
+	@ansible-playbook site.yml $(if $(engines),-e engines=$(engines)) -e cluster=$(cluster) $(args)
 
 down: setup
-	@ansible-playbook teardown.yml -e cluster=$(cluster)
+	@tools/data-center confirm
+	@ansible-playbook teardown.yml -e cluster=$(cluster) $(args)
 	@python -m localdc stop
 
 test: test-setup lint unit integration molecule

@@ -127,8 +127,10 @@ def wait_for_ids(address: str, count: int) -> None:
 
 def ssh_options() -> list[str]:
     """Options for ssh to machines whose addresses have been used before."""
-    config = resolve(cwd=ROOT).ssh_config
+    settings = resolve(cwd=ROOT)
+    config, key = settings.ssh_config, settings.key_file
     options = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
+    options += ["-oIdentitiesOnly=yes", "-i", key] if key else []
     return [*(["-F", config] if config else []), "-oBatchMode=yes", *options]
 
 

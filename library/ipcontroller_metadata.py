@@ -17,7 +17,7 @@ author: The sdc-ipython-cluster contributors
 options:
   cluster:
     description:
-      - Value of the tag C(cluster).
+      - Value of the tag C(ipython_cluster).
     type: str
     required: true
   address:
@@ -28,8 +28,9 @@ options:
         O(controller).
       - V(later) is the address that the controller has, once it has one.
       - V(auto) keeps what the engines that exist were given, while it is right. Otherwise it is
-        V(cns) if the account uses CNS and it is known in which network the engines reach the
-        controller, else V(later).
+        V(cns) if the account uses CNS and the name is sure to mean the one address that the engines
+        are to use, else V(later). It is not where CNS has the controller's public and private
+        addresses in one zone, or where the controller is on several private networks.
     type: str
     default: auto
   controller:
@@ -145,7 +146,7 @@ class ControllerMetadata(SdcModule):
     def work(self) -> None:
         """Read the machines of the cluster."""
         self.cluster = self.params["cluster"]
-        machines = self.api.list_machines(tags={"cluster": self.cluster})
+        machines = self.api.list_machines(tags={"ipython_cluster": self.cluster})
         controllers, engines = (
             [m for m in machines if (m.get("tags") or {}).get("role") == role]
             for role in ("controller", "engine")
@@ -216,39 +217,52 @@ class ControllerMetadata(SdcModule):
         return listens
 
     def _cns_name(self) -> str:
-        """The name of the controller in CNS; empty when it is not known beforehand.
+        """The name of the controller in CNS; empty when it is not sure what it would mean.
 
         A machine's name ends with a suffix of the network that the address is in; what is no
-        letter, digit or hyphen becomes a hyphen (Triton CNS, docs/metadata.md).
+        letter, digit or hyphen becomes a hyphen (Triton CNS, docs/metadata.md).  It means all
+        addresses of the machine in networks with this suffix, in any order.
         """
         if not self.api.account().get("triton_cns_enabled"):
             return ""
-        suffixes = {
-            next((s for s in network.get("suffixes") or [] if s.startswith("inst.")), "")
-            for network in self._networks()
-        }
-        if len(suffixes) != 1 or "" in suffixes:
+        networks = self._networks()
+        private = [network for network in networks if not network.get("public")]
+        reached = private or networks
+        if self.params["networks"] and (len(reached) > 1 or self._depends(networks)):
+            return ""
+        suffixes = {_suffix(network) for network in reached}
+        others = {_suffix(network) for network in networks if network not in reached}
+        if len(suffixes) != 1 or "" in suffixes or suffixes & others:
             return ""
         name = self.params["controller"] or f"{self.cluster}-controller"
         return f"{re.sub('[^a-z0-9-]+', '-', name.lower())}.{suffixes.pop()}"
 
     def _networks(self) -> list[Machine]:
-        """The networks that the controller may be reached in by engines."""
+        """The networks that the controller is in; when the data center chooses, may be in.
+
+        It chooses by the order of its networks and by the package: of each kind the first, where
+        the package has no networks of its own (sdc-cloudapi, lib/machines.js, getCreateOptions).
+        """
         networks = self.api.list_networks()
-        if self.params["networks"]:
-            wanted = [name.partition("=")[0] for name in self.params["networks"]]
-            named = [n for n in networks if {n["id"], n["name"]} & set(wanted)]
-            last = [n for n in named if wanted[-1] in (n["id"], n["name"])]
-            # After a private one, where the controller listens depends on the addresses of a public
-            # one (own_address), and these it does not show.
-            public = [bool(network.get("public")) for network in named]
-            return [] if any(n.get("public") for n in last) and not all(public) else last
-        private = [network for network in networks if not network.get("public")]
-        if any(network.get("fabric") for network in private):
-            # of the fabric networks, machines are given the account's default one
-            default = self.api.config().get("default_network")
-            private = [n for n in private if not n.get("fabric") or n["id"] == default]
-        return private or networks
+        given = [entry.partition("=")[0] for entry in self.params["networks"]]
+        if not given:
+            return networks
+        return [n for name in given for n in networks if name in (n["id"], n["name"])]
+
+    @staticmethod
+    def _depends(networks: Sequence[Machine]) -> bool:
+        """Whether the network that the controller listens in is known by its address only.
+
+        It listens at its last private address, and a public network after a private one may have
+        such addresses, too.
+        """
+        public = [bool(network.get("public")) for network in networks]
+        return bool(public) and public[-1] and not all(public)
+
+
+def _suffix(network: Machine) -> str:
+    """What names of machines in this network end with; empty when CNS has none for it."""
+    return next((s for s in network.get("suffixes") or [] if s.startswith("inst.")), "")
 
 
 def main() -> None:

@@ -52,6 +52,26 @@ options:
       - The number of machines that shall exist, V(0) included. Provisioning, running and (see
         O(count_stopped)) stopped machines count. Needs a non-empty O(selector).
     type: int
+  initial:
+    description:
+      - What counts as long as the task has no machine at all, and does not say it in the option of
+        the same name. Later, what is not said leaves machines as they are, and new ones become like
+        them.
+    type: dict
+    suboptions: &initial
+      exact_count:
+        description: The number of machines to begin with.
+        type: int
+      package:
+        description: Package of the first machines. Default is the smallest that fits.
+        type: str
+      image:
+        description: Image of the first machines.
+        type: str
+      networks:
+        description: Networks of the first machines. Default is the data center's choice.
+        type: list
+        elements: str
   groups:
     description:
       - Several sets of machines, handled together. Each entry takes the options below; what it
@@ -66,9 +86,14 @@ options:
         type: str
         required: true
       exact_count:
-        description: The number of machines that shall exist.
+        description:
+          - The number of machines that shall exist. Default is 1, or, with O(initial), as many as
+            there are.
         type: int
-        default: 1
+      initial:
+        description: As O(initial); merged over the task's.
+        type: dict
+        suboptions: *initial
       selector:
         description:
           - Tags by which machines of this group are told from others with the task's O(selector).
@@ -126,15 +151,20 @@ options:
         type: list
         elements: str
   package:
-    description: Package, by name or id. An existing machine with another package is resized.
+    description:
+      - Package, by name or id. An existing machine with another package is resized.
+      - Without it existing machines stay as they are, and new ones get that of the task's others,
+        or else the smallest active package of brand joyent (or of none) with 512 MiB or more.
     type: str
   image:
     description:
       - Image, by id, V(name@version), or name (the newest version). Cannot be changed afterwards.
+      - Without it new machines get that of the task's others.
     type: str
   networks:
     description:
-      - Networks, by name or id, the primary one first. Without it CloudAPI chooses.
+      - Networks, by name or id, the primary one first. Without it those of the task's other
+        machines, or else CloudAPI chooses.
       - V(NAME=ADDRESS) asks for a certain address, which Triton grants on fabric networks.
       - Only used when a machine is created, unless there is O(attach_networks).
     type: list
@@ -200,7 +230,8 @@ options:
       - What to wait for. V(false) waits for nothing, V(running) for the state, V(ssh) until a
         command has been run over SSH on every machine.
       - With O(state=stopped) and O(state=absent) anything but V(false) waits for that state.
-      - A machine whose provisioning fails ends the wait at once.
+      - C(ssh) offers the key that signs for CloudAPI, and no other of the agent.
+      - The others are awaited when one fails; the task fails at the end and names each that did.
     type: str
     choices: ["false", running, ssh]
     default: running
@@ -209,6 +240,12 @@ options:
       - Seconds after which waiting fails the task, naming every late machine and its last state.
     type: int
     default: 600
+  check_key:
+    description:
+      - Whether to fail, before a machine is created, when the key that signs would not open it.
+        That is so for sub-users who are no default members of the role C(administrator).
+      - Default is to do so with O(wait=ssh), unless O(user_script) is given, which may add the key.
+    type: bool
   ssh_config:
     description:
       - Configuration file for the C(ssh) command of O(wait=ssh). Default is the data center's own,
@@ -225,6 +262,28 @@ options:
     type: list
     elements: str
     default: []
+  ssh_address:
+    description:
+      - Which address O(wait=ssh) connects to, as C(address) of the inventory.
+    type: list
+    elements: str
+    default: [primary, external, internal]
+  ssh_jump_host:
+    description:
+      - Machine or host through which O(wait=ssh) goes where no tag C(tritoncli.ssh.proxy) says
+        otherwise, as C(jump_host) of the inventory.
+    type: str
+  ssh_known_hosts:
+    description:
+      - File for host keys, which are kept by machine id, because addresses are used again. The
+        public half of a key that is in the agent only is kept beside it. Default is the user's own.
+    type: path
+  ssh_refused_timeout:
+    description:
+      - Seconds after which a machine that answers and does nothing but refuse the key ends the
+        wait. One that boots may not know the account's keys at once.
+    type: int
+    default: 60
   scale_in:
     description:
       - Which machines go when there are too many. Machines created by the same task count as
@@ -332,6 +391,16 @@ failed_ids:
   returned: always
   type: list
   elements: str
+resized:
+  description: Ids of machines that this task gave another package; they are in RV(updated), too.
+  returned: always
+  type: list
+  elements: str
+chosen:
+  description: What new machines got that the task did not say.
+  returned: always
+  type: dict
+  sample: {package: sample-512M, image: base-64-lts@24.4.1}
 updated:
   description: Ids of machines of which this task changed something.
   returned: always
@@ -347,7 +416,10 @@ failures:
       id: 0d1b2f0a-0c5b-4b2e-8bb7-2a9d2f3a7d11
       state: failed
       action: provision
-      message: provisioning failed
+      message: >-
+        provisioning failed, and the data center does not say why; often no server has room for
+        package sample-512M. Its operator can tell, and needs the id
+        0d1b2f0a-0c5b-4b2e-8bb7-2a9d2f3a7d11
 data_center:
   description: Name and URL of the data center and where the settings came from.
   returned: always

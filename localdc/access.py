@@ -70,17 +70,23 @@ def ensure_key(paths: StateDir) -> AccountKeyPair:
 def write_ssh_config(paths: StateDir) -> None:
     """Write what reaches the machines: `ssh -F ssh_config ADDRESS`, and an `ssh` for PATH.
 
+    `ssh_route` is the way alone: which key opens a machine is for the one to know who
+    connects, as with a data center that is reached by a network.
+
     Programs that start `ssh` by name without an option for its configuration, as
     the triton command does, reach the machines through the latter; for every
     other host it is the user's ssh.
     """
-    write_atomically(paths.ssh_config, "\n".join(["Host *", *_settings(paths)]) + "\n")
+    write_atomically(paths.ssh_route, "\n".join(["Host *", *_route(paths)]) + "\n")
+    own = ["Host *", *_identity(paths), *_route(paths)]
+    write_atomically(paths.ssh_config, "\n".join(own) + "\n")
     escaped = _condition("--knows", paths)
     fabric = _condition("--knows-fabric", paths)
     lines = [
         # The first condition spares names of hosts the second, which costs 20 ms.
         f"Match host *.*.*.* exec \"{escaped} '%h'\"",
-        *_settings(paths),
+        *_identity(paths),
+        *_route(paths),
         # A fabric network is reached through a machine with a foot in it, and
         # several may have the same addresses, so a host key cannot be kept.
         f"Match host *.*.*.* exec \"{fabric} '%h'\"",
@@ -118,9 +124,8 @@ def _identity(paths: StateDir) -> list[str]:
     ]
 
 
-def _settings(paths: StateDir) -> list[str]:
+def _route(paths: StateDir) -> list[str]:
     return [
-        *_identity(paths),
         f"  ProxyCommand {_connect_command(str(paths.control))} %h %p",
         "  ProxyUseFdpass yes",
         "  StrictHostKeyChecking accept-new",
@@ -156,7 +161,7 @@ def write_descriptor(paths: StateDir, key: AccountKeyPair, url: str, pid: int) -
         "account": ACCOUNT,
         "key_id": key.fingerprint,
         "key_file": str(key.file),
-        "ssh_config": str(paths.ssh_config),
+        "ssh_config": str(paths.ssh_route),
         "pid": pid,
     }
     write_atomically(paths.datacenter, json.dumps(content, indent=2) + "\n")

@@ -77,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     packages.add_argument(
         "--pip", action="store_true", help="NAMEs are requirements for pip in the machines"
     )
+    packages.add_argument(
+        "--compiled",
+        action="store_true",
+        help="with --pip: wheels with compiled parts too, which no real machine could install",
+    )
     add("purge", _purge, "stop it and remove its state directory with all machines")
     commands.add_parser("daemon", description="the daemon itself; run by start")
     return parser
@@ -139,9 +144,11 @@ def _packages(paths: StateDir, options: argparse.Namespace) -> int:
 
     if bool(options.names) == options.all or (options.all and options.pip):
         raise LocalDCError("Name packages, or give --all: python -m localdc packages scipy pandas")
+    if options.compiled and not options.pip:
+        raise LocalDCError("--compiled goes with --pip: packages of pkgsrc always have all parts")
     paths.prepare()
     if options.pip:
-        packages.fetch_wheels(paths, options.names, say)
+        packages.fetch_wheels(paths, options.names, say, options.compiled)
     else:
         made = packages.fetch(paths, options.names, options.all, say)
         say(f"there now: {' '.join(made) or 'nothing was missing'}")

@@ -26,7 +26,7 @@ import uvicorn
 
 from localdc import access
 from localdc.api.app import create_app, server_config
-from localdc.api.catalogue import widened
+from localdc.api.catalogue import BRANDS, widened
 from localdc.api.compute import Compute, ComputeError
 from localdc.api.records import RecordsCompute
 from localdc.api.settings import AccountKey, DataCenterSettings
@@ -35,7 +35,7 @@ from localdc.control import ControlServer
 from localdc.errors import LocalDCError
 from localdc.image import ImageError, Layer, build_layer
 from localdc.nameserver import NameServer
-from localdc.options import StartOptions
+from localdc.options import StartOptions, offered
 from localdc.paths import StateDir, write_atomically
 from localdc.pkgsrc import Store
 from localdc.pkgsrc.door import Fetcher
@@ -117,7 +117,8 @@ class Daemon:
         """
         self._tell(progress="preparing the image")
         store = {**self.order.store, "root": Path(self.order.store["root"])}
-        layer = build_layer(self.paths.root, Store(**store))  # type: ignore[arg-type]
+        packages = Store(**store)  # type: ignore[arg-type]
+        layer = build_layer(self.paths.root, packages, lenient=self.options.lenient)
         self._mount_usr(layer)
         self._run(lambda settings: self._zone_compute(layer, settings))
 
@@ -134,6 +135,7 @@ class Daemon:
     def settings(self, key: access.AccountKeyPair) -> DataCenterSettings:
         """What the data center is like."""
         return DataCenterSettings(
+            **offered(self.paths),
             name=access.NAME,
             account=access.ACCOUNT,
             keys=(AccountKey("localdc", key.public),),
@@ -294,6 +296,7 @@ class RecordsDaemon(Daemon):
             settings,
             networks=tuple(widened(network) for network in settings.networks),
             provision_concurrency=RECORDS_AT_ONCE,
+            brands=BRANDS,
             firewall=True,
         )
 

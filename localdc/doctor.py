@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import sys
@@ -13,9 +14,11 @@ from pathlib import Path
 
 from localdc.access import require_program
 from localdc.errors import LocalDCError
+from localdc.image.host import Host
 from localdc.paths import StateDir
 from localdc.starting import MINIMUM_DISK
-from localdc.zones import probes
+from localdc.zones import cores, probes
+from localdc.zones.container import OPEN_FILES
 from localdc.zones.isolate import IsolationError, run_as_mapped_root, subordinate_ids, user_name
 from localdc.zones.syscalls import SYS_PIVOT_ROOT
 
@@ -59,7 +62,11 @@ def run(paths: StateDir) -> int:
         print(f"{mark}  {check.name.ljust(width)}  {check.detail}")
         if not check.ok:
             print(f"         {' ' * width}  -> {check.remedy}")
-    for title, lines in (("Real:", REAL), ("Emulated or absent:", EMULATED)):
+    for title, lines in (
+        ("Real:", REAL),
+        ("Emulated or absent:", EMULATED),
+        ("As this host allows:", tuple(host_limits(Host()))),
+    ):
         print(f"\n{title}")
         for line in lines:
             print(f"  - {line}")
@@ -69,6 +76,24 @@ def run(paths: StateDir) -> int:
         return 1
     print("\nThe data center can run here.")
     return 0
+
+
+def host_limits(host: Host) -> Iterator[str]:
+    """What machines have from the host that others may have otherwise; nothing of it is fatal."""
+    if host.ksh93 is not None:
+        yield "/bin/sh of machines is ksh93, as on illumos (in POSIX mode, as 93u+m calls it)"
+    else:
+        yield (
+            "/bin/sh of machines is the host's, not ksh93 as on illumos, so that scripts may work "
+            "that do not there; as root: apt-get install ksh"
+        )
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = OPEN_FILES[1]
+    if hard not in (resource.RLIM_INFINITY, most) and hard < most:
+        yield (
+            f"a process in a machine may have {hard} open files at most, not {most}: raise the "
+            f"hard limit, ulimit -H -n {most}, before the start"
+        )
 
 
 def failures(paths: StateDir) -> list[Check]:
@@ -84,6 +109,7 @@ def examine(paths: StateDir) -> Iterator[Check]:
     yield _state_directory(paths)
     yield _disk(paths)
     yield _loopback()
+    yield _crashes()
     allowed = True
     if os.geteuid() != 0:
         for check in _unprivileged():
@@ -92,6 +118,16 @@ def examine(paths: StateDir) -> Iterator[Check]:
     # Without a user namespace each trial would only repeat what is missing.
     if allowed:
         yield from _kernel(paths)
+
+
+def _crashes() -> Check:
+    """Not needed to run: it says how much of a contract's events there is."""
+    try:
+        cores.listen().close()
+    except OSError as error:
+        detail = f"only those of daemons are noticed by SMF, and those of no child ({error})"
+        return Check("crashes", True, detail)
+    return Check("crashes", True, "SMF sees every program of a service that dumps core")
 
 
 def _python() -> Check:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from localdc.api import offers
 from localdc.api.settings import Throttle
+from localdc.errors import LocalDCError
+from localdc.paths import StateDir
 
 _DEFAULT = Throttle()
+LENIENT = {
+    "commands": "commands take what those of a Linux host take",
+    "python": "Python has what it has on Linux",
+    "shell": "/bin/sh is the host's",
+}
+"""In what machines may be more generous than real ones; see docs/embedded-data-center.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +28,16 @@ class StartOptions:
     records_only: machines are records, there are no zones.
     provision_seconds: how long a provision takes then.
     throttle: burst and calls a second allowed to an account; None = no limit.
+    catalogue: what it offers, as text of a file; empty = what a new one does; None = what it
+        did before.
+    lenient: names of LENIENT.
     """
 
     records_only: bool = False
     provision_seconds: float = 0.0
     throttle: tuple[int, float] | None = (_DEFAULT.burst, _DEFAULT.rate)
+    catalogue: str | None = None
+    lenient: tuple[str, ...] = ()
 
     @property
     def mode(self) -> str:
@@ -54,11 +69,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"calls allowed at once, and per second after that "
         f"(default {_DEFAULT.burst}/{_DEFAULT.rate:g})",
     )
+    parser.add_argument(
+        "--lenient",
+        type=_lenient,
+        default=(),
+        metavar="WHAT,...|all",
+        help="be more generous than a real machine in "
+        + "; ".join(f"{name}: {text}" for name, text in LENIENT.items()),
+    )
+
+    parser.add_argument(
+        "--catalogue",
+        type=_catalogue,
+        metavar="FILE|public|default",
+        help="the packages and images it offers, from now on: those of a file, names such as a "
+        "public cloud has, or its own again",
+    )
 
 
 def from_arguments(options: argparse.Namespace) -> StartOptions:
     """What the command line says."""
-    return StartOptions(options.records_only, options.provision_seconds, options.throttle)
+    return StartOptions(
+        options.records_only,
+        options.provision_seconds,
+        options.throttle,
+        options.catalogue,
+        options.lenient,
+    )
+
+
+def kept_catalogue(paths: StateDir) -> str:
+    """The catalogue chosen at some start, as text; empty = that of a new data center."""
+    return paths.catalogue.read_text(encoding="utf-8") if paths.catalogue.exists() else ""
+
+
+def offered(paths: StateDir) -> dict[str, Any]:
+    """Settings that the catalogue decides; raises LocalDCError for one that was damaged."""
+    text = kept_catalogue(paths)
+    try:
+        return offers.read(text) if text else {}
+    except offers.OfferError as error:
+        raise LocalDCError(
+            f"{paths.catalogue}: {error}. Choose again: python -m localdc start --catalogue default"
+        ) from None
+
+
+def _catalogue(text: str) -> str:
+    if text == "default":
+        return ""
+    path = offers.PUBLIC if text == "public" else Path(text)
+    try:
+        content = path.read_text(encoding="utf-8")
+        offers.read(content)
+    except (OSError, UnicodeDecodeError, offers.OfferError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise argparse.ArgumentTypeError(f"{path}: {why}") from None
+    return content
+
+
+def _lenient(text: str) -> tuple[str, ...]:
+    names = tuple(LENIENT) if text == "all" else tuple(text.split(","))
+    unknown = [name for name in names if name not in LENIENT]
+    if unknown:
+        known = ", ".join(LENIENT)
+        raise argparse.ArgumentTypeError(f"no such thing as {unknown[0]!r}; known: {known}, all")
+    return names
 
 
 def _seconds(text: str) -> float:

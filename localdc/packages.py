@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 
 from localdc.errors import LocalDCError
@@ -28,30 +27,47 @@ def fetch(paths: StateDir, names: Sequence[str], everything: bool, say: Progress
     return wanted
 
 
-def fetch_wheels(paths: StateDir, requirements: Sequence[str], say: Progress) -> None:
-    """Have pip put wheels, with all they need, where machines' pip finds them.
+def fetch_wheels(
+    paths: StateDir, requirements: Sequence[str], say: Progress, compiled: bool = False
+) -> None:
+    """Put wheels, with all they need, where machines' pip finds them.
 
-    What the catalogue pins is taken in that version, unless a requirement names it.
-    Raises LocalDCError with pip's reason.
+    What the catalogue pins is taken in that version, unless a requirement names it.  Only with
+    `compiled` those with compiled parts, which no real machine could install.
+    Raises LocalDCError with pip's reason, and for what only a compiler could bring.
     """
-    from localdc.pkgsrc import catalogue, interpreter
-    from localdc.pkgsrc.store import StoreError, build_store
+    from localdc.pkgsrc import catalogue, interpreter, pipindex
+    from localdc.pkgsrc.store import StoreError, build_store, locked, scratch_directory
 
     try:
         store = build_store(paths.packages, say)
-    except StoreError as error:
+        python = interpreter.chosen()
+    except (StoreError, interpreter.InterpreterError) as error:
         raise LocalDCError(str(error)) from error
     entries = [*catalogue.load(), *catalogue.load(section="on_demand")]
-    named = {catalogue.distribution(text) for text in requirements}
-    constraints = store.offered / "constraints.txt"
-    pins = [entry.pin for entry in entries if entry.distribution not in named]
-    constraints.write_text("".join(f"{pin}\n" for pin in pins))
-    command = [*interpreter.chosen().pip, "download", "--no-input", "--progress-bar", "off"]
-    command += ["--disable-pip-version-check", "--only-binary", ":all:"]
-    command += ["--constraint", str(constraints), "--dest", str(store.offered / "wheels")]
     say(f"downloading {' '.join(requirements)}")
-    done = subprocess.run([*command, *requirements], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        reasons = [line for line in lines if line.startswith("ERROR")] or lines[-5:]
-        raise LocalDCError("pip could not download:\n  " + "\n  ".join(reasons))
+    with (
+        locked(store.root / "lock", say),
+        scratch_directory(store.offered) as scratch,
+    ):
+        try:
+            found = pipindex.find(python, requirements, scratch, entries, compiled=compiled)
+        except pipindex.PipError as error:
+            raise LocalDCError(str(error)) from error
+        if found.impossible:
+            raise LocalDCError(_impossible(found.impossible, python.digits))
+        pipindex.offer(store.offered, found.wheels)
+    for entry in found.packages:
+        name = entry.name("NN")
+        say(f"{entry.distribution} comes from pkgsrc: -e extra_packages={name}")
+
+
+def _impossible(pins: Sequence[str], python: str) -> str:
+    names = ", ".join(pins)
+    return (
+        f"The package index has {names} with compiled parts for Linux only, and pip of a machine "
+        "has no compiler. See whether pkgsrc has it, under a name such as "
+        f"py{python}-{pins[0].partition('==')[0]}: pkgin search in a machine; then "
+        "-e extra_packages=. To have the wheels of Linux all the same, which no real machine "
+        "could use: python -m localdc packages --pip --compiled"
+    )

@@ -36,6 +36,10 @@ class StateDir:
         return self.root / "lock"
 
     @property
+    def catalogue(self) -> Path:
+        return self.root / "catalogue.json"
+
+    @property
     def port(self) -> Path:
         return self.root / "port"
 
@@ -73,7 +77,13 @@ class StateDir:
 
     @property
     def ssh_config(self) -> Path:
+        """For people: the way to the machines and the account's key."""
         return self.root / "ssh_config"
+
+    @property
+    def ssh_route(self) -> Path:
+        """For programs, which know the key: the way alone."""
+        return self.root / "ssh_route"
 
     @property
     def user_ssh_config(self) -> Path:

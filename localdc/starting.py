@@ -20,8 +20,9 @@ from localdc import access
 from localdc.control import ask
 from localdc.errors import LocalDCError
 from localdc.fetcher import spawn as spawn_fetcher
-from localdc.options import StartOptions
+from localdc.options import StartOptions, kept_catalogue
 from localdc.paths import StateDir, write_atomically
+from localdc.zones import cores
 from localdc.zones.isolate import spawn, subordinate_ids
 
 VARIABLE = "LOCALDC_DAEMON"
@@ -49,7 +50,11 @@ def start(paths: StateDir, say: Progress, options: StartOptions | None = None) -
             access.remove_traces(paths)
             _rotate(paths.log)
             write_atomically(paths.mode, f"{options.mode}\n")
+            if options.catalogue is not None:
+                write_atomically(paths.catalogue, options.catalogue)
             _start_daemon(paths, lock.fileno(), say, options)
+        else:
+            _check_catalogue(paths, options)
     return _wait_for_machines(paths, say)
 
 
@@ -60,6 +65,14 @@ def _check_mode(paths: StateDir, options: StartOptions) -> None:
         raise LocalDCError(
             f"{paths.root} holds a data center of {mode}, not of {options.mode}. "
             "Set LOCALDC_DIR to another directory, or remove this one: python -m localdc purge"
+        )
+
+
+def _check_catalogue(paths: StateDir, options: StartOptions) -> None:
+    """One that runs already keeps what it offers."""
+    if options.catalogue is not None and options.catalogue != kept_catalogue(paths):
+        raise LocalDCError(
+            "The data center runs with another catalogue. Stop it first: python -m localdc stop"
         )
 
 
@@ -174,6 +187,8 @@ def _start_with(
             pid = run(command, env, descriptors, paths.log)
         finally:
             os.close(ready_end)
+        if not options.records_only:
+            cores.spawn(pid, paths.log)
         _follow(news, pid, paths, say)
 
 

@@ -123,16 +123,27 @@ class Tunnel:
                 pid = self.pid()
                 if pid is not None and greets(ports["registration"]):
                     return pid
+                said = self._complaint()
                 self.stop()
-                raise TunnelError(
-                    f"the tunnel stands, but nothing answers at {self.origin()['address']}:"
-                    f"{self.origin()['ports']['registration']} of {self.params['host']}; "
-                    "is the controller running there?"
-                )
+                raise TunnelError(self._mute(said))
             taken = "cannot listen" in problem or "Address already in use" in problem
             if not taken or attempt == 2:
                 raise TunnelError(f"ssh to {self.params['host']}: {problem}")
         raise AssertionError("unreachable")
+
+    def _mute(self, said: str) -> str:
+        """Why a tunnel that stands leads nowhere, by what ssh said meanwhile."""
+        host, address = self.params["host"], self.origin()["address"]
+        if "administratively prohibited" in said:
+            return (
+                f"sshd of {host} forwards no connections ({said}): set AllowTcpForwarding yes in "
+                "/etc/ssh/sshd_config there, and run: svcadm restart ssh"
+            )
+        return (
+            f"the tunnel stands, but nothing answers at {address}:"
+            f"{self.origin()['ports']['registration']} of {host}; is the controller running there?"
+            + (f" ssh said: {said}" if said else "")
+        )
 
     def _start(self, ports: dict[str, int]) -> str:
         """Start ssh; return why it did not work, or nothing."""

@@ -14,14 +14,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.difference import Differences
 
 try:
-    from smartdc import config, errors, keys, lookup
+    from smartdc import config, errors, keys, lookup, reach
     from smartdc.datacenter import DataCenter
     from smartdc.raw import has_tags, wire
 
     SMARTDC_MISSING = None
 except ImportError:
     SMARTDC_MISSING = traceback.format_exc()
-    config = errors = keys = lookup = DataCenter = has_tags = wire = None
+    config = errors = keys = lookup = reach = DataCenter = has_tags = wire = None
 
 ACCESS: dict[str, Any] = {
     "profile": {"type": "str"},

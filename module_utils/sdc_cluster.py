@@ -5,6 +5,8 @@
     sdc_outcome  carrying it out, waiting (sdc_fleet, sdc_ssh), the result
     sdc_change   what has to change on machines that exist; sdc_update does it
     sdc_power    stopped, restarted, absent
+    sdc_login    whether the key that signs opens machines, too
+    sdc_quota    whether the account may have so many more
     sdc_report   diff, prediction, summary of failures
 
 This file puts them together, and has what only the state present needs.
@@ -14,11 +16,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.sdc_base import Refused, has_tags, shown
 from ansible.module_utils.sdc_change import Update, plan_update, updated
 from ansible.module_utils.sdc_fleet import Target
+from ansible.module_utils.sdc_login import key_problem
 from ansible.module_utils.sdc_plan import (
     MACHINE_NAME,
     REQUEST_TAG,
@@ -26,15 +30,19 @@ from ansible.module_utils.sdc_plan import (
     GroupPlan,
     Machine,
     PlanError,
+    counted,
     members,
+    model,
     plan_group,
+    taken_names,
 )
 from ansible.module_utils.sdc_power import Power
+from ansible.module_utils.sdc_quota import exceeded, limits_of
 from ansible.module_utils.sdc_report import describe, predicted
 from ansible.module_utils.sdc_ssh import SshProbe
 from ansible.module_utils.sdc_update import Updating
 
-RESULTS = ("created", "deleted", "kept", "started", "updated", "failed_ids")
+RESULTS = ("created", "deleted", "kept", "started", "updated", "resized", "failed_ids")
 RESULTS += ("machines", "failures")
 
 Creation = tuple[Group, dict[str, Any]]
@@ -48,6 +56,7 @@ class Machines(Updating, Power):
         """Find out what differs and change it."""
         for name in RESULTS:
             self.result[name] = []
+        self.result["chosen"] = {}
         self.check_options()
         if self.params["wait"] == "ssh" and not SshProbe.available():
             raise Refused("wait: ssh needs the ssh command; install openssh-client")
@@ -68,10 +77,14 @@ class Machines(Updating, Power):
         updates = [(group, update) for group, update in updates if update]
         self._check_packages(updates)
         creations = self._creations(plans)
+        self._check_names(creations)
+        self._check_quota(creations)
+        self._check_key(creations)
         start = self.counting or self.params["state"] == "started"
         sleeping = [m for _, m in keep if start and m.get("state") == "stopped"]
         describe(self.differences, creations, surplus, updates, sleeping)
         self.result["kept"] = [machine["id"] for _, machine in keep]
+        self.result["resized"] = [update.machine["id"] for _, update in updates if update.package]
         if self.check_mode:
             self._predict(keep, creations, surplus, updates, sleeping)
             return
@@ -132,7 +145,12 @@ class Machines(Updating, Power):
             machines = self.api.list_machines(tags=self.selector)
             options = self.params["scale_in"], self.params["protect"]
             options += (self.params["count_stopped"],)
-            return [plan_group(group, members(group, machines), *options) for group in groups]
+            own = [members(group, machines) for group in groups]
+            task = [machine for some in own for machine in some]
+            return [
+                plan_group(counted(group, some, task), some, *options)
+                for group, some in zip(groups, own, strict=True)
+            ]
         group = groups[0]
         machines = self.api.list_machines(name=group.name)
         self._check_single(group, machines)
@@ -163,14 +181,75 @@ class Machines(Updating, Power):
         run = uuid.uuid4().hex[:12]
         creations: list[Creation] = []
         for plan in plans:
+            group = self._completed(plan.group, plans) if plan.create else plan.group
             for name in plan.create:
-                tags = {**plan.group.all_tags, REQUEST_TAG: f"{run}.{len(creations)}"}
-                creations.append((plan.group, {**self._payload(plan.group, name), "tags": tags}))
+                tags = {**group.all_tags, REQUEST_TAG: f"{run}.{len(creations)}"}
+                creations.append((group, {**self._payload(group, name), "tags": tags}))
         return creations
+
+    def _completed(self, group: Group, plans: Sequence[GroupPlan]) -> Group:
+        """The group with what its new machines shall be where the task does not say it.
+
+        They are like those of the task that exist; without one, like `initial` says.
+        """
+        like = model(group, plans)
+        if like is None:
+            completed = replace(
+                group,
+                image=group.image or group.initial.get("image"),
+                package=group.package or group.initial.get("package"),
+                networks=group.initial.get("networks")
+                if group.networks is None
+                else group.networks,
+            )
+        else:
+            completed = replace(
+                group,
+                image=group.image or like["image"],
+                package=group.package or like["package"],
+                networks=self._networks_of(like) if group.networks is None else group.networks,
+            )
+        if completed.image and not completed.package:
+            smallest = self.offers.smallest_package(self.offers.image(completed.image))
+            completed = replace(completed, package=smallest["name"])
+        for name in ("image", "package"):
+            if getattr(group, name) != getattr(completed, name):
+                self.result["chosen"][name] = self._offer_name(name, getattr(completed, name))
+        return completed
+
+    def _offer_name(self, kind: str, value: str) -> str:
+        if kind == "package":
+            return value
+        image = self.offers.image(value)
+        return f"{image['name']}@{image['version']}"
+
+    def _networks_of(self, machine: Machine) -> list[str] | None:
+        """Networks for a machine like this one.
+
+        A machine in a pool shows a member of it, which the account does not see and cannot ask for
+        (sdc-cloudapi, middleware/networks.js); then the data center chooses, as it did before.
+        """
+        seen = {network["id"] for network in self.offers.networks}
+        own = list(machine.get("networks") or [])
+        return own if own and seen.issuperset(own) else None
+
+    def _check_names(self, creations: Sequence[Creation]) -> None:
+        """Let a name that another machine has fail before anything is made or paid for."""
+        if not creations or not self.counting:
+            return
+        wanted = [payload["name"] for _, payload in creations]
+        taken = taken_names(wanted, self.api.list_machines())
+        if taken:
+            holders = ", ".join(f"{name} ({taken[name]['id']})" for name in sorted(taken))
+            raise Refused(
+                f"{len(taken)} of {len(wanted)} new machines would have the name of one that is "
+                f"there and lacks the selector's tags {dict(self.selector)}: {holders}. Nothing "
+                "was made. Rename or delete it, or give it these tags if it belongs here"
+            )
 
     def _payload(self, group: Group, name: str) -> dict[str, Any]:
         if not group.package or not group.image:
-            raise Refused(f"{name!r} has to be created, which needs package and image")
+            raise Refused(f"{name!r} has to be created, which needs an image")
         payload: dict[str, Any] = {
             "name": name,
             "package": self.offers.package(group.package)["id"],
@@ -186,6 +265,36 @@ class Machines(Updating, Power):
             if value is not None:
                 payload[option] = list(value) if option == "affinity" else value
         return payload
+
+    def _check_key(self, creations: Sequence[Creation]) -> None:
+        """Let a key that would open no machine fail before there is one."""
+        wanted: bool | None = self.params["check_key"]
+        if wanted is None:
+            # a script of the machine's own may add the key
+            bare = any("user-script" not in payload["metadata"] for _, payload in creations)
+            wanted = self.params["wait"] == "ssh" and bare
+        problem = key_problem(self.api, self.settings) if creations and wanted else ""
+        if problem:
+            raise Refused(problem)
+
+    def _check_quota(self, creations: Sequence[Creation]) -> None:
+        """Let what the account may not have fail before a part of it is made, and costs.
+
+        A single machine is refused by the data center as well, and leaves nothing.
+        """
+        if len(creations) < 2:
+            return
+        wanted = [
+            (self.offers.package(payload["package"]), self.offers.image(payload["image"]))
+            for _, payload in creations
+        ]
+        problems = exceeded(limits_of(self.api), wanted)
+        if problems:
+            raise Refused(
+                f"the account's limits do not allow {len(creations)} more machines: this needs "
+                f"{'; '.join(problems)}. Nothing was created. Ask for fewer or smaller machines, "
+                "delete others, or have the limits raised by the data center's operator"
+            )
 
     def _create(self, creations: Sequence[Creation]) -> list[Machine]:
         made: list[Machine] = []

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ansible.module_utils.sdc_base import DataCenter, details, errors
 from ansible.module_utils.sdc_plan import REQUEST_TAG, Machine
-from ansible.module_utils.sdc_ssh import HOPELESS, SshProbe
+from ansible.module_utils.sdc_ssh import SshProbe
 
 T = TypeVar("T")
 
@@ -44,6 +44,11 @@ class Target:
         return str(self.machine.get("name") or self.id)
 
     @property
+    def settled(self) -> bool:
+        """Whether nothing more is to be done about it."""
+        return self.done or self.failure is not None
+
+    @property
     def state(self) -> str:
         """The machine's last known state."""
         return str(self.machine.get("state") or "unknown")
@@ -64,8 +69,7 @@ class Target:
         if self.goal == "gone":
             return self._step_gone()
         if self.state in ("failed", "deleted"):
-            what = "provisioning failed" if self.state == "failed" else "the machine was deleted"
-            self.fail("provision", what)
+            self.fail("provision", self._unprovisioned())
             return None
         if self.goal == "stopped":
             self.done = self.state == "stopped"
@@ -74,6 +78,16 @@ class Target:
             return self._once("stop")
         self.done = self.state == "running"
         return self._once("start") if self.state == "stopped" else None
+
+    def _unprovisioned(self) -> str:
+        # of a job that failed CloudAPI tells no more than that it did (lib/audit.js)
+        if self.state == "deleted":
+            return "the machine was deleted"
+        return (
+            "provisioning failed, and the data center does not say why; often no server has room "
+            f"for package {self.machine.get('package') or 'asked for'}. Its operator can tell, "
+            f"and needs the id {self.id}"
+        )
 
     def _step_gone(self) -> str | None:
         if self.state == "deleted":
@@ -168,7 +182,7 @@ class Fleet:
 
     def act(self, targets: Iterable[Target]) -> bool:
         """Ask for the next action of every target; return whether something was asked."""
-        wanted = [(target, target.step()) for target in targets if not target.done]
+        wanted = [(target, target.step()) for target in targets if not target.settled]
         todo = [(target, action) for target, action in wanted if action]
         for (target, action), _, exc in self.each(self._ask, todo):
             if exc is None:
@@ -195,9 +209,10 @@ class Fleet:
     def settle(
         self, targets: Sequence[Target], timeout: float, probe: SshProbe | None = None
     ) -> None:
-        """Lead all targets to their goals.
+        """Lead all targets to their goals, whatever becomes of the others.
 
-        Ends early at the first failure, and at the deadline with a failure for each late one.
+        Ends when each has reached its goal or failed, and at the deadline with a failure for
+        each late one.
         """
         began = time.monotonic()
         pool = ThreadPoolExecutor(self.parallel)
@@ -206,12 +221,12 @@ class Fleet:
             while True:
                 self.act(targets)
                 self._check_ssh(targets, probe, pool)
-                pending = [target for target in targets if not target.done]
+                pending = [target for target in targets if not target.settled]
                 elapsed = time.monotonic() - began
                 late = elapsed >= timeout
                 if late:
                     self._late(pending, timeout, probe)
-                if late or not pending or any(target.failure for target in targets):
+                if late or not pending:
                     break
                 self._pause(pending, pause * random.uniform(0.8, 1.2))
                 pause = min(pause * 1.35, 1.0 if elapsed < 30 and len(pending) < 200 else 5.0)
@@ -286,11 +301,11 @@ class Fleet:
         for target in targets:
             if target.goal not in ("running", "restarted") or target.failure:
                 continue
-            if target.ssh is None and target.done and target.machine.get("primaryIp"):
+            if target.ssh is None and target.done and probe.way(target.machine).host:
                 target.ssh = pool.submit(probe.wait, target.machine)
             problem = target.ssh.result() if target.ssh and target.ssh.done() else None
             target.done = problem == ""
-            if problem and any(sign in problem for sign in HOPELESS):
+            if problem and target.id in probe.final:
                 target.fail("ssh", problem)
 
     @staticmethod
@@ -304,20 +319,22 @@ class Fleet:
                 target.fail("wait", state)
 
     def _explain(self, targets: Iterable[Target], limit: int = 5) -> None:
-        """Add the data center's own words, if it has any, to the first failures."""
-        failed = [target for target in targets if target.failure and not target.ssh]
-        for target in failed[:limit]:
-            reason = self.reason(target.id)
-            if reason and target.failure:
-                target.failure["message"] += f": {reason}"
+        """Add what the audit has of them to the first that are late."""
+        late = [t for t in targets if t.failure and t.failure["action"] == "wait"]
+        for target in late[:limit]:
+            if target.failure:
+                target.failure["message"] += self.failed_job(target.id)
 
-    def reason(self, machine_id: str) -> str:
-        """Why the last job of a machine failed, in the data center's words."""
+    def failed_job(self, machine_id: str) -> str:
+        """What to add to a complaint when the last job of a machine failed; else nothing."""
         try:
             entries = self.api.audit(machine_id)
         except errors.SmartDCError:
             return ""
-        for entry in entries:
-            if entry.get("success") == "no" and entry.get("reason"):
-                return str(entry["reason"])
-        return ""
+        # newest first
+        if not entries or entries[0].get("success") != "no":
+            return ""
+        return (
+            f": its last job ({entries[0].get('action')}) failed, and the data center does not say "
+            f"why. Its operator can tell, and needs the id {machine_id}"
+        )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from ansible.module_utils.sdc_base import DataCenter, lookup
+from ansible.module_utils.sdc_base import DataCenter, Refused, lookup
+
+SMALLEST = 512
+"""MiB of memory without which no controller and no engine runs."""
 
 
 class Offers:
@@ -35,6 +38,33 @@ class Offers:
     def package(self, wanted: str) -> dict[str, Any]:
         """A package by name or id."""
         return lookup.package(self.packages, wanted)
+
+    def smallest_package(self, image: dict[str, Any]) -> dict[str, Any]:
+        """The smallest package that runs a SmartOS zone of this image.
+
+        That is one which is active, of brand joyent or of none in particular, with 512 MiB or
+        what the image needs (CloudAPI, ListPackages, and ListImages `requirements`).
+
+        Raises Refused when there is none.
+        """
+        needs = image.get("requirements") or {}
+        least = max(SMALLEST, int(needs.get("min_ram") or 0))
+        most = int(needs.get("max_ram") or 0)
+        fitting = [
+            package
+            for package in self.packages
+            if package.get("active", True)
+            and package.get("brand") in (None, "", "joyent")
+            and least <= package["memory"] <= (most or package["memory"])
+        ]
+        if not fitting:
+            names = ", ".join(sorted(str(package["name"]) for package in self.packages)[:20])
+            raise Refused(
+                f"no package was named, and none is active, of brand joyent or none, and has "
+                f"{least} MiB{f' to {most} MiB' if most else ' or more'}; name one of: {names}"
+            )
+        sizes = ("memory", "disk", "vcpus")
+        return min(fitting, key=lambda p: (*(p.get(size) or 0 for size in sizes), p["name"]))
 
     def image(self, wanted: str) -> dict[str, Any]:
         """An image by id, `name@version` or name (then the newest)."""

@@ -10,9 +10,17 @@ VOLUME: dict[str, Any] = {
     "mode": {"type": "str", "default": "rw", "choices": ["rw", "ro"]},
 }
 
+INITIAL: dict[str, Any] = {
+    "exact_count": {"type": "int"},
+    "package": {"type": "str"},
+    "image": {"type": "str"},
+    "networks": {"type": "list", "elements": "str"},
+}
+
 GROUP: dict[str, Any] = {
     "name": {"type": "str", "required": True},
-    "exact_count": {"type": "int", "default": 1},
+    "exact_count": {"type": "int"},
+    "initial": {"type": "dict", "options": INITIAL},
     "selector": {"type": "dict", "aliases": ["count_tags"]},
     "package": {"type": "str"},
     "image": {"type": "str"},
@@ -30,7 +38,6 @@ GROUP: dict[str, Any] = {
 OPTIONS: dict[str, Any] = {
     **GROUP,
     "name": {"type": "str"},
-    "exact_count": {"type": "int"},
     "groups": {"type": "list", "elements": "dict", "options": GROUP},
     "state": {
         "type": "str",
@@ -40,9 +47,18 @@ OPTIONS: dict[str, Any] = {
     "id": {"type": "str"},
     "wait": {"type": "str", "default": "running", "choices": ["false", "running", "ssh"]},
     "wait_timeout": {"type": "int", "default": 600},
+    "check_key": {"type": "bool"},
     "ssh_config": {"type": "path"},
     "ssh_user": {"type": "str", "default": "root"},
     "ssh_args": {"type": "list", "elements": "str", "default": []},
+    "ssh_address": {
+        "type": "list",
+        "elements": "str",
+        "default": ["primary", "external", "internal"],
+    },
+    "ssh_jump_host": {"type": "str"},
+    "ssh_known_hosts": {"type": "path"},
+    "ssh_refused_timeout": {"type": "int", "default": 60},
     "purge_tags": {"type": "bool", "default": False},
     "attach_networks": {"type": "bool", "default": False},
     "count_stopped": {"type": "bool", "default": True},

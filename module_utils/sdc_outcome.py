@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import Path
 
-from ansible.module_utils.sdc_base import Refused, details, errors, lookup
+from ansible.module_utils.sdc_base import Refused, details, errors, lookup, reach
 from ansible.module_utils.sdc_fleet import Fleet, Target
 from ansible.module_utils.sdc_plan import Machine
 from ansible.module_utils.sdc_report import summary
@@ -55,12 +56,34 @@ class Outcome(Wish):
                     target.fail("delete", f"cannot be deleted while {target.state}; wait for it")
                 target.done = True
             return
-        probe = None
-        if wait == "ssh":
-            config = self.params["ssh_config"] or self.settings.ssh_config
-            deadline = time.monotonic() + timeout
-            probe = SshProbe(config, self.params["ssh_user"], self.params["ssh_args"], deadline)
+        probe = self._probe(targets, timeout) if wait == "ssh" else None
         self.fleet.settle(targets, timeout, probe)
+
+    def _probe(self, targets: Sequence[Target], timeout: float) -> SshProbe:
+        """How to find out whether machines let us in: by the way that the inventory has."""
+        params = self.params
+        key = reach.Key.of(self.api.auth.signer) if self.api.auth else None
+        through = params["ssh_jump_host"] or any(
+            (target.machine.get("tags") or {}).get("tritoncli.ssh.proxy") for target in targets
+        )
+        named = reach.network_names(params["ssh_address"])
+        ways = reach.Ways(
+            self.api.list_machines() if through else [],
+            {n["id"]: n["name"] for n in self.offers.networks} if named else {},
+            key,
+            Path(params["ssh_known_hosts"] or "~/.ssh/known_hosts").expanduser(),
+            address=params["ssh_address"],
+            jump_host=params["ssh_jump_host"] or None,
+            ssh_config=params["ssh_config"] or self.settings.ssh_config,
+        )
+        return SshProbe(
+            ways.to,
+            params["ssh_user"],
+            params["ssh_args"],
+            key.name if key else "that ssh has",
+            time.monotonic() + timeout,
+            params["ssh_refused_timeout"],
+        )
 
     def finish(self, targets: Sequence[Target]) -> None:
         """Fill the result, and fail when something went wrong."""

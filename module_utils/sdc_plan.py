@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible.module_utils.sdc_base import SECRET_KEY, has_tags, wire
@@ -34,10 +34,11 @@ class Group:
     """Machines that are to be alike: how many, how they are recognised, what they have.
 
     `selector` holds the tags of the whole task and of the group, `own` only the group's.
+    `initial` has the values of a task without machines; a `count` of None is as many as there are.
     """
 
     name: str
-    count: int
+    count: int | None
     selector: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
     package: str | None = None
@@ -52,6 +53,13 @@ class Group:
     affinity: Sequence[str] | None = None
     purge_tags: bool = False
     rename: str | None = None
+    initial: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> int:
+        """The number of machines, where it does not depend on those that there are."""
+        initial: int = self.initial.get("exact_count") or 0
+        return initial if self.count is None else self.count
 
     @property
     def indexed(self) -> bool:
@@ -93,8 +101,10 @@ def _pattern(name: str) -> str:
 
 def check_group(group: Group) -> None:
     """Raise PlanError when the group's own values make no sense."""
-    if group.count < 0:
-        raise PlanError(f"exact_count must be 0 or more machines, not {group.count} ({group.name})")
+    if group.wanted < 0:
+        raise PlanError(
+            f"exact_count must be 0 or more machines, not {group.wanted} ({group.name})"
+        )
     try:
         parsed = string.Formatter().parse(group.name)
         fields = [item for _, item, _, _ in parsed if item is not None]
@@ -111,9 +121,9 @@ def check_group(group: Group) -> None:
             f"{sample!r} is not a machine name: use letters, digits, '-', '_' and '.', "
             "beginning with a letter or digit, at most 189 characters"
         )
-    if group.count > 1 and not group.indexed:
+    if group.wanted > 1 and not group.indexed:
         raise PlanError(
-            f"{group.count} machines cannot all be called {group.name!r}; "
+            f"{group.wanted} machines cannot all be called {group.name!r}; "
             f"give a pattern, such as {group.name}-{{index:03d}}"
         )
 
@@ -150,6 +160,34 @@ def members(group: Group, machines: Iterable[Machine]) -> list[Machine]:
     return found
 
 
+def present(machines: Iterable[Machine]) -> list[Machine]:
+    """The machines that are there or are being made."""
+    return [machine for machine in machines if machine.get("state") not in PAST]
+
+
+def counted(group: Group, own: Sequence[Machine], task: Sequence[Machine]) -> Group:
+    """The group with its number: what was said, else what there is, else the initial one.
+
+    own: the group's machines; task: all of the task, none of which makes it a new one
+    """
+    if group.count is not None:
+        return group
+    return replace(group, count=len(present(own)) if present(task) else group.wanted)
+
+
+def model(group: Group, plans: Sequence[GroupPlan]) -> Machine | None:
+    """The machine that new ones of a group are to be like: its newest, else another of the task."""
+    own = [machine for plan in plans if plan.group is group for machine in plan.keep]
+    others = own or [machine for plan in plans for machine in plan.keep]
+    return max(others, key=lambda m: (m.get("created") or "", m["id"]), default=None)
+
+
+def taken_names(names: Iterable[str], machines: Iterable[Machine]) -> dict[str, Machine]:
+    """Machines that have one of these names, by name."""
+    wanted = set(names)
+    return {str(m["name"]): m for m in present(machines) if m.get("name") in wanted}
+
+
 @dataclass
 class GroupPlan:
     """The decision for one group."""
@@ -168,11 +206,11 @@ def plan_group(
     count_stopped: bool = True,
 ) -> GroupPlan:
     """Decide which of the group's machines stay and go and which names are to be made."""
-    everyone = machines = [m for m in machines if m.get("state") not in PAST]
+    everyone = machines = present(machines)
     if not count_stopped:
         machines = [m for m in machines if m.get("state") not in ("stopped", "stopping")]
     protected = set(protect)
-    surplus = len(machines) - group.count
+    surplus = len(machines) - group.wanted
     remove: list[Machine] = []
     if surplus > 0:
         free = [m for m in machines if not protected & {m["id"], m["name"]}]

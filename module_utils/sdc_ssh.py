@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-HOPELESS = ("REMOTE HOST IDENTIFICATION HAS CHANGED", "Bad configuration option")
+HOPELESS = {
+    "REMOTE HOST IDENTIFICATION HAS CHANGED": "",
+    "Bad configuration option": "",
+    "no matching host key type": "",
+    "unknown key %k": "OpenSSH 8.4 or newer is needed here",
+}
+"""What no later attempt changes, and what to say of it."""
+
+REFUSALS = ("Permission denied", "Too many authentication failures", "Disconnected from")
+"""What ssh says when the machine answers and does not take the key."""
 
 
 class SshProbe:
     """Tries `ssh MACHINE true`.
 
     Host keys are remembered under the machine's id, because addresses are used again.
+
+    :param way: the `reach.Way` to a machine
+    :param key: what a user knows the key by that is offered
+    :param deadline: when all attempts end (monotonic clock)
+    :param patience: seconds of nothing but refusals after which the key counts as refused; a
+        machine that boots may not know its keys at once
     """
 
     def __init__(
-        self, config: str | None, user: str, arguments: Sequence[str], deadline: float
+        self,
+        way: Callable[[Mapping[str, Any]], Any],
+        user: str,
+        arguments: Sequence[str],
+        key: str,
+        deadline: float,
+        patience: float,
     ) -> None:
-        self.config = config
+        self.way = way
         self.user = user
         self.arguments = arguments
+        self.key = key
         self.deadline = deadline
+        self.patience = patience
         self.stop = threading.Event()
         self.problems: dict[str, str] = {}
+        self.final: set[str] = set()
+        """Ids of machines that no later attempt opens."""
+        self._opened = threading.Event()
+        self._refused_for_good = threading.Event()
 
     @staticmethod
     def available() -> bool:
@@ -35,34 +63,59 @@ class SshProbe:
 
     def command(self, machine: Mapping[str, Any]) -> list[str]:
         """The command line for one machine."""
-        ident, name = str(machine["id"]), str(machine.get("name"))
-        command = ["ssh", "-F", self.config] if self.config else ["ssh"]
-        for option in (
-            "BatchMode=yes",
-            "ConnectTimeout=10",
-            "StrictHostKeyChecking=accept-new",
-            f"HostKeyAlias={ident}",
-        ):
-            command += ["-o", option]
+        way = self.way(machine)
+        words = {"{id}": str(machine["id"]), "{name}": str(machine.get("name"))}
+        command = ["ssh", *shlex.split(way.arguments)]
+        command += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
         for argument in self.arguments:
-            command.append(argument.replace("{id}", ident).replace("{name}", name))
-        return [*command, "-l", self.user, "--", str(machine["primaryIp"]), "true"]
+            for word, value in words.items():
+                argument = argument.replace(word, value)
+            command.append(argument)
+        command += ["-p", str(way.port)] if way.port else []
+        return [*command, "-l", self.user, "--", str(way.host), "true"]
 
     def wait(self, machine: Mapping[str, Any]) -> str:
         """Try until it works (empty string), the deadline, or a reason that will not go away.
 
-        `problems` holds the last reason of each machine meanwhile.
+        `problems` holds the last reason of each machine meanwhile, `final` those that are given up.
         """
-        pause = 0.2
+        ident = str(machine["id"])
+        pause, refused_since = 0.2, None
         while True:
             problem = self._attempt(machine)
-            self.problems[str(machine["id"])] = problem
-            if not problem or self.stop.is_set() or any(sign in problem for sign in HOPELESS):
+            now = time.monotonic()
+            if any(sign in problem for sign in REFUSALS):
+                refused_since = refused_since or now
+            else:
+                refused_since = None
+            if not problem:
+                self._opened.set()
+            if refused_since and self._is_final(now - refused_since):
+                problem = self._refused(problem)
+                self.final.add(ident)
+            if any(sign in problem for sign in HOPELESS):
+                self.final.add(ident)
+            self.problems[ident] = problem
+            if not problem or ident in self.final or self.stop.is_set():
                 return problem
-            if time.monotonic() + pause >= self.deadline:
+            if now + pause >= self.deadline:
                 return problem
             self.stop.wait(pause)
             pause = min(pause * 1.5, 3.0)
+
+    def _is_final(self, seconds: float) -> bool:
+        """Whether a key that was refused for so long will stay so: one machine tells for all."""
+        if seconds >= self.patience:
+            self._refused_for_good.set()
+            return True
+        return self._refused_for_good.is_set() and not self._opened.is_set()
+
+    def _refused(self, problem: str) -> str:
+        return (
+            f"the machine answers, and refuses the key {self.key} for {self.user}, as for "
+            f"{self.patience:g} s now: {problem}. It takes the account's keys (triton key list) "
+            "as they were when it last asked for them"
+        )
 
     def _attempt(self, machine: Mapping[str, Any]) -> str:
         limit = max(1.0, min(30.0, self.deadline - time.monotonic()))
@@ -81,5 +134,7 @@ class SshProbe:
         if done.returncode == 0:
             return ""
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        sign = next((sign for sign in HOPELESS if sign in done.stderr), "")
-        return sign or (lines[-1] if lines else f"ssh ended with status {done.returncode}")
+        for sign, remark in HOPELESS.items():
+            if sign in done.stderr:
+                return f"{sign}; {remark}" if remark else sign
+        return lines[-1] if lines else f"ssh ended with status {done.returncode}"

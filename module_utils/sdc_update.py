@@ -88,5 +88,4 @@ class Updating(Outcome):
         return seen
 
     def _unseen(self, machine: Machine, why: str) -> None:
-        reason = self.fleet.reason(machine["id"])
-        self.failed(machine, "update", f"{why}: {reason}" if reason else why)
+        self.failed(machine, "update", why + self.fleet.failed_job(machine["id"]))

@@ -50,7 +50,7 @@ class Wish(SdcModule):
         if not wishes:
             if not self.params["name"]:
                 raise Refused("say which machines: give name, id, or groups")
-            wishes = [{"name": self.params["name"], "exact_count": self._single_count()}]
+            wishes = [{"name": self.params["name"], "exact_count": self.params["exact_count"]}]
         if self.counting and not self.selector:
             raise Refused(
                 "counting needs a selector that is not empty, such as {cluster: NAME}; without it "
@@ -61,10 +61,6 @@ class Wish(SdcModule):
             check_group(group)
         check_disjoint(groups)
         return groups
-
-    def _single_count(self) -> int:
-        count: int | None = self.params["exact_count"]
-        return 1 if count is None else count
 
     def group(self, wish: Mapping[str, Any]) -> Group:
         """One entry of the option `groups`, completed from the task's own options."""
@@ -84,9 +80,19 @@ class Wish(SdcModule):
         script = taken.pop("user_script")
         if script is not None:
             metadata["user-script"] = script
+        initial = {
+            key: value
+            for given in (self.params["initial"], wish.get("initial"))
+            for key, value in (given or {}).items()
+            if value is not None
+        }
+        count = wish["exact_count"]
+        if count is None and ("exact_count" not in initial or not self.counting):
+            count = 1
         return Group(
             name=wish["name"],
-            count=wish["exact_count"],
+            count=count,
+            initial=initial,
             selector={**self.selector, **(wish.get("selector") or {})},
             own=wish.get("selector") or {},
             tags=merged("tags"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from .errors import AgentError, BadKey
-from .keys import SUPPORTED_TYPES, take_string
+from .keys import SUPPORTED_TYPES, take_string, type_of
 
 _REQUEST_IDENTITIES, _IDENTITIES_ANSWER = 11, 12
 _SIGN_REQUEST, _SIGN_RESPONSE = 13, 14
@@ -54,6 +54,14 @@ class Agent:
 
     def identities(self) -> list[AgentKey]:
         """The keys that the agent holds and CloudAPI takes."""
+        return [
+            AgentKey(self, blob, comment)
+            for blob, comment in self.all_identities()
+            if type_of(blob).encode() in SUPPORTED_TYPES
+        ]
+
+    def all_identities(self) -> list[tuple[bytes, str]]:
+        """(public key in SSH wire form, comment) of each key that the agent holds."""
         kind, body = self._ask(bytes([_REQUEST_IDENTITIES]))
         if kind != _IDENTITIES_ANSWER:
             raise AgentError("ssh-agent does not list its keys", hint="is it locked (ssh-add -X)?")
@@ -63,8 +71,8 @@ class Agent:
             for _ in range(count):
                 blob, rest = take_string(rest)
                 comment, rest = take_string(rest)
-                if take_string(blob)[0] in SUPPORTED_TYPES:
-                    found.append(AgentKey(self, blob, comment.decode("utf-8", "replace")))
+                type_of(blob)
+                found.append((blob, comment.decode("utf-8", "replace")))
         except BadKey as error:
             raise AgentError(f"ssh-agent answered nonsense: {error.message}") from None
         return found
@@ -138,6 +146,10 @@ class AgentKey:
     @property
     def where(self) -> str:
         return f"ssh-agent ({self.comment})"
+
+    @property
+    def file(self) -> None:
+        """There is none."""
 
     def sign(self, data: bytes) -> tuple[str, bytes]:
         """(CloudAPI algorithm name, signature) over ``data``.

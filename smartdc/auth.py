@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import getpass
+import shlex
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -28,7 +30,9 @@ from .keys import (
     load_private,
     md5_of,
     public_blob,
+    public_keys,
     read_key_file,
+    type_of,
 )
 
 # id_rsa first: it was the default of smartdc 0.2
@@ -42,6 +46,8 @@ class Signer(Protocol):
     def blob(self) -> bytes: ...
     @property
     def where(self) -> str: ...
+    @property
+    def file(self) -> Path | None: ...
     def sign(self, data: bytes) -> tuple[str, bytes]: ...
 
 
@@ -161,6 +167,7 @@ def find_signers(
 def _from_secret(
     key_id: KeyId, secret: str, allow_agent: bool, passphrase: Passphrase, agent: Agent
 ) -> Signer:
+    path = None
     if "-----BEGIN" in secret:
         where, data = "the given key", secret.encode()
     else:
@@ -181,7 +188,7 @@ def _from_secret(
             hint="correct the key id (SDC_KEY_ID) or the file",
         )
     try:
-        signer = load_private(data, where, passphrase)
+        signer = load_private(data, where, passphrase, path)
     except EncryptedKey:
         held = _agent_key(agent, blob) if allow_agent and blob else None
         if held is None:
@@ -200,7 +207,7 @@ def _by_fingerprint(
         if not key_id.matches(blob):
             continue
         try:
-            return load_private(read_key_file(path) or b"", str(path), passphrase)
+            return load_private(read_key_file(path) or b"", str(path), passphrase, path)
         except BadKey as error:
             locked = error
     if allow_agent and agent.available:
@@ -221,11 +228,12 @@ def _candidates(
 ) -> Iterator[Signer]:
     seen: set[bytes] = set()
     for name in _DEFAULT_NAMES:
-        data = read_key_file(directory / name)
+        path = directory / name
+        data = read_key_file(path)
         if data is None:
             continue
         try:
-            key: FileKey = load_private(data, str(directory / name), passphrase)
+            key: FileKey = load_private(data, str(path), passphrase, path)
         except EncryptedKey as error:
             locked.append(error)
             continue
@@ -252,5 +260,53 @@ def _not_found(key_id: KeyId, directory: Path, allow_agent: bool, agent: Agent) 
         places.append("ssh-agent" if agent.available else "ssh-agent (none runs: SSH_AUTH_SOCK)")
     return KeyNotFound(
         f"no private key for {key_id.name} in {' or '.join(places)}",
-        hint="ssh-add it, give its file (SDC_KEY_FILE), or correct the key id (SDC_KEY_ID)",
+        hint=_unusable(key_id, directory, agent if allow_agent else None)
+        or _other_agent(agent)
+        or "ssh-add it, give its file (SDC_KEY_FILE), or correct the key id (SDC_KEY_ID)",
+    )
+
+
+def _unusable(key_id: KeyId, directory: Path, agent: Agent | None) -> str:
+    """What is at hand of a key and does not suffice; empty when it is nothing."""
+    held: list[tuple[bytes, str]] = []
+    if agent and agent.available:
+        held = [(blob, "ssh-agent") for blob, _ in agent.all_identities()]
+    publics = [(blob, str(path)) for path, blob in public_keys(directory)]
+    for blob, where in (*held, *publics):
+        if not key_id.matches(blob):
+            continue
+        kind = type_of(blob)
+        if kind.startswith("sk-"):
+            return (
+                f"the key in {where} is one of a security token ({kind}), and CloudAPI takes rsa, "
+                "ecdsa and ed25519 keys only: add another key to the account"
+            )
+        return (
+            f"only its public half is at hand ({where}): put the private key beside it, or "
+            "ssh-add it"
+        )
+    return ""
+
+
+def _other_agent(agent: Agent) -> str:
+    """A hint at an agent that ssh is configured for and that SSH_AUTH_SOCK does not name."""
+    try:
+        done = subprocess.run(
+            ["ssh", "-G", "cloudapi.invalid"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    words = (line.partition(" ") for line in done.stdout.splitlines())
+    path = next((value for name, _, value in words if name == "identityagent"), "")
+    if path in ("", "none", "SSH_AUTH_SOCK", agent.path):
+        return ""
+    path = str(Path(path).expanduser())
+    return (
+        f"ssh is configured for the agent at {path} (IdentityAgent), which other programs do not "
+        f"know of: export SSH_AUTH_SOCK={shlex.quote(path)}"
     )

@@ -34,6 +34,8 @@ _COMPANION = {
     "name": "url",
 }
 _CORE = ("url", "account", "key_id")
+# what decides where a request goes, in whose name, and whether the server is trusted
+_TELLING = (*_CORE, "user", "roles", "act_as", "key_file", "insecure")
 _PROFILE_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*")
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -52,13 +54,11 @@ class Settings:
     insecure: bool = False
     ssh_config: str | None = None
     source: str = "arguments"
-    """``arguments``, ``environment``, ``profile NAME`` or ``embedded``: where the URL is from."""
+    """``arguments``, ``environment``, ``profile NAME`` or ``embedded``: where all this is from;
+    when there are several sources, what is from which: ``url from SDC_URL, …``."""
     roles: tuple[str, ...] = ()
     act_as: str | None = None
-
-    @property
-    def embedded(self) -> bool:
-        return self.source == EMBEDDED
+    embedded: bool = False
 
     def connect(self, **kw: Any) -> DataCenter:
         """A :class:`DataCenter` with these settings; ``kw`` goes to its constructor.
@@ -154,16 +154,30 @@ def _combine(layers: list[_Layer]) -> Settings:
     if missing:
         raise _incomplete(missing, layers)
     for key, companion in _COMPANION.items():
-        for layer in layers[: level[companion] + 1]:
+        for depth, layer in enumerate(layers[: level[companion] + 1]):
             if layer.values.get(key) not in (None, ""):
                 found[key] = layer.values[key]
+                level[key] = depth
                 break
     found["account"], found["user"] = _split_account(found["account"], found.get("user"))
+    level.setdefault("user", level["account"])
     found["url"] = _checked_url(found["url"])
-    source = layers[level["url"]].source
-    found.setdefault("name", source.removeprefix("profile "))
+    origin = layers[level["url"]].source
+    found.setdefault("name", origin.removeprefix("profile "))
     known = {key: found[key] for key in found if key in Settings.__dataclass_fields__}
-    return Settings(source=source, **known)
+    settled = {key: layers[level[key]] for key in _TELLING if found.get(key)}
+    return Settings(source=_described(settled), embedded=origin == EMBEDDED, **known)
+
+
+def _described(settled: Mapping[str, _Layer]) -> str:
+    """The one source of all fields, or which field is from where."""
+    sources = {layer.source for layer in settled.values()}
+    if len(sources) == 1:
+        return sources.pop()
+    fields: dict[str, list[str]] = {}
+    for key, layer in settled.items():
+        fields.setdefault(layer.names.get(key, layer.source), []).append(key)
+    return ", ".join(f"{', '.join(keys)} from {source}" for source, keys in fields.items())
 
 
 def _incomplete(missing: list[str], layers: list[_Layer]) -> ConfigError:
@@ -212,16 +226,20 @@ def _environment(env: Mapping[str, str]) -> _Layer:
                 break
     for key, name in (("act_as", "TRITON_ACT_AS"), ("ssh_config", "SDC_SSH_CONFIG")):
         if env.get(name):
-            values[key] = env[name]
-    roles = env.get("TRITON_ROLE") or env.get("SDC_ROLE")
-    if roles:
-        values["roles"] = tuple(r.strip() for r in roles.split(",") if r.strip())
+            values[key], names[key] = env[name], name
+    for name in ("TRITON_ROLE", "SDC_ROLE"):
+        if env.get(name):
+            values["roles"] = tuple(r.strip() for r in env[name].split(",") if r.strip())
+            names["roles"] = name
+            break
     for name in ("TRITON_TLS_INSECURE", "SDC_TLS_INSECURE"):
         if env.get(name):
-            values["insecure"] = _flag(name, env[name])
+            values["insecure"], names["insecure"] = _flag(name, env[name]), name
             return _Layer("environment", values, names)
-    if env.get("TRITON_TESTING") or env.get("SDC_TESTING"):
-        values["insecure"] = True
+    for name in ("TRITON_TESTING", "SDC_TESTING"):
+        if env.get(name):
+            values["insecure"], names["insecure"] = True, name
+            break
     return _Layer("environment", values, names)
 
 

@@ -198,6 +198,25 @@ class Forbidden(APIError):
     hint = "the account or sub-user lacks the permission; ask the account's owner or the operator"
 
 
+class QuotaExceeded(Forbidden):
+    """403: the account's limits allow no more machines, memory or disk.
+
+    The same code as a missing permission, and told from it by its message alone
+    (sdc-cloudapi, plugins/provision_limits.js).
+    """
+
+    hint = (
+        "the account has as much as its limits allow (triton cloudapi /my/limits shows them): "
+        "delete machines, take a smaller package, or ask the data center's operator"
+    )
+
+
+class Disabled(Forbidden):
+    """403: the account or the sub-user is disabled (sdc-cloudapi, lib/auth.js)."""
+
+    hint = "ask the data center's operator, or the account's owner if it is a sub-user"
+
+
 class NotFound(APIError):
     """404: no such thing in this account."""
 
@@ -245,7 +264,7 @@ class WaitTimeout(SmartDCError, TimeoutError):
     """A wait ended early; ``late`` maps machine id to its last known state."""
 
     def __init__(self, message: str, late: Mapping[str, str] | None = None) -> None:
-        super().__init__(message, hint="raise the timeout, or look at the machine's audit")
+        super().__init__(message, hint="raise the timeout; the audit tells whether a job failed")
         self.late = dict(late or {})
 
 
@@ -258,8 +277,8 @@ class MachineFailed(SmartDCError):
     def __init__(self, message: str, machines: Mapping[str, str] | None = None) -> None:
         super().__init__(
             message,
-            hint="see the machine's audit, delete it and create it again; "
-            "another package or image may fit",
+            hint="the data center does not say why: often no server has room for the package. Its "
+            "operator can tell by the id; or delete it and create it with another package",
         )
         self.machines = dict(machines or {})
 
@@ -267,7 +286,6 @@ class MachineFailed(SmartDCError):
 _BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequest,
     401: Unauthorized,
-    403: Forbidden,
     404: NotFound,
     409: Conflict,
     410: Gone,
@@ -298,7 +316,15 @@ def _class_of(status: int, code: str, message: str) -> type[APIError]:
         return ClockSkew
     if status == 409 and code in _ARGUMENT_CODES:
         return InvalidArgument
+    if status == 403:
+        return _forbidden(message)
     return _BY_STATUS.get(status, ServerError if status >= 500 else APIError)
+
+
+def _forbidden(message: str) -> type[Forbidden]:
+    if message.startswith("Quota exceeded"):
+        return QuotaExceeded
+    return Disabled if message.endswith("is disabled") else Forbidden
 
 
 def _message_of(body: object, response: requests.Response) -> tuple[str, str]:
@@ -333,6 +359,13 @@ def from_response(response: requests.Response, body: object, *, method: str, pat
         ambiguous=method == "POST" and status in (500, 502, 504),
         body=body,
     )
+    # the action that a sub-user lacks stands behind the path (sdc-cloudapi, lib/auth.js, authorize)
+    action = re.search(r"permission to access \S+ \((\w+)\)$", message)
+    if action and status == 403:
+        error.hint = (
+            f"the sub-user needs a role with a policy that says CAN {action[1]} *; ask the "
+            "account's owner"
+        )
     if isinstance(error, ClockSkew) and response.headers.get("Date"):
         error.message += f"; the server's time is {one_line(response.headers['Date'], 60)}"
     return error

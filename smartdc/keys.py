@@ -41,6 +41,19 @@ def sha256_of(blob: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
+def type_of(blob: bytes) -> str:
+    """The kind of a public key, such as ``ssh-ed25519``.
+
+    :raises BadKey: not a key in SSH wire form
+    """
+    return take_string(blob)[0].decode("ascii", "replace")
+
+
+def public_line(blob: bytes) -> str:
+    """A public key as a ``.pub`` file has it, without a comment."""
+    return f"{type_of(blob)} {base64.b64encode(blob).decode()}"
+
+
 @dataclass(frozen=True)
 class KeyId:
     """A key id taken apart.  ``md5``/``sha256`` are set when it is a fingerprint."""
@@ -123,6 +136,8 @@ class FileKey:
     key: PrivateKey
     blob: bytes
     where: str
+    file: Path | None = None
+    """The file that it was read from, absolute."""
 
     def sign(self, data: bytes) -> tuple[str, bytes]:
         """(algorithm name, signature) over ``data``."""
@@ -137,9 +152,12 @@ class FileKey:
         return "ecdsa-sha512", key.sign(data, ec.ECDSA(hashes.SHA512()))
 
 
-def load_private(data: bytes, where: str, passphrase: Passphrase = None) -> FileKey:
+def load_private(
+    data: bytes, where: str, passphrase: Passphrase = None, file: Path | None = None
+) -> FileKey:
     """A private key from the bytes of an OpenSSH or PEM file.
 
+    :param file: where the bytes are from, for those who have to name the key to ``ssh``
     :param passphrase: for an encrypted key: the phrase, or a function of the file's name
     :raises EncryptedKey: passphrase missing or wrong
     :raises BadKey: not a private key, or of a kind that CloudAPI does not know
@@ -158,7 +176,7 @@ def load_private(data: bytes, where: str, passphrase: Passphrase = None) -> File
             f"{where} holds a key of an unsupported kind",
             hint="CloudAPI takes rsa, ecdsa and ed25519 keys",
         )
-    return FileKey(key, blob_of(key), where)
+    return FileKey(key, blob_of(key), where, file.absolute() if file else None)
 
 
 def _load(data: bytes, passphrase: bytes | None) -> object:
@@ -269,6 +287,14 @@ def key_pairs(directory: Path) -> Iterator[tuple[Path, bytes]]:
             yield private, blob
 
 
+def public_keys(directory: Path) -> Iterator[tuple[Path, bytes]]:
+    """(file, blob) of each ``.pub`` file in a directory, with or without its private half."""
+    for path in sorted(directory.glob("*.pub")):
+        blob = _read_public(path)
+        if blob:
+            yield path, blob
+
+
 def _read_public(path: Path) -> bytes | None:
     try:
         fields = path.read_bytes()[:_MAX_KEY_FILE].split()
@@ -296,7 +322,10 @@ __all__ = [
     "load_private",
     "md5_of",
     "public_blob",
+    "public_keys",
+    "public_line",
     "read_key_file",
     "sha256_of",
     "take_string",
+    "type_of",
 ]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import ipaddress
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
+from .keys import md5_of, public_line
+
+if TYPE_CHECKING:
+    from .auth import Signer
 
 Record = Mapping[str, Any]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -204,45 +211,110 @@ class Way:
     """Options of ``ssh``, quoted as for a shell."""
 
 
+@dataclass(frozen=True)
+class Key:
+    """The key that signs for CloudAPI, which is the one that opens machines.
+
+    file: its private half; None when that is in the agent only
+    public: its public half, as a ``.pub`` file has it
+    """
+
+    file: str | None
+    public: str
+
+    @classmethod
+    def of(cls, signer: Signer) -> Key:
+        """The key of a client that has made its first request (until then it may be another)."""
+        return cls(str(signer.file) if signer.file else None, public_line(signer.blob))
+
+    @property
+    def name(self) -> str:
+        """What a user knows it by: its file or the agent, and its fingerprint."""
+        blob = base64.b64decode(self.public.split()[1])
+        return f"{self.file or 'a key of ssh-agent'} ({md5_of(blob)})"
+
+    def options(self, directory: Path) -> list[str]:
+        """Options of ``ssh`` that make it offer this key first, and no other of the agent.
+
+        An agent's key is named by its public half (ssh_config(5), IdentityFile), which is written
+        below ``directory``.  An agent with many keys is cut off after six of them (sshd_config(5),
+        MaxAuthTries).
+        """
+        found = ["-o", "IdentitiesOnly=yes"]
+        if self.file:
+            return [*found, "-o", f"IdentityFile={option_path(self.file)}"]
+        digest = hashlib.sha256(self.public.encode()).hexdigest()[:16]
+        path = directory / f"{digest}.pub"
+        if not path.exists():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new = path.with_suffix(f".{os.getpid()}")
+            new.write_text(f"{self.public}\n", encoding="ascii")
+            new.replace(path)
+        agent = ["-o", "IdentityAgent=SSH_AUTH_SOCK"]
+        return [*found, *agent, "-o", f"IdentityFile={option_path(str(path))}"]
+
+
+def option_path(path: str) -> str:
+    """A file's name as the value of an option of ``ssh``."""
+    text = path.replace("%", "%%")
+    return f'"{text}"' if re.search(r"\s", text) else text
+
+
 class Ways:
     """Finds the way to each machine of a data center.
 
-    :param ssh_config: configuration file for ``ssh``
+    :param machines: where hops are looked for
+    :param networks: id -> name of the account's networks, if ``address`` names any
+    :param key: what opens the machines; None for whatever ``ssh`` has
     :param known_hosts: file for the host keys, which are kept under the machines' ids
+    :param address: preferences as in :func:`chooser`
+    :param jump_host: hop for machines without a tag, as in :class:`Jumps`
+    :param ssh_config: configuration file for ``ssh``
+    :raises UsageError: no such network, or not a hop
     """
 
     def __init__(
         self,
-        choose: Callable[[Record], str | None],
-        jumps: Jumps,
-        ssh_config: str | None,
+        machines: Sequence[Record],
+        networks: Mapping[str, str],
+        key: Key | None,
         known_hosts: Path,
+        *,
+        address: Sequence[str] = WORDS,
+        jump_host: str | None = None,
+        ssh_config: str | None = None,
     ) -> None:
-        self.choose, self.jumps = choose, jumps
-        file = f'"{known_hosts}"' if re.search(r"\s", str(known_hosts)) else str(known_hosts)
-        self.fixed = shlex.join(
-            [
-                *(["-F", ssh_config] if ssh_config else []),
-                *("-o", f"UserKnownHostsFile={file}"),
-                *("-o", "StrictHostKeyChecking=accept-new"),
-            ]
-        )
+        self.choose = chooser(address, networks)
+        self.jumps = Jumps(machines, self.choose, jump_host)
+        common = [
+            *(["-F", ssh_config] if ssh_config else []),
+            *("-o", f"UserKnownHostsFile={option_path(str(known_hosts))}"),
+            *("-o", "StrictHostKeyChecking=accept-new"),
+        ]
+        # a host that is no machine of the account has keys of its own
+        self._host_arguments = shlex.join(common)
+        offered = key.options(known_hosts.parent / "keys") if key else []
+        self._machine_arguments = shlex.join([*common, *offered])
         self._proxies: dict[Hop, str] = {}
 
     def to(self, machine: Record) -> Way:
         """The way to a machine; its host is None when it has no address yet."""
         own = direct(machine)
-        arguments = self._arguments(machine["id"])
+        arguments = self._arguments(str(machine["id"]))
         hop = self.jumps.of(machine)
         if hop:
             if hop not in self._proxies:
-                self._proxies[hop] = shlex.join(["-o", self._proxy_command(hop)])
+                # a ProxyCommand of a configuration file may pass a descriptor; ours does not
+                words = ["-o", "ProxyUseFdpass=no", "-o", self._proxy_command(hop)]
+                self._proxies[hop] = shlex.join(words)
             arguments += " " + self._proxies[hop]
         return Way(own.host or self.choose(machine), own.port, arguments)
 
     def _arguments(self, ident: str | None) -> str:
+        if ident is None:
+            return self._host_arguments
         alias = f"HostKeyAlias={ident}"
-        return f"-o {shlex.quote(alias)} {self.fixed}" if ident else self.fixed
+        return f"-o {shlex.quote(alias)} {self._machine_arguments}"
 
     def _proxy_command(self, hop: Hop) -> str:
         """The way through another machine; ssh's own -J would know nothing of its host key."""

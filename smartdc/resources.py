@@ -39,6 +39,10 @@ class AccountCalls(Calls):
         """One SSH key, by name or MD5 fingerprint."""
         return shapes.KEY.one(self.get_object("keys", key_id))
 
+    def role(self, name: str) -> Record:
+        """A role of the account's sub-users: members and policies, by name or id."""
+        return self.get_object("roles", name)
+
     def add_key(self, key_id: str | None, key: str) -> Record:
         """Add a public key (OpenSSH form); ``key_id`` is the name, None for its fingerprint."""
         body = {"key": key} if key_id is None else {"name": key_id, "key": key}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from localdc.api import rbac
 from localdc.api.center import Center
 from localdc.api.errors import (
     ApiError,
@@ -14,28 +16,46 @@ from localdc.api.errors import (
     not_authorized,
     not_found,
 )
+from localdc.api.http import Call, Route
 from localdc.api.httpsig import Signature, parse_key_id
 from localdc.api.model import Account
 from localdc.api.sshkeys import parse_public_key, same_key
+from localdc.api.store.documents import ROLE, Record
+from localdc.api.versions import Version
+
+SUBUSERS_SINCE: Version = (7, 2, 0)
 
 
-def authenticate(center: Center, signature: Signature | None) -> Account:
-    """The account that signed; raises 401, and 403 when it is disabled."""
+def authenticate(
+    center: Center, signature: Signature | None, version: Version
+) -> tuple[Account, Record | None]:
+    """The account that signed, or for which a sub-user of it did.
+
+    Raises 401, and 403 when the account is disabled.
+    """
     if signature is None:
         raise invalid_credentials("You must make authenticated requests to use CloudAPI")
     key_id = parse_key_id(signature.key_id)
     # `my` says whose key it is only to the one who holds it.
     account = None if key_id.login == "my" else center.store.accounts.find(key_id.login)
-    if account is None or key_id.user is not None:
+    if account is None:
         raise invalid_credentials()
-    for key in center.store.accounts.keys(account.uuid):
+    user = None
+    if key_id.user is None:
+        keys = center.store.accounts.keys(account.uuid)
+    else:
+        user = rbac.user_of(center.store, account.uuid, key_id.user)
+        if user is None or version < SUBUSERS_SINCE:
+            raise invalid_credentials()
+        keys = rbac.user_keys(center.store, user)
+    for key in keys:
         if not same_key(key_id.key, key.name, key.fingerprint, key.line):
             continue
         parsed = parse_public_key(key.line)
         if parsed.verify(signature.algorithm, signature.signature, signature.signed):
             if account.disabled:
                 raise not_authorized("Account or user is disabled")
-            return account
+            return account, user
     raise invalid_credentials()
 
 
@@ -45,18 +65,50 @@ def authorize(account: Account, wanted: str) -> None:
         raise not_authorized(f"You do not have permission to access {wanted}")
 
 
-def check_roles(method: str, headers: Mapping[str, str]) -> None:
-    """Raises 409 for a call that wants what it makes tagged with roles: there are none.
+def authorize_user(call: Call, route: Route, user: Record) -> None:
+    """Let a sub-user do what one of his roles allows; raises 403.
+
+    An account's own calls are allowed before roles are looked at (authorize() of CloudAPI's
+    lib/auth.js).
+    """
+    store, account = call.center.store, call.account
+    call.roles = rbac.active_roles(store, account, user, call.params.get("as-role"))
+    action = rbac.action(call.method, route.pattern, call.params)
+    conditions = rbac.conditions_of(
+        datetime.now(UTC), call.headers, str(call.caller["ip"]), call.method,
+        call.center.settings.name,
+    )  # fmt: skip
+    machine = store.machines.get(call.args.get("machine", ""), account.uuid)
+    scope = account.uuid
+    if machine is not None:
+        scope = machine.uuid
+        conditions["ip"] = [nic.ip for nic in machine.nics]
+        conditions |= {f"tag_{tag}": value for tag, value in machine.tags.items()}
+    tagged = rbac.role_tags(store, scope, rbac.resource_of(call.path, account.login))
+    if not rbac.permits(store, account, call.roles, action, call.path, tagged, conditions):
+        raise not_authorized(f"You do not have permission to access {call.path} ({action})")
+
+
+def check_role_tag(call: Call) -> None:
+    """Raises 409 for a call that wants what it makes tagged with a role that there is not.
 
     CloudAPI passes over a role it does not know, and so leaves the thing without the
-    protection that was asked for.  `as-role` narrows the rights of sub-users only: an
-    account's own calls are allowed before it is looked at (authorize() of its lib/auth.js).
+    protection that was asked for.
     """
-    role = headers.get("role-tag", "").partition(",")[0].strip()
-    if role and method == "POST":
-        raise invalid_argument(
-            f"role {role} does not exist: this data center has no roles, leave Role-Tag out"
-        )
+    for name in requested_tags(call):
+        if call.center.store.documents.named(ROLE, call.account.uuid, name) is None:
+            raise invalid_argument(f"role {name} does not exist")
+        if not call.path.rstrip("/").endswith("/machines"):
+            raise invalid_argument(
+                "Role-Tag is for machines in this data center; tag other things when they are "
+                'made: PUT of the same path with {"role-tag": [...]}'
+            )
+
+
+def requested_tags(call: Call) -> list[str]:
+    """The names in the header Role-Tag of a call that makes something."""
+    given = call.headers.get("role-tag", "") if call.method == "POST" else ""
+    return [name.strip() for name in given.split(",") if name.strip()]
 
 
 def check_admin(center: Center, headers: Mapping[str, str]) -> None:

@@ -10,10 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 
+ZONE = "joyent"
+HVM = ("bhyve", "kvm")
+BRANDS = (ZONE, "joyent-minimal", "lx", *HVM)
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image; `urns` are its pre-2014 names (`cloud:vendor:name:version`)."""
+    """An image; `urns` are its pre-2014 names (`cloud:vendor:name:version`).
+
+    requirements: as IMGAPI has them: min_ram (MiB), brand, ...
+    """
 
     id: str
     name: str
@@ -24,7 +31,6 @@ class Image:
     urns: tuple[str, ...] = ()
     os: str = "smartos"
     type: str = "zone-dataset"
-    brand: str = "joyent"
     state: str = "active"
     public: bool = True
     homepage: str = "https://docs.smartos.org/"
@@ -32,10 +38,19 @@ class Image:
     requirements: Mapping[str, str | int] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def brand(self) -> str:
+        """What its machines are unless a package decides."""
+        return str(self.requirements.get("brand") or (HVM[0] if self.type == "zvol" else ZONE))
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A size of machine; memory, disk and swap in MiB, cpu_cap in % of a core."""
+    """A size of machine; memory, disk and swap in MiB, cpu_cap in % of a core.
+
+    brand: machines of no other one may have it.  active: may be had, and is listed.
+    networks: ids of those that its machines get unless they ask for others.
+    """
 
     id: str
     name: str
@@ -49,6 +64,9 @@ class Package:
     description: str = ""
     default: bool = False
     cpu_cap: int | None = None
+    brand: str | None = None
+    active: bool = True
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,35 @@ def widened(network: Network, prefix: int = 16) -> Network:
 IMAGE_OWNER = "930896af-bf8c-48d4-885c-6573a94b1853"
 
 
+# What other data centers have beside images for zones; nothing here can run them.
+OF_OTHER_BRANDS = (
+    Image(
+        id="7b5981c4-1889-11e4-8b0f-2f1c7a9c1804",
+        name="ubuntu-24.04",
+        version="20240612",
+        description="Container-native Ubuntu 24.04; this data center has no lx zones.",
+        published_at="2024-06-12T12:00:00Z",
+        owner=IMAGE_OWNER,
+        os="linux",
+        type="lx-dataset",
+        requirements={"brand": "lx"},
+        size=190000000,
+    ),
+    Image(
+        id="c7e0cf5a-3b0d-11e4-9d0f-2f1c7a9cde12",
+        name="debian-12",
+        version="20240613",
+        description="Debian 12 for bhyve; this data center has no hardware virtual machines.",
+        published_at="2024-06-13T12:00:00Z",
+        owner=IMAGE_OWNER,
+        os="linux",
+        type="zvol",
+        requirements={"min_ram": 256},
+        size=420000000,
+    ),
+)
+
+
 def images() -> tuple[Image, ...]:
     return (
         Image(
@@ -105,7 +152,7 @@ def images() -> tuple[Image, ...]:
             published_at="2025-03-11T12:00:00Z",
             owner=IMAGE_OWNER,
             urns=("sdc:sdc:minimal-64-lts:24.4.1",),
-            brand="joyent-minimal",
+            requirements={"brand": "joyent-minimal"},
             size=46000000,
         ),
         Image(
@@ -119,29 +166,36 @@ def images() -> tuple[Image, ...]:
             urns=("sdc:sdc:base64:23.4.0", "sdc:sdc:base-64-lts:23.4.0"),
             size=236000000,
         ),
+        *OF_OTHER_BRANDS,
     )
 
 
-# id, name, memory and disk in MiB, vcpus, group, description
+# id, name, memory and disk in MiB, vcpus, group, description, brand
 _SIZES = (
     ("5f4f1e64-7c3f-4f8b-a3c5-6a1d2b0f5121", "sample-512M", 512, 10240, 1, "Sample",
-     "512 MiB for one engine or a small controller"),
-    ("0d5a4d0e-91c8-4b4d-8a93-3e7d3f3c1024", "sample-1G", 1024, 25600, 1, "Sample", "1 GiB"),
-    ("a7c2c7c1-0e6f-4d7c-9a44-1a5b3a0d2048", "sample-2G", 2048, 51200, 2, "Sample", "2 GiB"),
+     "512 MiB for one engine or a small controller", None),
+    ("0d5a4d0e-91c8-4b4d-8a93-3e7d3f3c1024", "sample-1G", 1024, 25600, 1, "Sample", "1 GiB", None),
+    ("a7c2c7c1-0e6f-4d7c-9a44-1a5b3a0d2048", "sample-2G", 2048, 51200, 2, "Sample", "2 GiB", None),
     ("3b1f0c53-55de-4a57-8d58-9f7d6e0a4096", "sample-4G", 4096, 102400, 4, "Sample",
-     "4 GiB for a controller of many engines"),
+     "4 GiB for a controller of many engines", None),
     ("9e0d8b7a-2c15-4e0d-b7a3-c4d5e6f70512", "g4-highcpu-512M", 512, 10240, 1, "High CPU",
-     "Compute optimised, 512 MiB"),
+     "Compute optimised, 512 MiB", "joyent"),
     ("c81f3a64-2c15-4e0d-b7a3-c4d5e6f71024", "g4-highcpu-1G", 1024, 25600, 1, "High CPU",
-     "Compute optimised, 1 GiB"),
+     "Compute optimised, 1 GiB", "joyent"),
     ("73c9b4c2-1c06-4a4b-90b1-2013c0de0512", "Extra Small 512 MB", 512, 15360, 1, "Standard",
-     "The size of the 2013 how-to"),
+     "The size of the 2013 how-to", None),
+    ("4d1c2b3a-2c15-4e0d-b7a3-c4d5e6f70256", "b1-small-256M", 256, 10240, 1, "Hardware",
+     "256 MiB for a bhyve machine, which this data center does not run", "bhyve"),
+    ("8a9b0c1d-2c15-4e0d-b7a3-c4d5e6f70512", "b1-small-512M", 512, 10240, 1, "Hardware",
+     "512 MiB for a bhyve machine, which this data center does not run", "bhyve"),
+    ("1f2e3d4c-2c15-4e0d-b7a3-c4d5e6f70512", "l1-small-512M", 512, 10240, 1, "Linux",
+     "512 MiB for an lx zone, which this data center does not run", "lx"),
 )  # fmt: skip
 
 
 def packages() -> tuple[Package, ...]:
-    """The first one is the default."""
-    return tuple(
+    """The first one is the default; a retired one is not listed."""
+    listed = tuple(
         Package(
             id=identifier,
             name=name,
@@ -152,9 +206,23 @@ def packages() -> tuple[Package, ...]:
             group=group,
             description=description,
             default=index == 0,
+            brand=brand,
         )
-        for index, (identifier, name, memory, disk, vcpus, group, description) in enumerate(_SIZES)
+        for index, (identifier, name, memory, disk, vcpus, group, description, brand) in enumerate(
+            _SIZES
+        )
     )
+    retired = Package(
+        id="2b4d6f80-2c15-4e0d-b7a3-c4d5e6f70512",
+        name="g3-standard-0.5-smartos",
+        memory=512,
+        disk=16384,
+        swap=1024,
+        group="Standard",
+        description="Machines of former years have it; no new one may",
+        active=False,
+    )
+    return (*listed, retired)
 
 
 def networks() -> tuple[Network, ...]:

@@ -1,7 +1,8 @@
 """Triton's Container Name Service: what the machines are called, and what DNS says of them.
 
-Two zones, as Triton's own data centers have them: one lists the addresses on
-public networks, the other all the rest.  Names, tags and when a name is listed:
+Two zones, as Triton's public data centers have them: one lists the addresses on
+public networks, the other all the rest.  Or one for all of them, as a new Triton
+comes up (the settings say which).  Names, tags and when a name is listed:
 docs/metadata.md and lib/vm-to-zones.js, lib/flag-filter.js of triton-cns.
 """
 
@@ -41,8 +42,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Zone:
+    """A zone of DNS and whose addresses it lists: those on public networks, on others, or both."""
+
     name: str
-    public: bool
+    kinds: tuple[bool, ...]
+
+    def lists(self, network: Network) -> bool:
+        return network.public in self.kinds
 
 
 class Cns:
@@ -52,15 +58,15 @@ class Cns:
         self._settings = settings
         self._store = store
         self._networks = networks
-        self._zones = (
-            _Zone(f"{settings.name}.{settings.cns_public}", public=True),
-            _Zone(f"{settings.name}.{settings.cns_private}", public=False),
-        )
+        kinds: dict[str, tuple[bool, ...]] = {}
+        for suffix, public in ((settings.cns_public, True), (settings.cns_private, False)):
+            kinds[suffix] = (*kinds.get(suffix, ()), public)
+        self._zones = [_Zone(f"{settings.name}.{suffix}", of) for suffix, of in kinds.items()]
 
     def suffixes(self, network: Network, account: Account) -> list[str]:
         """What names that mean addresses of this network end with."""
-        zone = self._zones[0 if network.public else 1].name
-        return [f"{kind}.{dns_label(account.login)}.{zone}" for kind in ("svc", "inst")]
+        zone = next(zone for zone in self._zones if zone.lists(network))
+        return [f"{kind}.{dns_label(account.login)}.{zone.name}" for kind in ("svc", "inst")]
 
     def names(self, machine: Machine, account: Account) -> list[str]:
         """All names of a machine; none when the account or the machine does not want them."""
@@ -96,7 +102,7 @@ class Cns:
 
     def _records(self, zone: _Zone, labels: list[str]) -> list[Record] | None:
         if labels == [SERVER]:
-            networks = (n for n in self._settings.networks if n.public == zone.public)
+            networks = (n for n in self._settings.networks if zone.lists(n))
             return [Record("A", ip) for network in networks for ip in network.resolvers]
         account = self._store.accounts.labelled(labels[-1])
         if account is None or not account.cns_enabled:
@@ -149,7 +155,7 @@ class Cns:
 def _networks_in(zone: _Zone, machine: Machine, known: dict[str, Network]) -> Iterator[Network]:
     for nic in machine.nics:
         network = known.get(nic.network)
-        if network is not None and network.public == zone.public:
+        if network is not None and zone.lists(network):
             yield network
 
 

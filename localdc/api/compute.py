@@ -14,8 +14,9 @@ Rules that both sides keep:
   different zones overlap.
 * A call may be cancelled when the data center stops; what it leaves behind
   must be fit for `destroy` or for the same call again.
-* `Compute` raises `ComputeError` with a sentence a user can act on; the API
-  shows it in the audit and, for a provision, marks the machine `failed`.
+* `Compute` raises `ComputeError` with a sentence that an operator can act on: the
+  log and `/--admin/machines/ID/jobs` have it, users only see that the job failed.  A
+  machine whose provision failed is `failed`.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ class ZoneSpec:
     """Everything the compute node may know about a zone.
 
     ram and disk are MiB, cpu_cap is percent of one core (None = no cap).
-    `owner` is the account's uuid, `alias` the machine's name.  Values of
+    `owner` is the account's uuid, `alias` the machine's name, `hostname` what
+    CloudAPI set besides; None = the zone's host name is its uuid.  Values of
     `tags` are str, bool, int or float; metadata values are text.
     `customer_metadata` is what `mdata-get` answers (`user-script` and
     `root_authorized_keys` included), `internal_metadata` holds the passwords
@@ -116,6 +118,7 @@ class ZoneSpec:
 
     uuid: str
     alias: str
+    hostname: str | None
     owner: str
     image_uuid: str
     image_name: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localdc.api import affinity, limits
-from localdc.api.catalogue import Image, Package
+from localdc.api import affinity, limits, rbac
+from localdc.api.catalogue import HVM, Image, Network, Package
 from localdc.api.errors import (
     ApiError,
     invalid_argument,
@@ -17,7 +17,7 @@ from localdc.api.errors import (
     not_implemented,
 )
 from localdc.api.http import Call
-from localdc.api.model import Key, Machine, Scalar, now_iso
+from localdc.api.model import Key, Machine, Scalar, dns_label, now_iso
 from localdc.api.requested import networks_and_addresses
 from localdc.api.routes import images, packages
 from localdc.api.store.documents import VOLUME
@@ -38,16 +38,18 @@ def new_machine(call: Call) -> Machine:
     """Check the parameters, in CloudAPI's order; raises 403, 409 and 501."""
     image = _image(call)
     package = _package(call)
-    keys = call.center.store.accounts.keys(call.account.uuid)
+    brand = _brand(call, image, package)
+    keys = rbac.login_keys(call.center.store, call.account.uuid)
     if not keys:
         raise ApiError(409, "KeyRequired", "At least one SSH key is required to provision")
     _refuse_unsupported(call)
     _check_affinity(call)
-    requested = _networks(call)
+    requested = _networks(call, package)
     min_ram = int(image.requirements.get("min_ram", 0))
     if package.memory < min_ram:
         raise invalid_argument(
-            f"Package RAM ({package.memory}) is less than allowed by the image ({min_ram})"
+            f"You must use a package with at least {min_ram} MiB of RAM in order to provision"
+            " the selected image"
         )
     limits.check(call.center.store, call.center.settings, call.account.uuid, image, package)
     machine_id = str(uuid.uuid4())
@@ -61,8 +63,8 @@ def new_machine(call: Call) -> Machine:
         package=package.name,
         memory=package.memory,
         disk=package.disk,
-        brand=image.brand,
-        type="virtualmachine" if image.type == "zvol" else "smartmachine",
+        brand=brand,
+        type="virtualmachine" if brand in HVM else "smartmachine",
         created=now,
         updated=now,
         requested=requested,
@@ -73,6 +75,8 @@ def new_machine(call: Call) -> Machine:
         volumes=_volumes(call),
     )
     _set_metadata(machine, call.params, keys)
+    if call.account.cns_enabled:
+        _set_dns_names(call, machine)
     return machine
 
 
@@ -98,7 +102,29 @@ def _package(call: Call) -> Package:
     found = packages.find(call.center.settings, wanted)
     if found is None:
         raise invalid_argument(f"{wanted} is not a valid package")
+    if not found.active:
+        raise invalid_argument(f"{wanted} is inactive. Must use an active package")
     return found
+
+
+def _brand(call: Call, image: Image, package: Package) -> str:
+    """What the machine will be; raises 409 (getBrand of CloudAPI's lib/machines.js) and 501."""
+    required = image.requirements.get("brand")
+    brand = str(required or package.brand or image.brand)
+    if package.brand and package.brand != brand:
+        raise invalid_argument(
+            f'Package requires brand "{package.brand}", but brand "{brand}" was selected'
+        )
+    if brand in HVM and image.type != "zvol":
+        raise invalid_argument(f'Brand "{brand}" requires the image type to be "zvol"')
+    if brand not in HVM and image.type == "zvol":
+        raise invalid_argument(f'Brand "{brand}" cannot use an image of type "zvol"')
+    if brand not in call.center.settings.brands:
+        raise not_implemented(
+            f"machines of brand {brand} are not run by this data center; take an image such as "
+            "base-64-lts"
+        )
+    return brand
 
 
 def _refuse_unsupported(call: Call) -> None:
@@ -171,28 +197,54 @@ def _name(call: Call, machine_id: str) -> str:
     return check_name(name, call.account.cns_enabled)
 
 
-def _networks(call: Call) -> list[tuple[str, str | None]]:
+def _networks(call: Call, package: Package) -> list[tuple[str, str | None]]:
+    known = call.center.engine.networks.of(call.account.uuid)
+    prefixes = call.center.settings.fabric_package_prefixes
+    allowed = package.name.startswith(prefixes) if prefixes else True
     wanted = call.params.get("networks")
-    if wanted in (None, "", []):
-        return _default_networks(call)
-    return networks_and_addresses(wanted, call.center.engine.networks.of(call.account.uuid))
+    if wanted not in (None, "", []):
+        requested = networks_and_addresses(wanted, known)
+    elif package.networks:
+        requested = networks_and_addresses(list(package.networks), known)
+    else:
+        requested = _default_networks(known.values(), allowed)
+    if not allowed and any(known[network].fabric for network, _ in requested):
+        raise ApiError(
+            409,
+            "InvalidFabricPackage",
+            "Fabric network cannot be used with this package. Only packages with names starting "
+            f"with the following can be used with a fabric network: {', '.join(prefixes)}",
+        )
+    return requested
 
 
-def _default_networks(call: Call) -> list[tuple[str, str | None]]:
-    """The first external network, and the account's default or the first internal one."""
-    networks = call.center.settings.networks
-    chosen = [next(network.id for network in networks if network.public)]
-    internal = [network.id for network in networks if not network.public]
-    default = call.account.default_network
-    if call.center.engine.networks.get(call.account.uuid, default):
-        chosen.append(default)
-    elif internal:
-        chosen.append(internal[0])
-    return [(network, None) for network in dict.fromkeys(chosen)]
+def _default_networks(known: Iterable[Network], with_fabrics: bool) -> list[tuple[str, str | None]]:
+    """The first external network, then the first internal one, in the order of ListNetworks.
+
+    The account's default_network is for sdc-docker and has no say here (sdc-cloudapi,
+    lib/machines.js, getCreateOptions and getInternalNetwork).
+    """
+    networks = [network for network in known if with_fabrics or not network.fabric]
+    kinds = [
+        [network.id for network in networks if network.public == public] for public in (True, False)
+    ]
+    return [(kind[0], None) for kind in kinds if kind]
 
 
 def _prefixed(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
+
+
+def _set_dns_names(call: Call, machine: Machine) -> None:
+    """Host name and search domain as CNS has them (CloudAPI, lib/machines.js, dnsify)."""
+    machine.hostname = dns_label(machine.name)
+    known = call.center.engine.networks.of(call.account.uuid)
+    suffixes = [
+        suffix
+        for network, _ in machine.requested
+        for suffix in call.center.cns.suffixes(known[network], call.account)
+    ]
+    machine.dns_domain = next(suffix for suffix in suffixes if suffix.startswith("inst."))
 
 
 def _set_metadata(machine: Machine, params: Mapping[str, Any], keys: list[Key]) -> None:

@@ -151,7 +151,7 @@ class Engine:
                 **failure.fields,
             )
         except Exception as error:
-            # Not to be expected; the queue must go on, and the audit must say it.
+            # Not to be expected; the queue must go on, and the operator must see it.
             log.exception("%s of machine %s broke", job.action, job.machine)
             why = f"internal error: {type(error).__name__}: {error}"
             lost = {"state": "failed", "reason": why} if job.action == "provision" else {}

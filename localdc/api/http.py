@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from localdc.api.errors import ApiError
 from localdc.api.model import Account
+from localdc.api.store.documents import Record
 from localdc.api.versions import Version
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class Call:
 
     args: the parts of the path that the route names, decoded.  params: query
     and body merged, the body winning; values from a query or a form are text,
-    or a list when given more than once.  caller: for the audit.
+    or a list when given more than once.  caller: for the audit.  roles: what a sub-user
+    acts in; None = the account itself acts.
     """
 
     center: Center
@@ -38,6 +40,7 @@ class Call:
     caller: Mapping[str, Any]
     base_url: str
     as_text: bool = False
+    roles: list[Record] | None = None
 
     def flag(self, name: str) -> bool:
         """True for JSON true, and for `true` in a query in any case."""

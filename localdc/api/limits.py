@@ -33,7 +33,7 @@ def parse(given: object) -> list[Limit]:
 def _parse_one(entry: object) -> Limit:
     if not isinstance(entry, dict):
         raise invalid_argument("limits: each must be an object with a value")
-    value, by, check = entry.get("value"), entry.get("by", "machines"), entry.get("check")
+    value, by, check = entry.get("value"), entry.get("by", BY[0]), entry.get("check")
     if not isinstance(value, int) or isinstance(value, bool) or value < -1:
         raise invalid_argument(
             "limits: value must be a number; 0 is no limit, -1 lets nothing be made"
@@ -48,7 +48,8 @@ def _parse_one(entry: object) -> Limit:
     unknown = sorted(str(name) for name in entry.keys() - {"value", "by", "check", check})
     if unknown:
         raise invalid_argument(f"limits: unknown field {unknown[0]}")
-    limit: Limit = {"by": by, "value": value}
+    # what is left out is left out in the answers, too: the plugin adds nothing but `used`
+    limit: Limit = {"by": by, "value": value} if "by" in entry else {"value": value}
     return limit if check is None or what == "any" else {**limit, "check": check, check: what}
 
 
@@ -87,9 +88,9 @@ def check(
         if resized is not None:
             more["ram"] -= resized.memory
             more["quota"] -= resized.disk // 1024
-            if limit["by"] == "machines":
+            if _by(limit) == "machines":
                 continue
-        if limit["used"] + more[limit["by"]] > limit["value"]:
+        if limit["used"] + more[_by(limit)] > limit["value"]:
             raise not_authorized(EXCEEDED)
 
 
@@ -105,6 +106,10 @@ def _concerns(limit: Limit, image: Image) -> bool:
     return check is None or limit[check] == what[check]
 
 
+def _by(limit: Limit) -> str:
+    return str(limit.get("by", BY[0]))
+
+
 def _count(limit: Limit, machines: Iterable[Machine], images: Mapping[str, Image]) -> int:
     concerned = [
         machine
@@ -112,8 +117,8 @@ def _count(limit: Limit, machines: Iterable[Machine], images: Mapping[str, Image
         if "check" not in limit
         or ((image := images.get(machine.image)) is not None and _concerns(limit, image))
     ]
-    if limit["by"] == "ram":
+    if _by(limit) == "ram":
         return sum(machine.memory for machine in concerned)
-    if limit["by"] == "quota":
+    if _by(limit) == "quota":
         return sum(machine.disk for machine in concerned) // 1024
     return len(concerned)

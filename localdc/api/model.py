@@ -79,7 +79,8 @@ class Machine:
     state: as CloudAPI names it.  autoboot: runs again after the data center
     was restarted.  requested: (network id, wanted address or None) in order.
     reason: why provisioning failed, else None.  volumes: what is mounted where
-    (id, name, mode, mountpoint).
+    (id, name, mode, mountpoint).  hostname, dns_domain: what creation set, and
+    nothing changes later; None = the compute node's default.
     """
 
     uuid: str
@@ -106,6 +107,8 @@ class Machine:
     compute_node: str | None = None
     reason: str | None = None
     volumes: list[dict[str, str]] = field(default_factory=list)
+    hostname: str | None = None
+    dns_domain: str | None = None
 
     def to_record(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))

@@ -132,16 +132,15 @@ class Dispatcher:
         body = request.checked_body()
         parameters = params.merged(request.query, headers.get("content-type", ""), body)
         if route.access == "account":
-            account = auth.authenticate(center, signature)
+            account, user = auth.authenticate(center, signature, version)
             if not center.buckets.take(account.uuid):
                 raise throttled(
                     "You have exceeded your request rate, try again in a moment",
                     status=center.buckets.status,
                 )
             auth.authorize(account, args.get("account", "my"))
-            auth.check_roles(request.method, headers)
         else:
-            account = ANYBODY
+            account, user = ANYBODY, None
             if route.access == "admin":
                 auth.check_admin(center, headers)
         call = Call(
@@ -157,6 +156,10 @@ class Dispatcher:
             base_url=center.settings.url or f"http://{headers.get('host', 'localhost')}",
             as_text=as_text,
         )
+        if user is not None:
+            auth.authorize_user(call, route, user)
+        if route.access == "account":
+            auth.check_role_tag(call)
         return route, call
 
 

@@ -45,7 +45,10 @@ class DataCenterSettings:
     max_clock_skew: seconds a request's Date may differ from our clock.
     dns_domain: what machines search names in.
     cns_public, cns_private: below them lie the zones of CNS, NAME.SUFFIX: one for addresses
-        on public networks, one for all others.
+        on public networks, one for all others; when they are the same, one for all.
+    fabric_package_prefixes: what names of packages begin with whose machines may be on fabric
+        networks; empty = all.
+    brands: what the compute node can run.
     firewall: the compute node enforces firewalls; otherwise they are refused.
     repository: directory of the package repository; None = there is none.
     metadata_seconds: how long a change of metadata takes at least, when nothing
@@ -67,6 +70,8 @@ class DataCenterSettings:
     dns_domain: str = "local"
     cns_public: str = "triton.local"
     cns_private: str = "cns.local"
+    fabric_package_prefixes: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ("joyent", "joyent-minimal")
     firewall: bool = False
     metadata_seconds: float = 0.0
     repository: Path | None = None

@@ -20,8 +20,8 @@ def _text(value: Scalar) -> str:
 def authorized_keys(machine: Machine, keys: Iterable[Key]) -> tuple[str, ...]:
     """Who may log in as root.
 
-    The keys the account had when the machine was made (they stand in its
-    metadata) and those it has now, as SmartLogin would accept them.
+    The keys that opened the account's machines when this one was made (they stand in
+    its metadata) and those that do now, as SmartLogin would accept them.
     """
     lines = _text(machine.metadata.get("root_authorized_keys", "")).splitlines()
     lines += [key.line for key in keys]
@@ -72,6 +72,7 @@ def zone_spec(
     return ZoneSpec(
         uuid=machine.uuid,
         alias=machine.name,
+        hostname=machine.hostname,
         owner=machine.account,
         image_uuid=machine.image,
         image_name=image.name if image else "",
@@ -88,7 +89,7 @@ def zone_spec(
         resolvers=tuple(resolvers),
         dc_name=settings.name,
         server_uuid=settings.server_uuid,
-        dns_domain=settings.dns_domain,
+        dns_domain=machine.dns_domain or settings.dns_domain,
         firewall=firewall,
         mounts=tuple(
             Mount(volume["id"], volume["mountpoint"], volume["mode"] == "ro")

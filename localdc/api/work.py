@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from localdc.api import rbac
 from localdc.api.compute import Compute, ComputeError, ZoneSpec
 from localdc.api.faults import FaultBook
 from localdc.api.firewall import Firewalls
@@ -134,7 +135,7 @@ class Bench:
         """What the compute node is told of a machine as it is now."""
         return zone_spec(
             machine,
-            self.store.accounts.keys(machine.account),
+            rbac.login_keys(self.store, machine.account),
             self.settings,
             self.networks.of(machine.account),
             self.firewalls.of(machine),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,12 +108,19 @@ class Host:
             copied.append(name)
         return copied
 
-    def fingerprint(self) -> str:
-        """Changes whenever a layer made for this host must be made again."""
+    @property
+    def ksh93(self) -> Path | None:
+        """The shell that /bin/sh is on illumos, where the host has it."""
+        path = self.usr / "bin/ksh93"
+        return path if path.exists() else None
+
+    def fingerprint(self, programs: Iterable[Path] = ()) -> str:
+        """Changes whenever a layer made for this host, with copies of `programs`, is outdated."""
         parts = [*self.hidden(), *(f"{k}={v}" for k, v in self.root_links().items())]
-        for name in _COPIED:
-            path = self.root / "etc" / name
+        parts.append(f"sh={self.ksh93}")
+        copied = (self.root / "etc" / name for name in _COPIED)
+        for path in (*copied, *programs):
             if path.exists():
                 status = path.stat()
-                parts.append(f"{name} {status.st_size} {status.st_mtime_ns}")
+                parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
         return "\n".join(parts)

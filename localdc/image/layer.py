@@ -16,10 +16,11 @@ import py_compile
 import shutil
 import stat
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from localdc.image import template
+from localdc.image import commands, template
 from localdc.image.host import Host, ImageError
 from localdc.pkgsrc import Store
 
@@ -36,6 +37,7 @@ _COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "mdata-get": ("sbin", "mdata.commands", ("mdata-put", "mdata-list", "mdata-delete")),
     "ifconfig": ("sbin", "commands.ifconfig", ()),
     "ipadm": ("sbin", "commands.ipadm", ()),
+    "pgrep": ("bin", "commands.pgrep", ("pkill",)),
     "pkgin": ("lib/localdc/bin", "pkgsrc.pkgin", ()),
     "pkg_info": ("lib/localdc/bin", "pkgsrc.pkg_info", ()),
     "mdata-fetch": ("lib/svc/method", "mdata.fetch", ()),
@@ -62,7 +64,10 @@ _MANIFEST_DIRECTORIES = {
     "network.xml": "network",
     "ssh.xml": "network",
 }
-_GNU = ("awk", "date", "egrep", "fgrep", "find", "grep", "sed", "stat", "tar", "timeout", "xargs")
+_GNU = commands.words(
+    "awk base64 cat cp date egrep fgrep find grep head id ls mktemp mv readlink rm sed seq",
+    "sha256sum sort stat tail tar timeout touch truncate xargs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +88,22 @@ class Layer:
     store: Path
 
 
-def build_layer(state: Path, store: Store, host: Host | None = None) -> Layer:
+def build_layer(
+    state: Path, store: Store, host: Host | None = None, lenient: Collection[str] = ()
+) -> Layer:
     """Make, or find, the layer below `state`/layer, and remove older ones.
 
-    Must not run while zones of `state` are up.
+    Must not run while zones of `state` are up.  `lenient`: see localdc.options.
     Raises ImageError when the host lacks something (sshd, a merged /usr).
     """
     host = host or Host()
     host.check()
-    directory = state / "layer" / _fingerprint(store, host)
+    directory = state / "layer" / _fingerprint(store, host, lenient)
     if not directory.is_dir():
         directory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=directory.parent) as scratch:
             made = Path(scratch, "layer")
-            _build(made, store, host)
+            _build(made, store, host, lenient)
             made.rename(directory)
     for other in directory.parent.iterdir():
         if other != directory:
@@ -107,11 +114,14 @@ def build_layer(state: Path, store: Store, host: Host | None = None) -> Layer:
     )
 
 
-def _fingerprint(store: Store, host: Host) -> str:
+def _fingerprint(store: Store, host: Host, lenient: Collection[str]) -> str:
     digest = hashlib.sha256()
-    digest.update(
-        f"{store.tag} {store.python_package} {store.repository}\n{host.fingerprint()}\n".encode()
-    )
+    kept = [host.usr / path for path in (*commands.programs(), *(f"bin/{name}" for name in _GNU))]
+    for words in (
+        (store.tag, store.python_package, store.repository, *sorted(lenient)),
+        (host.fingerprint(kept), *commands.absent(host.usr)),
+    ):
+        digest.update(f"{' '.join(words)}\n".encode())
     for source in (IMAGE, SMARTOS):
         for path in sorted(source.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
@@ -119,12 +129,20 @@ def _fingerprint(store: Store, host: Host) -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(directory: Path, store: Store, host: Host) -> None:
+def _build(directory: Path, store: Store, host: Host, lenient: Collection[str]) -> None:
     usr = directory / "usr"
     usr.mkdir(parents=True)
     _hide(usr, host.hidden())
+    if "commands" not in lenient:
+        _hide(usr, commands.absent(host.usr))
+        commands.install(usr, host.usr)
+    if "shell" not in lenient and host.ksh93 is not None:
+        (usr / "bin").mkdir(exist_ok=True)
+        (usr / "bin/sh").symlink_to(host.ksh93.name)
     _install_python(usr, store)
     _install_smartos(usr, f"{PRIVATE_PYTHON}/bin/python{store.python_version}")
+    if "python" in lenient:
+        shutil.rmtree(usr / LIBRARY.removeprefix("/usr/") / "smartos/python")
     _install_services(usr, store)
     copied = host.copy_etc(usr / "lib/localdc/etc")
     _link_gnu(usr, host)
@@ -215,8 +233,9 @@ def _link_gnu(usr: Path, host: Host) -> None:
     directory = usr / "lib/localdc/gnu/bin"
     directory.mkdir(parents=True)
     for name in _GNU:
-        if os.path.lexists(host.usr / "bin" / name):
-            (directory / name).symlink_to(f"/usr/bin/{name}")
+        if (host.usr / "bin" / name).exists():
+            commands.keep(usr, host.usr / "bin" / name)
+            (directory / name).symlink_to(f"/usr/{commands.HOST_PROGRAMS}/{name}")
 
 
 def _write(path: Path, text: str, mode: int) -> None:

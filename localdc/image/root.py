@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -20,14 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from localdc.api.compute import Nic, ZoneSpec
+from localdc.api.compute import ZoneSpec
 from localdc.image import template
 from localdc.image.host import ImageError
 from localdc.image.layer import Layer
 from localdc.pkgsrc import releases
-
-_BEGIN = "# begin: kept by the compute node"
-_END = "# end: lines of your own go below"
 
 _PRODUCT = """\
 Name: Joyent Instance
@@ -57,28 +55,26 @@ def create_root(layer: Layer, spec: ZoneSpec, root: Path) -> None:
     _copy(str(layer.template), str(scratch))
     words = {"name": spec.image_name, "version": spec.image_version, "dc": spec.dc_name}
     (scratch / "etc/product").write_text(_PRODUCT.format(**words))
-    (scratch / "etc/motd").write_text(_MOTD.format(alias=zone_hostname(spec), **words))
+    (scratch / "etc/motd").write_text(_MOTD.format(alias=spec.alias, **words))
     conf = scratch / template.REPOSITORIES
     default = conf.read_text().splitlines()[-1]
     conf.write_text(template.repositories(releases.repository(default, spec.image_version)))
     configure_root(layer, spec, scratch)
+    _set_hostname(scratch / "etc", zone_hostname(spec))
     _make_host_keys(scratch / "var/ssh", zone_hostname(spec))
     scratch.rename(root)
 
 
 def configure_root(layer: Layer, spec: ZoneSpec, root: Path) -> None:
-    """Write what depends on `spec` into `root`: names, addresses, resolvers, keys.
+    """Write what depends on `spec` into `root`: addresses, resolvers, keys.
 
-    Called before each boot, and for a running zone when its keys or its name
-    change.  Leaves alone what an administrator of the zone changed elsewhere.
+    Called before each boot, and for a running zone when its keys change.
+    Leaves alone what an administrator of the zone changed elsewhere.
     Never follows a symbolic link of the zone, whose root owns these files.
     Raises ImageError when the zone has made a directory unusable.
     """
     with _directory(root, "etc") as etc:
-        hosts = _with_block(_read(etc, "hosts"), _hosts(spec))
         wanted = {
-            "hosts": hosts,
-            "nodename": f"{zone_hostname(spec)}\n",
             "zonename": f"{spec.uuid}\n",
             "resolv.conf": _resolv_conf(spec),
             "defaultrouter": _default_router(spec),
@@ -91,6 +87,13 @@ def configure_root(layer: Layer, spec: ZoneSpec, root: Path) -> None:
             _replace(etc, name, text)
     with _directory(root, "var/ssh/authorized_keys") as keys:
         _replace(keys, "root", "".join(f"{key.strip()}\n" for key in spec.authorized_keys))
+
+
+def _set_hostname(etc: Path, name: str) -> None:
+    """As zoneinit does in a zone's first boot, and never again (its 12-network.sh)."""
+    (etc / "nodename").write_text(f"{name}\n")
+    hosts = etc / "inet/hosts"
+    hosts.write_text(re.sub(r"(?m)^(127\.0\.0\.1.*)$", rf"\1 {name}", hosts.read_text()))
 
 
 def _make_host_keys(directory: Path, host: str) -> None:
@@ -108,29 +111,8 @@ def _make_host_keys(directory: Path, host: str) -> None:
 
 
 def zone_hostname(spec: ZoneSpec) -> str:
-    """The host name for the zone's UTS namespace: its alias, or its uuid without one."""
-    return spec.alias or spec.uuid
-
-
-def _hosts(spec: ZoneSpec) -> str:
-    lines = ["127.0.0.1\tlocalhost loghost", "::1\tlocalhost"]
-    nic = _private_nic(spec)
-    if nic is not None:
-        names = [zone_hostname(spec)]
-        if spec.dns_domain:
-            names.append(f"{names[0]}.{spec.dns_domain}")
-        if spec.uuid not in names:
-            names.append(spec.uuid)
-        lines.append(f"{nic.ip}\t{' '.join(names)}")
-    return "\n".join(lines) + "\n"
-
-
-def _private_nic(spec: ZoneSpec) -> Nic | None:
-    """The interface whose address the host name stands for: other machines talk to it."""
-    for nic in spec.nics:
-        if nic.nic_tag == "internal":
-            return nic
-    return spec.nics[0] if spec.nics else None
+    """The host name of a new zone: what CloudAPI set, else its uuid (zoneinit, 02-config.sh)."""
+    return spec.hostname or spec.uuid
 
 
 def _resolv_conf(spec: ZoneSpec) -> str:
@@ -141,15 +123,6 @@ def _resolv_conf(spec: ZoneSpec) -> str:
 
 def _default_router(spec: ZoneSpec) -> str:
     return "".join(f"{nic.gateway}\n" for nic in spec.nics if nic.primary and nic.gateway)
-
-
-def _with_block(text: str, block: str) -> str:
-    """`text` with the part between the markers replaced, or put first."""
-    own = text
-    if _BEGIN in text and _END in text:
-        before, _, rest = text.partition(_BEGIN)
-        own = before + rest.partition(_END)[2].lstrip("\n")
-    return f"{_BEGIN}\n{block}{_END}\n{own}"
 
 
 @contextmanager

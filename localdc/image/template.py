@@ -50,6 +50,7 @@ _MODES = {
     "var/ssh": 0o755,
 }
 _LINKS = {
+    "etc/hosts": "./inet/hosts",
     "etc/localtime": "/usr/share/zoneinfo/UTC",
     "etc/mtab": "../proc/self/mounts",
     "opt/local/bin/pkgin": "/usr/lib/localdc/bin/pkgin",
@@ -105,8 +106,8 @@ def build(
     for name in _EMPTY:
         (target / name).touch()
     (target / REPOSITORIES).write_text(repositories(repository))
-    # a zone has no way to the package index: pip gets what the store keeps
-    wheels = repository.removesuffix("/All") + "/wheels"
+    # a zone has no way to the package index: pip gets what the store offers it
+    wheels = repository.removesuffix("/All") + "/pip"
     (target / "etc/pip.conf").write_text(_PIP.format(wheels=wheels))
     for name, mode in _MODES.items():
         (target / name).chmod(mode)

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from localdc.pkgsrc import catalogue, interpreter
+from localdc.pkgsrc import catalogue, interpreter, pipindex
 from localdc.pkgsrc.catalogue import Entry, Offer
 from localdc.pkgsrc.wheel import PREFIX, WheelError, unpack
 
@@ -115,6 +115,7 @@ class Builder:
             _pip_download(self.python, pins, target, self._begin_pin(absent))
             for path in target.iterdir():
                 path.replace(self.directory / "wheels" / path.name)
+            pipindex.offer_plain(self.directory)
             wheels = self._find_wheels(entries)
         for entry in entries:
             if entry.distribution not in wheels:

@@ -85,6 +85,11 @@ def load(path: Path = CATALOGUE, section: str = "packages") -> list[Entry]:
     return entries
 
 
+def for_pip(path: Path = CATALOGUE) -> frozenset[str]:
+    """The distributions whose wheels must be made again for pip of a machine."""
+    return frozenset(tomllib.loads(path.read_text())["pip"]["names"])
+
+
 def offers() -> list[Offer]:
     """What is made on demand.
 

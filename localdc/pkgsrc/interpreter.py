@@ -27,7 +27,7 @@ from localdc.pkgsrc import describe
 VARIABLE = "LOCALDC_PYTHON"
 OLDEST = (3, 11)
 
-RECIPE = 2
+RECIPE = 3
 """Raised when packages come out differently from the same input."""
 
 _SYSTEM_LIBRARIES = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/lib32/", "/usr/lib32/")
@@ -47,6 +47,9 @@ _LEFT_OUT = frozenset(
         "sitecustomize.py",
     }
 )
+
+# Present or not as the data center wants it: localdc.image.layer puts it below /usr.
+_SITECUSTOMIZE = "/usr/lib/localdc/lib/smartos/python"
 
 # Debian's site.py looks for dist-packages only, except in a venv.
 _DEBIAN_PTH = "import site; site.addsitedir({site!r})\n"
@@ -168,6 +171,7 @@ def copy(interpreter: Interpreter, tree: Path) -> list[str]:
     for path in _private_libraries(interpreter):
         target = tree / interpreter.platlibdir / path.name
         shutil.copy(path, target)
+    _link_sitecustomize(library, f"cpython-{interpreter.digits}.pyc")
     # the library is one link in a zone, but packages go below it: see smartos/pkgsrc/linker.py
     (library / "site-packages").symlink_to(f"/opt/local/{library.relative_to(tree)}-site")
     if "dist-packages" in (interpreter.stdlib / "site.py").read_text():
@@ -176,6 +180,13 @@ def copy(interpreter: Interpreter, tree: Path) -> list[str]:
         site = f"/opt/local/{interpreter.platlibdir}/{name}/site-packages"
         (directory / "pkgsrc.pth").write_text(_DEBIAN_PTH.format(site=site))
     return [str(executable.relative_to(tree))]
+
+
+def _link_sitecustomize(library: Path, suffix: str) -> None:
+    for name in ("sitecustomize.py", f"__pycache__/sitecustomize.{suffix}"):
+        link = library / name
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(f"{_SITECUSTOMIZE}/{name}")
 
 
 def _unwanted(directory: str, names: list[str]) -> set[str]:

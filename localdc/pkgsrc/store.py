@@ -3,6 +3,7 @@
     ROOT/lock
     ROOT/TAG/packages/NAME-VERSION/   a package's files, as below /opt/local
     ROOT/TAG/wheels/                  what they were made from
+    ROOT/TAG/pip/                     what pip of a machine finds (localdc.pkgsrc.pipindex)
     ROOT/TAG/All/pkg_summary          the repository: what the catalogue offers
     ROOT/TAG/RELEASE/All/pkg_summary  the same for images of another release
     ROOT/TAG/RELEASE/packages         link to ROOT/TAG/packages
@@ -27,10 +28,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from localdc.pkgsrc import catalogue, interpreter, releases
+from localdc.pkgsrc import catalogue, interpreter, pipindex, releases
 from localdc.pkgsrc.build import Builder, BuildError
 
-LAYOUT = 2
+LAYOUT = 3
 """Raised when the repository is written differently from the same packages."""
 
 Progress = Callable[[str], None]
@@ -84,7 +85,7 @@ def build_store(root: Path, progress: Progress | None = None) -> Store:
     except (interpreter.InterpreterError, catalogue.CatalogueError) as error:
         raise StoreError(str(error)) from None
     store = Store(root, own.tag, own.digits, own.version, own.pkgname, python.tag)
-    digest = f"{LAYOUT} {catalogue.digest(entries, offers)}"
+    digest = f"{LAYOUT} {catalogue.digest(entries, offers)} {'+'.join(sorted(catalogue.for_pip()))}"
     if _complete(store, digest):
         return store
     say = progress or _quiet
@@ -139,9 +140,37 @@ def _build(
     say: Progress,
 ) -> None:
     stanzas = _make(store.offered, python, entries, offers, say)
+    with scratch_directory(store.offered) as scratch:
+        _offer_to_pip(store.offered, scratch, python, entries, say)
     _replace(store.offered / "All" / "pkg_summary", "\n".join(stanzas))
     for release, absent in releases.ABSENT.items():
         _write_release(store.offered / release, stanzas, absent, python.digits)
+
+
+def _offer_to_pip(
+    directory: Path,
+    scratch: Path,
+    python: interpreter.Interpreter,
+    entries: list[catalogue.Entry],
+    say: Progress,
+) -> None:
+    """What pip brings to a machine, also where the package's wheel has compiled parts."""
+    pipindex.offer_plain(directory)
+    names = catalogue.for_pip()
+    pins = [entry.pin for entry in entries if entry.distribution in names]
+    if not pins:
+        return
+    say(f"getting {' '.join(pins)} for pip, without compiled parts")
+    try:
+        found = pipindex.find(python, pins, scratch, (), options=["--no-deps"])
+    except pipindex.PipError as error:
+        raise StoreError(str(error)) from None
+    if found.impossible:
+        raise StoreError(
+            f"{' '.join(found.impossible)} cannot be built without a compiler; take it out of "
+            f"[pip] in {catalogue.CATALOGUE}"
+        )
+    pipindex.offer(directory, found.wheels)
 
 
 def _write_release(directory: Path, stanzas: list[str], absent: Iterable[str], python: str) -> None:

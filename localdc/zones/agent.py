@@ -84,7 +84,6 @@ def _properties(spec: ZoneSpec) -> dict[str, Any]:
         "uuid": spec.uuid,
         "zonename": spec.uuid,
         "alias": spec.alias,
-        "hostname": spec.alias or spec.uuid,
         "dns_domain": spec.dns_domain,
         "owner_uuid": spec.owner,
         "server_uuid": spec.server_uuid,
@@ -101,6 +100,8 @@ def _properties(spec: ZoneSpec) -> dict[str, Any]:
         "resolvers": list(spec.resolvers),
         "tags": dict(spec.tags),
     }
+    if spec.hostname is not None:
+        properties["hostname"] = spec.hostname
     if spec.cpu_cap is not None:
         properties["cpu_cap"] = spec.cpu_cap
     return properties

@@ -56,7 +56,8 @@ DEVICE_LINKS = {
 }
 READ_ONLY_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 VOLATILE = "etc/svc/volatile"
-OPEN_FILES = 65536
+OPEN_FILES = 1024, 65536
+"""Soft and hard: /etc/system of SmartOS and rlim_fd_max of illumos (os/param.c)."""
 PROCESSES = 8000
 
 
@@ -202,12 +203,12 @@ def _mount_dev(dev: str) -> None:
 
 def _set_limits() -> None:
     wanted = (
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, (0, 0)),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
-        (resource.RLIMIT_NPROC, PROCESSES),
+        (resource.RLIMIT_NPROC, (PROCESSES, PROCESSES)),
     )
-    for kind, value in wanted:
+    for kind, (soft, most) in wanted:
         hard = resource.getrlimit(kind)[1]
-        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(kind, (limit, limit))
+            resource.setrlimit(kind, (min(soft, limit), limit))

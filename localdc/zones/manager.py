@@ -144,7 +144,7 @@ class ZoneCompute:
             return
         before = zone.spec
         zone.spec = zone.agent.spec = spec
-        if (before.alias, before.authorized_keys) != (spec.alias, spec.authorized_keys):
+        if before.authorized_keys != spec.authorized_keys:
             await self._image(configure_root, self._layer, spec, self.root(spec.uuid))
 
     async def set_firewall(self, uuid: str, firewall: Firewall | None) -> None:

@@ -145,7 +145,7 @@ def advice(versions: Collection[str]) -> str:
     python = there.path if there else f"python{best}"
     where = "" if there else f", once {python} is installed here"
     return (
-        f"Make a client side with Python {best}: rm -rf .venv; make setup PYTHON={python}{where}. "
+        f"Make a client side with Python {best}: make setup PYTHON={python}{where}. "
         "Or work on the controller: log in and run IPYTHONDIR=/opt/local/share/ipython "
         "/opt/local/libexec/ipyparallel/python3 -m IPython, there ipyparallel.Client("
         "profile='default'). Or, if you send no functions and no data but use %px and execute "
@@ -235,7 +235,7 @@ class ActionModule(ActionBase):
     def _machines(self, settings: Settings, cluster: str) -> list[dict[str, Any]]:
         """The machines that the cluster has already."""
         try:
-            return settings.connect().list_machines(tags={"cluster": cluster})
+            return settings.connect().list_machines(tags={"ipython_cluster": cluster})
         except SmartDCError as error:
             # what asks for machines next says it better
             self._display.vv(f"client_python: {error}")

@@ -67,6 +67,11 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail(
                     "The embedded data center started, but left no datacenter.json behind."
                 )
+        if not settings.embedded:
+            self._display.display(
+                f"Data center {settings.name} ({settings.url}), account {settings.account}: its "
+                "machines cost money until teardown.yml has said 'none left'."
+            )
         return {
             **result,
             "running": True,

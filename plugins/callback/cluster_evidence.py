@@ -11,6 +11,8 @@ description:
   - When C(site.yml) fails, connects to all machines concerned at the same time, and writes their
     service states, logs, processes and packages to C(.cluster/CLUSTER/failure-TIME/), one file for
     each. Changes nothing on them, and deletes none.
+  - Ends with the number of machines that exist, that they cost money, and the command that deletes
+    them.
   - Tells by machine what went wrong. Not provisioned, boot script failed, packages failed, service
     in maintenance, engine running but not registered, registered but a path blocked.
   - Does nothing in check mode, and nothing for other playbooks.
@@ -31,6 +33,9 @@ from typing import Any
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
+
+from smartdc.config import resolve
+from smartdc.errors import SmartDCError
 
 EXECUTE = "svc:/smartdc/mdata:execute"
 BOOT = "svc:/pkgsrc/ipyparallel-boot:default"
@@ -275,20 +280,23 @@ class CallbackModule(CallbackBase):
         }
         if not self.wanted or not failed:
             return
-        variables = self._variables(next(iter(failed)))
-        machines = self._suspects(failed, variables["groups"][f"cluster_{variables['cluster']}"])
+        variables = self._variables("localhost")
+        if not variables.get("sdc_cluster_data_center", {}).get("running"):
+            return
+        known = variables.get("cluster_machines") or variables["existing"]
+        machines = self._suspects(failed, known["all"])
         refused = [
             refusal(entry)
             for failure in failed.values()
             for entry in failure.result.get("failures") or []
         ]
-        if not machines and not refused:
-            return
-        directory = Path(variables["client_file"]).parent
-        directory.mkdir(parents=True, mode=0o700, exist_ok=True)
-        directory /= time.strftime("failure-%Y%m%dT%H%M%S")
-        directory.mkdir(mode=0o700, exist_ok=True)
-        self._report(directory, refused + self._collect(directory, machines, failed))
+        if machines or refused:
+            directory = Path(variables["client_file"]).parent
+            directory.mkdir(parents=True, mode=0o700, exist_ok=True)
+            directory /= time.strftime("failure-%Y%m%dT%H%M%S")
+            directory.mkdir(mode=0o700, exist_ok=True)
+            self._report(directory, refused + self._collect(directory, machines, failed))
+        self._display.display(bill(variables["cluster"]))
 
     def _note(self, result: Any) -> None:
         role = result._task._role
@@ -315,12 +323,9 @@ class CallbackModule(CallbackBase):
         found = manager.get_vars(play=self.play, host=manager._inventory.get_host(host))
         templar = Templar(loader=self.play.get_loader(), variables=found)
         wanted = ("cluster", "client_file", "sdc_tags")
+        wanted += ("cluster_machines", "existing", "sdc_cluster_data_center")
         wanted += ("ansible_host", "ansible_port", "ansible_user", "ansible_ssh_common_args")
-        groups = {f"cluster_{templar.template(found['cluster'])}": [], **found["groups"]}
-        return {
-            "groups": groups,
-            **{name: templar.template(found[name]) for name in wanted if name in found},
-        }
+        return {name: templar.template(found[name]) for name in wanted if name in found}
 
     def _collect(
         self, directory: Path, machines: list[str], failed: Mapping[str, Failure]
@@ -351,3 +356,25 @@ class CallbackModule(CallbackBase):
             f"\nWhat the machines say is in {directory}. They were kept; once mended, or with "
             "other values, run the same command again."
         )
+
+
+def bill(cluster: str) -> str:
+    """What a failed run leaves running, what that means, and how to end it."""
+    undo = f"ansible-playbook teardown.yml -e cluster={cluster}"
+    try:
+        settings = resolve()
+        with settings.connect() as api:
+            machines = api.list_machines(tags={"ipython_cluster": cluster})
+    except SmartDCError as error:
+        return (
+            f"How many machines of cluster {cluster} exist is not known ({error}). "
+            f"To delete them: {undo}"
+        )
+    if not machines:
+        return f"No machine of cluster {cluster} exists."
+    running = sum(machine.get("state") == "running" for machine in machines)
+    cost = "" if settings.embedded else ", and each of them costs money, stopped ones, too"
+    return (
+        f"{len(machines)} machine(s) of cluster {cluster} exist in data center {settings.name} "
+        f"(account {settings.account}), {running} running{cost}. To delete them: {undo}"
+    )

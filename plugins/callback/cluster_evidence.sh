@@ -17,6 +17,8 @@ for file in /var/svc/log/smartdc-mdata:execute.log /var/svc/log/pkgsrc-ipyparall
 done
 echo '== processes'
 ps -ef 2>&1
+# ps of illumos cuts after 79 characters
+pgrep -u ipython | while read -r pid; do pargs -l "$pid" 2>/dev/null; done
 echo '== addresses'
 ifconfig -a 2>&1
 echo '== packages'

@@ -25,6 +25,10 @@ description:
   - How a machine is reached becomes C(ansible_host), C(ansible_port), C(ansible_user),
     C(ansible_ssh_common_args) and C(ansible_python_interpreter). Metadata, which may be secret, are
     neither variables nor in the cache.
+  - C(ssh) is told to offer the key that signs for CloudAPI, and no other of the agent. A key that
+    is in the agent only is named by its public half, which is kept beside O(known_hosts).
+  - C(sdc_way), a variable of all hosts, has O(address), O(jump_host), O(ssh_config), O(ssh_user)
+    and O(known_hosts), for tasks that connect to machines before they are in the inventory.
   - Empty and quiet when no data center is configured and the embedded one does not run.
 version_added: "0.1.0"
 author: The sdc-ipython-cluster contributors
@@ -91,7 +95,7 @@ options:
   jump_host:
     description:
       - Machine or host, as C([user@]name[:port]), through which machines are reached that have no
-        tag C(tritoncli.ssh.proxy).
+        tag C(tritoncli.ssh.proxy). C(-e jump_host=...) wins over it.
     type: str
   cache_stale_on_error:
     description:
@@ -162,13 +166,13 @@ cache_connection: .ansible/inventory
 cache_timeout: 3600
 cache_stale_on_error: true
 ---
-# the embedded data center of another directory: ssh reaches its machines by its ssh_config
+# the embedded data center of another directory: ssh reaches its machines by its ssh_route
 plugin: sdc
 url: http://127.0.0.1:8080
 account: localdc
 key_id: "aa:bb:..."
 key_file: /home/me/other/.localdc/keys/id_rsa
-ssh_config: /home/me/other/.localdc/ssh_config
+ssh_config: /home/me/other/.localdc/ssh_route
 ---
 # groups and variables in Ansible's own way; slow with thousands of machines
 plugin: sdc
@@ -177,6 +181,7 @@ groups: {big: sdc_memory >= 4096}
 keyed_groups: [{key: sdc_tags.release, prefix: release}]
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -187,14 +192,14 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible.utils.vars import combine_vars
+from ansible.utils.vars import combine_vars, load_extra_vars
 
 try:
     from smartdc import config, errors, filters, hosts, reach
 except ImportError:
     config = errors = filters = hosts = reach = None
 
-DATA_VERSION = 3
+DATA_VERSION = 4
 """Part of the cache key: raised whenever the cached data change their shape."""
 
 ACCESS = ("profile", "url", "account", "user", "key_id", "key_file", "insecure")
@@ -302,8 +307,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             machines = api.list_machines(tags=self.get_option("selector") or None)
             images = api.list_images(state="all") if "image" in extra else []
             networks = api.list_networks() if "network" in extra else []
+            key = reach.Key.of(api.auth.signer)
         return {
             "fetched": time.time(),
+            "key": dataclasses.asdict(key),
             "machines": [hosts.kept(machine) for machine in machines],
             "images": {item["id"]: item["name"] for item in images},
             "networks": {item["id"]: item["name"] for item in networks},
@@ -314,6 +321,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _populate(self, path: str, centers: Iterable[tuple[Any, dict[str, Any]]]) -> None:
         known_hosts = Path(self.get_option("known_hosts")).expanduser()
         known_hosts = _base_directory(Path(path)) / known_hosts
+        self._tell_way(known_hosts)
         found = [host for center in centers for host in self._hosts(*center, known_hosts)]
         if found:
             known_hosts.parent.mkdir(parents=True, exist_ok=True)
@@ -339,10 +347,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _connection(self, settings: Any, data: Mapping[str, Any], known_hosts: Path) -> Any:
         """A function that gives the variables by which a machine is reached."""
-        choose = reach.chooser(self.get_option("address"), data["networks"])
-        jumps = reach.Jumps(data["machines"], choose, self.get_option("jump_host"))
-        ssh_config = self.get_option("ssh_config") or settings.ssh_config
-        ways = reach.Ways(choose, jumps, ssh_config, known_hosts)
+        ways = reach.Ways(
+            data["machines"],
+            data["networks"],
+            reach.Key(**data["key"]),
+            known_hosts,
+            address=self.get_option("address"),
+            jump_host=self._jump_host(),
+            ssh_config=self.get_option("ssh_config") or settings.ssh_config,
+        )
 
         def connection(machine: Mapping[str, Any]) -> dict[str, Any]:
             for tag in reach.unusable_tags(machine):
@@ -359,6 +372,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             return {key: value for key, value in found.items() if value is not None}
 
         return connection
+
+    def _jump_host(self) -> str | None:
+        """The hop for all machines: what a run says (-e jump_host=) wins over the file."""
+        said: str | None = load_extra_vars(self.loader).get("jump_host")
+        return said or self.get_option("jump_host")
+
+    def _tell_way(self, known_hosts: Path) -> None:
+        """How machines are reached, for tasks that connect to some which are not hosts yet."""
+        way = {
+            "address": self.get_option("address"),
+            "jump_host": self._jump_host() or "",
+            "ssh_config": self.get_option("ssh_config") or "",
+            "ssh_user": self.get_option("ssh_user"),
+            "known_hosts": str(known_hosts),
+        }
+        self.inventory.set_variable("all", "sdc_way", way)
 
     def _add(self, host: Any) -> None:
         self.inventory.add_host(host.name)

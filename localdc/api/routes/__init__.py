@@ -18,10 +18,13 @@ from localdc.api.routes import (
     networks,
     nics,
     packages,
+    policies,
     repository,
+    roles,
     snapshots,
     tags,
     unsupported,
+    users,
     volumes,
 )
 
@@ -40,9 +43,12 @@ ROUTES: tuple[Route, ...] = (
     *networks.ROUTES,
     *nics.ROUTES,
     *packages.ROUTES,
+    *policies.ROUTES,
+    *roles.ROUTES,
     *repository.ROUTES,
     *snapshots.ROUTES,
     *tags.ROUTES,
     *unsupported.ROUTES,
+    *users.ROUTES,
     *volumes.ROUTES,
 )

@@ -41,6 +41,8 @@ def _resize(call: Call, machine: Machine) -> None:
     package = packages.find(call.center.settings, wanted)
     if package is None:
         raise invalid_argument(f"{wanted} is not a valid package")
+    if not package.active:
+        raise invalid_argument(f"{wanted} is inactive. Must use an active package")
     if machine.type == "virtualmachine":
         raise invalid_argument("resize is not supported for KVM virtualmachines")
     settings = call.center.settings

@@ -12,6 +12,7 @@ All of them need `Authorization: Bearer <admin token>`.
     POST   /--admin/accounts    a further account: {"login": ..., "key": ...}
     PUT    /--admin/accounts/LOGIN/limits  what it may provision; GET shows it
     PUT    /--admin/accounts/LOGIN/disabled  whether its calls are refused; GET shows it
+    GET    /--admin/machines/ID/jobs  what was done to a machine, and why it failed
 
 docs/localdc-admin.md has it all.
 """
@@ -171,6 +172,13 @@ def set_disabled(call: Call) -> Answer:
     return get_disabled(call)
 
 
+def machine_jobs(call: Call) -> Answer:
+    store, uuid = call.center.store, call.args["machine"]
+    if store.machines.get(uuid) is None:
+        raise not_found(f"machine {uuid} not found")
+    return Answer.json(store.jobs.reasons(uuid))
+
+
 def add_account(call: Call) -> Answer:
     login, key = call.params.get("login"), call.params.get("key")
     if not isinstance(login, str) or LOGIN.fullmatch(login) is None:
@@ -196,6 +204,7 @@ ROUTES = (
     Route("PUT", "/--admin/accounts/:login/limits", set_limits, access="admin"),
     Route("GET", "/--admin/accounts/:login/disabled", get_disabled, access="admin"),
     Route("PUT", "/--admin/accounts/:login/disabled", set_disabled, access="admin"),
+    Route("GET", "/--admin/machines/:machine/jobs", machine_jobs, access="admin"),
     Route("GET", "/--admin/faults", ordered, access="admin"),
     Route("POST", "/--admin/faults", order, access="admin"),
     Route("DELETE", "/--admin/faults", withdraw_all, access="admin"),

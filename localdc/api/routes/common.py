@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid5
 
@@ -9,6 +11,7 @@ from localdc.api.errors import invalid_field, not_found, unallocated, validation
 from localdc.api.http import Answer, Call
 from localdc.api.model import Machine, now_iso
 from localdc.api.settings import NAMESPACE
+from localdc.api.store.machines import Query
 from localdc.api.validate import is_uuid
 
 
@@ -66,3 +69,21 @@ def queue(call: Call, machine: Machine, action: str) -> None:
     with store.transaction():
         store.jobs.add(machine.uuid, action, caller=call.caller)
     call.center.engine.submit(machine.uuid)
+
+
+@contextmanager
+def keys_change(call: Call) -> Iterator[None]:
+    """A transaction in which the keys change that open the account's machines.
+
+    They do so at once, and no longer when they are gone.
+    """
+    store = call.center.store
+    with store.transaction():
+        yield
+        machines = store.machines.find(Query(call.account.uuid, limit=-1))
+        for machine in machines:
+            # One that runs already may have read the keys before this change.
+            if not store.jobs.queued(machine.uuid, "refresh"):
+                store.jobs.add(machine.uuid, "refresh", internal=True)
+    for machine in machines:
+        call.center.engine.submit(machine.uuid)

@@ -1,25 +1,43 @@
-"""SSH keys of the account (CloudAPI §5)."""
+"""SSH keys of the account, and of its sub-users (CloudAPI §5)."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
+from localdc.api import rbac
 from localdc.api.errors import invalid_argument, not_found
 from localdc.api.http import Answer, Call, Route
 from localdc.api.model import Key
 from localdc.api.params import required
+from localdc.api.routes import common
 from localdc.api.sshkeys import parse_public_key, same_key
-from localdc.api.store.machines import Query
+from localdc.api.store.documents import Record
+
+
+def holder(call: Call) -> Record | None:
+    """The sub-user whose keys the path means; None = the account's.  Raises 404."""
+    if "user" not in call.args:
+        return None
+    user = rbac.user_of(call.center.store, call.account.uuid, call.args["user"])
+    if user is None:
+        raise not_found(f"{call.args['user']} not found")
+    return user
+
+
+def _keys(call: Call) -> list[Key]:
+    user = holder(call)
+    if user is not None:
+        return rbac.user_keys(call.center.store, user)
+    return call.center.store.accounts.keys(call.account.uuid)
 
 
 def list_keys(call: Call) -> Answer:
-    keys = call.center.store.accounts.keys(call.account.uuid)
-    return Answer.json([key.view() for key in keys])
+    return Answer.json([key.view() for key in _keys(call)])
 
 
 def _find(call: Call) -> Key:
     wanted = call.args["key"]
-    for key in call.center.store.accounts.keys(call.account.uuid):
+    for key in _keys(call):
         if same_key(wanted, key.name, key.fingerprint, key.line):
             return key
     raise not_found(f"{wanted} does not exist")
@@ -41,45 +59,38 @@ def create(call: Call) -> Answer:
     if not isinstance(name, str) or len(name) > 255 or "/" in name:
         raise invalid_argument("name must be a text of at most 255 characters, without slashes")
     key = Key(name, parsed.fingerprint, parsed.line)
-    store = call.center.store
-    with store.transaction():
-        if not store.accounts.add_key(call.account.uuid, key):
+    user = holder(call)
+    with common.keys_change(call):
+        store = call.center.store
+        added = (
+            store.accounts.add_key(call.account.uuid, key)
+            if user is None
+            else rbac.add_user_key(store, user, key)
+        )
+        if not added:
             raise invalid_argument("key already exists or is invalid")
-        machines = _tell_machines(call)
-    _submit(call, machines)
-    location = f"/{call.account.login}/keys/{quote(key.fingerprint, safe='')}"
+    owner = "" if user is None else f"/users/{user['login']}"
+    location = f"/{call.account.login}{owner}/keys/{quote(key.fingerprint, safe='')}"
     return Answer.json(key.view(), 201, Location=location)
 
 
 def delete(call: Call) -> Answer:
-    key = _find(call)
-    store = call.center.store
-    with store.transaction():
-        store.accounts.remove_key(call.account.uuid, key.fingerprint)
-        machines = _tell_machines(call)
-    _submit(call, machines)
+    key, user = _find(call), holder(call)
+    with common.keys_change(call):
+        if user is None:
+            call.center.store.accounts.remove_key(call.account.uuid, key.fingerprint)
+        else:
+            rbac.remove_user_key(call.center.store, user, key)
     return Answer(204)
 
 
-def _tell_machines(call: Call) -> list[str]:
-    """A key of the account opens its machines at once, or no longer."""
-    store = call.center.store
-    machines = store.machines.find(Query(call.account.uuid, limit=-1))
-    for machine in machines:
-        # One that runs already may have read the keys before this change.
-        if not store.jobs.queued(machine.uuid, "refresh"):
-            store.jobs.add(machine.uuid, "refresh", internal=True)
-    return [machine.uuid for machine in machines]
-
-
-def _submit(call: Call, machines: list[str]) -> None:
-    for uuid in machines:
-        call.center.engine.submit(uuid)
-
-
-ROUTES = (
-    Route("GET", "/:account/keys", list_keys),
-    Route("POST", "/:account/keys", create),
-    Route("GET", "/:account/keys/:key", get),
-    Route("DELETE", "/:account/keys/:key", delete),
+ROUTES = tuple(
+    route
+    for keys in ("/:account/keys", "/:account/users/:user/keys")
+    for route in (
+        Route("GET", keys, list_keys),
+        Route("POST", keys, create),
+        Route("GET", f"{keys}/:key", get),
+        Route("DELETE", f"{keys}/:key", delete),
+    )
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from localdc.api import rbac
+from localdc.api.auth import requested_tags
 from localdc.api.create import new_machine
 from localdc.api.errors import (
     ApiError,
@@ -13,9 +15,11 @@ from localdc.api.errors import (
     validation_failed,
 )
 from localdc.api.http import Answer, Call, Route
+from localdc.api.model import Machine
 from localdc.api.params import integer
 from localdc.api.routes import common, images
 from localdc.api.routes.networks import page
+from localdc.api.store.documents import ROLE
 from localdc.api.store.machines import NameTaken, Query
 from localdc.api.validate import name_taken
 
@@ -104,11 +108,22 @@ def create(call: Call) -> Answer:
         with store.transaction():
             store.machines.add(machine)
             store.jobs.add(machine.uuid, "provision", caller=call.caller)
+            _tag_with_roles(call, machine)
     except NameTaken:
         raise name_taken(machine.name) from None
     call.center.engine.submit(machine.uuid)
     location = f"/{call.account.login}/machines/{machine.uuid}"
     return Answer.json(common.view(call, machine), 201, Location=location)
+
+
+def _tag_with_roles(call: Call, machine: Machine) -> None:
+    """The roles that were asked for, else those that a sub-user acts in."""
+    documents = call.center.store.documents
+    named = [documents.named(ROLE, call.account.uuid, name) for name in requested_tags(call)]
+    roles = [role for role in named if role] or call.roles or []
+    if roles:
+        resource = f"/{call.account.login}/machines/{machine.uuid}"
+        rbac.set_role_tags(call.center.store, machine.uuid, resource, roles)
 
 
 def delete(call: Call) -> Answer:

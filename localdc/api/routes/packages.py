@@ -14,8 +14,10 @@ _NUMBERS = ("memory", "disk", "swap", "lwps", "vcpus")
 
 
 def find(settings: DataCenterSettings, name_or_id: object) -> Package | None:
-    """By id, or by name, of which the newest version counts."""
-    matching = [p for p in settings.packages if name_or_id in (p.id, p.name)]
+    """By id, or by name, of which the newest active version counts."""
+    matching = [
+        p for p in settings.packages if name_or_id == p.id or (p.active and name_or_id == p.name)
+    ]
     return max(matching, key=lambda p: version_key(p.version), default=None)
 
 
@@ -26,7 +28,7 @@ def version_key(version: str) -> tuple[tuple[int, str], ...]:
 
 
 def view(package: Package) -> dict[str, object]:
-    return {
+    entry: dict[str, object] = {
         "id": package.id,
         "name": package.name,
         "memory": package.memory,
@@ -38,8 +40,9 @@ def view(package: Package) -> dict[str, object]:
         "group": package.group,
         "description": package.description,
         "default": package.default,
-        "brand": "joyent",
     }
+    # most operators leave it out (sdc-cloudapi, lib/packages.js, translate)
+    return {**entry, "brand": package.brand} if package.brand else entry
 
 
 def matches(entry: dict[str, object], name: str, wanted: object) -> bool:
@@ -54,7 +57,7 @@ def matches(entry: dict[str, object], name: str, wanted: object) -> bool:
 
 
 def list_packages(call: Call) -> Answer:
-    entries = [view(package) for package in call.center.settings.packages]
+    entries = [view(package) for package in call.center.settings.packages if package.active]
     for name in (*_TEXTS, *_NUMBERS, "brand", "flexible_disk"):
         if name in call.params:
             entries = [e for e in entries if matches(e, name, call.params[name])]

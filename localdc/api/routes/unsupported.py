@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from localdc.api.errors import ApiError, not_implemented
+from localdc.api.errors import ApiError
 from localdc.api.http import Answer, Call, Handler, Route
 from localdc.api.routes import common
 
 _MACHINE = "/:account/machines/:machine"
-
-
-def _refuse(what: str) -> Handler:
-    def handler(call: Call) -> Answer:
-        raise not_implemented(f"{what} are not supported by this data center")
-
-    return handler
-
-
-def _none(call: Call) -> Answer:
-    """There are no sub-users, roles or policies, which an empty list says truly."""
-    return Answer.json([])
 
 
 def _no_migration(call: Call) -> Answer:
@@ -54,15 +42,7 @@ def _collection(handler: Handler, path: str) -> list[Route]:
     ]
 
 
-def _empty(what: str, path: str) -> list[Route]:
-    routes = [route for route in _collection(_refuse(what), path) if route.pattern != path]
-    return [Route("GET", path, _none), Route("POST", path, _refuse(what)), *routes]
-
-
 ROUTES = (
-    *_empty("sub-users", "/:account/users"),
-    *_empty("roles", "/:account/roles"),
-    *_empty("policies", "/:account/policies"),
     *_collection(_no_disks, f"{_MACHINE}/disks"),
     Route("GET", f"{_MACHINE}/vnc", _no_vnc),
     Route("GET", "/:account/changefeed", _only_websocket, websocket=True),

@@ -8,12 +8,18 @@ from typing import Any
 
 Record = dict[str, Any]
 
-# The kinds there are; `scope` is an account's uuid, of a snapshot its machine's.
+# The kinds there are; `scope` is an account's uuid; of a snapshot, and of the role tags of a
+# machine, the machine's; of a sub-user's key, the user's.
 ACCESS_KEY = "accesskey"
 FIREWALL_RULE = "fwrule"
 LIMITS = "limits"
 NETWORK = "network"
+POLICY = "policy"
+ROLE = "role"
+ROLE_TAGS = "roletags"
 SNAPSHOT = "snapshot"
+USER = "user"
+USER_KEY = "userkey"
 VLAN = "vlan"
 VOLUME = "volume"
 

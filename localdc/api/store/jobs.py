@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localdc.api.model import Job, now_iso
@@ -103,22 +103,29 @@ class Jobs:
     def audit(self, machine: str) -> list[dict[str, Any]]:
         """Finished jobs, newest first, as MachineAudit answers them.
 
-        A failed one also has `reason`, which CloudAPI itself does not give.
+        Not why one failed: the audit has these four fields and no other (sdc-cloudapi,
+        lib/audit.js, translate).
         """
-        rows = self._db.execute(
-            "SELECT action, caller, state, reason, finished FROM jobs WHERE machine = ?"
-            " AND internal = 0 AND state IN ('done', 'failed') ORDER BY finished DESC, id DESC",
-            (machine,),
-        )
-        entries = []
-        for action, caller, state, reason, finished in rows:
-            entry = {
+        return [
+            {
                 "success": "yes" if state == "done" else "no",
                 "time": finished,
                 "action": "unknown" if action in WORDLESS else action,
                 "caller": json.loads(caller),
             }
-            if reason:
-                entry["reason"] = reason
-            entries.append(entry)
-        return entries
+            for action, caller, state, _, finished in self._finished(machine)
+        ]
+
+    def reasons(self, machine: str) -> list[dict[str, Any]]:
+        """Finished jobs, newest first, as the operator sees them; reason None = it succeeded."""
+        return [
+            {"action": action, "finished": finished, "reason": reason}
+            for action, _, _, reason, finished in self._finished(machine)
+        ]
+
+    def _finished(self, machine: str) -> Iterable[tuple[str, str, str, str | None, str]]:
+        return self._db.execute(
+            "SELECT action, caller, state, reason, finished FROM jobs WHERE machine = ?"
+            " AND internal = 0 AND state IN ('done', 'failed') ORDER BY finished DESC, id DESC",
+            (machine,),
+        )

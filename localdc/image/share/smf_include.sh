@@ -29,35 +29,43 @@ smf_clear_env() {
 	unset SMF_FMRI SMF_METHOD SMF_RESTARTER SMF_ZONENAME
 }
 
+# The data center has configured the zone's interfaces before it boots.
 smf_configure_ip() {
 	return 1
 }
 
-# smf_kill_contract CTID SIGNAL [WAIT [TIMEOUT]]
+# smf_kill_contract CONTRACT SIGNAL [WAIT [TIMEOUT]]
 #
-# Returns 1 for bad arguments and 2 when the contract is not empty in time.
+# Signals once; with a WAIT other than 0 again every five seconds until the
+# contract is empty or TIMEOUT seconds have passed, as illumos does
+# (cmd/svc/shell/smf_include.sh).  Returns 1 for an invalid contract or a
+# signal that cannot be sent, 2 when the time is up.
 smf_kill_contract() {
-	[ $# -ge 2 ] || return 1
-	_smf_waited=0
-	for _smf_pid in $(_smf_members "$1"); do
-		kill "-$2" "$_smf_pid" 2>/dev/null
-	done
-	[ "${3:-0}" = 1 ] || return 0
-	while [ -n "$(_smf_members "$1")" ]; do
-		sleep 1
-		_smf_waited=$((_smf_waited + 1))
-		if [ "${4:-0}" -gt 0 ] && [ $_smf_waited -ge "$4" ]; then
+	/usr/bin/pgrep -c $1 >/dev/null 2>&1
+	case $? in
+	0) ;;
+	1) return 0 ;;
+	*) echo "Error, invalid contract \"$1\"" >&2 && return 1 ;;
+	esac
+	/usr/bin/pkill "-$2" -c $1
+	if [ $? -gt 1 ]; then
+		echo "Error, could not kill contract \"$1\"" >&2
+		return 1
+	fi
+	[ "${3:-0}" -ne 0 ] || return 0
+
+	# in tenths of a second
+	time_waited=0
+	time_to_wait=$((${4:-0} * 10))
+	while /usr/bin/pgrep -c $1 >/dev/null 2>&1; do
+		if [ "$time_to_wait" -gt 0 ] && [ "$time_waited" -ge "$time_to_wait" ]; then
 			return 2
 		fi
+		if [ "$time_waited" -gt 0 ] && [ $((time_waited % 50)) -eq 0 ]; then
+			/usr/bin/pkill "-$2" -c $1
+		fi
+		sleep 0.2
+		time_waited=$((time_waited + 2))
 	done
 	return 0
-}
-
-_smf_members() {
-	/usr/bin/svcs -a -H -o ctid,fmri | while read -r _smf_ctid _smf_fmri; do
-		[ "$_smf_ctid" = "$1" ] || continue
-		/usr/bin/svcs -H -p -o ctid "$_smf_fmri" | while read -r _ _smf_pid _smf_name; do
-			[ -n "$_smf_name" ] && echo "$_smf_pid"
-		done
-	done
 }

@@ -46,6 +46,7 @@ class Api:
         self.handlers = {
             "fmris": self.names, "list": self.rows, "get": self.get, "detail": self.detail,
             "action": self.action, "watch": self.watch, "shutdown": self.shutdown,
+            "core": self.core,
             **editing.handlers,
         }  # fmt: skip
 
@@ -261,6 +262,14 @@ class Api:
         elif "comment" in group.props:
             self.repository.put(entity, target, group.lacking("comment"))
         self.restarter.ask(fmri, lambda: self.restarter.enabled_changed(fmri, admin=True))
+
+    def core(self, peer: Peer, request: Wire) -> object:
+        """A process dumps core: the compute node says so, with its pid and its parent's."""
+        if peer.uid != 0:
+            raise SmfError("permission denied", "permission")
+        pids = [int(pid) for pid in request["pids"]]
+        self.restarter.executor.dumped(pids, request["group"])
+        return {}
 
     def shutdown(self, peer: Peer, request: Wire) -> object:
         """Halt or reboot the zone; root only."""

@@ -166,12 +166,13 @@ class Contracts:
         found: dict[int, list[int]] = {}
         for name in os.listdir("/proc"):
             if name.isdigit() and int(name) != self._me:
-                key = self._contract_of(int(name))
+                key = self.contract_of(int(name))
                 if key is not None:
                     found.setdefault(key, []).append(int(name))
         return {key: sorted(pids) for key, pids in found.items()}
 
-    def _contract_of(self, pid: int) -> int | None:
+    def contract_of(self, pid: int) -> int | None:
+        """The id of the contract that process `pid` is in; None for the dead, too."""
         try:
             if self._base >= 0:
                 return self._ids.get(os.stat(f"/proc/{pid}/ns/cgroup").st_ino)

@@ -222,12 +222,31 @@ class Executor:
             if contract is None or pid not in contract.leaders:
                 continue
             contract.leaders.discard(pid)
-            cause = _fault(status)
-            if cause is None or cause in instance.ignore or instance.waits:
-                return
-            if instance.up and instance.run is None and not self.contracts.empty(contract):
-                self.restarter.stop(instance, cause)
+            if not instance.waits:
+                self._fault_event(instance, _fault(status))
             return
+
+    def _fault_event(self, instance: Instance, fault: str | None) -> None:
+        """A critical event of a contract service: a member died of a fault, others live."""
+        if fault is None or fault in instance.ignore or instance.contract is None:
+            return
+        if instance.up and instance.run is None and not self.contracts.empty(instance.contract):
+            self.restarter.stop(instance, fault)
+
+    def dumped(self, pids: list[int], group: int) -> None:
+        """The first of `pids` dumps core, in process group `group`.
+
+        The others stand for it where it has ended already: its parents, of the same contract.
+        """
+        for pid in pids:
+            contract = self.contracts.contract_of(pid)
+            for instance in self.restarter.instances.values():
+                if contract and instance.contract and instance.contract.id == contract:
+                    if instance.waits:
+                        self.fatal(instance, "core", group)
+                    else:
+                        self._fault_event(instance, "core")
+                    return
 
     def _child_exited(self, instance: Instance, pid: int, status: int, group: int) -> None:
         """The process that *is* a wait service exited."""

@@ -143,7 +143,8 @@ def test_a_machine_that_is_not_provisioned(scratch: Cluster, bootstrap: str) -> 
     text, _ = evidence(scratch, failed)
     problem = of_machine(text, name)
     assert problem.startswith("not provisioned: "), text
-    assert "no server with room" in problem
+    assert "the data center does not say why" in problem
+    assert "no server with room" not in text, "CloudAPI's audit has no reason"
     again = scratch.play("site.yml", engines=2, bootstrap=bootstrap)
     assert "2 engine(s) ready" in again.output
 

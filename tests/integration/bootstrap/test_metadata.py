@@ -29,7 +29,8 @@ LISTED = "; ".join(
     for fmri in (ENGINE, CONTROLLER)
 )
 ASPECTS = {
-    "packages": "pkg_info -a | sort; readlink /opt/local/libexec/ipyparallel/python3",
+    "packages": "/opt/local/sbin/pkg_info -a | sort; ls -l /opt/local/libexec/ipyparallel/python3"
+    " | sed 's/.*-> //'",
     "files": FILES,
     "contents": "cd /opt/local; cksum lib/svc/manifest/* lib/svc/method/*; cksum /etc/user_attr",
     "users": "cat /etc/passwd /etc/group /etc/user_attr",
@@ -78,7 +79,7 @@ def test_the_key_is_metadata_and_in_protected_files_only(by_metadata: Cluster, r
         holders = by_metadata.ssh(
             role,
             "find / -xdev \\( -path /proc -o -path /usr -o -path /opt/.pkgsrc -o -path /root/key "
-            "\\) -prune -o -type f -print0 | xargs -0 grep -laFf /root/key; true",
+            "\\) -prune -o -type f -print0 | xargs -0 grep -lFf /root/key; true",
         )
         found = {re.sub("repository.db-wal$", "repository.db", name) for name in holders.split()}
         assert found <= KEYED[role], "the key is in other files as well"
@@ -87,7 +88,7 @@ def test_the_key_is_metadata_and_in_protected_files_only(by_metadata: Cluster, r
             seen = by_metadata.ssh(role, f"su www -s /bin/sh -c 'cat {name}' 2>&1; true")
             assert "ermission denied" in seen, f"{name} can be read by anybody"
         processes = by_metadata.ssh(
-            role, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | grep -caFf /root/key; true"
+            role, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | grep -cFf /root/key; true"
         )
         assert processes == "0\n"
         properties = "svcprop ipyparallel; svccfg export ipyparallel; svccfg export -a ipyparallel"

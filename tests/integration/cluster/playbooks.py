@@ -93,7 +93,7 @@ class DataCenter:
             for machine in connection.list_machines(tags={"cluster": cluster})
         }
 
-    def admin(self, call: str, body: object) -> None:
+    def admin(self, call: str, body: object, method: str = "POST") -> None:
         """A call of the data center's own interface for tests."""
         request = urllib.request.Request(
             f"{self.settings['url']}/--admin/{call}",
@@ -102,13 +102,13 @@ class DataCenter:
                 "Authorization": f"Bearer {(self.state / 'admin_token').read_text().strip()}",
                 "Content-Type": "application/json",
             },
+            method=method,
         )
         urllib.request.urlopen(request, timeout=10).close()
 
     def ssh(self, address: str, command: str, check: bool = True) -> str:
-        config = self.settings["ssh_config"]
-        quiet = "-oLogLevel=ERROR"
-        return run("ssh", quiet, "-F", config, address, command, env=self.env, check=check).stdout
+        options = ["-oLogLevel=ERROR", "-F", str(self.state / "ssh_config")]
+        return run("ssh", *options, address, command, env=self.env, check=check).stdout
 
 
 @dataclass(frozen=True)

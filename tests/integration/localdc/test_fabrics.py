@@ -26,7 +26,7 @@ for target in {targets}; do
         print $peer ? "yes " : "no ";
     ' "$target"
 done > /tmp/reached
-getent ahostsv4 {name} | head -1 | cut -d" " -f1 >> /tmp/reached
+getent hosts {name} | head -1 | cut -d" " -f1 >> /tmp/reached
 mdata-put reached "$(cat /tmp/reached)"
 """
 LISTEN = f"""\
@@ -115,7 +115,7 @@ def test_nat_is_a_way_out_and_no_way_in(
     listed, _ = api.request("GET", f"networks/{target.networks[0]}/ips/{masked}")
     assert isinstance(listed, dict) and listed["reserved"] is True
 
-    knock = "timeout 4 ssh-keyscan -T 3 {} 2>/dev/null; true"
+    knock = "/opt/local/gnu/bin/timeout 4 ssh-keyscan -T 3 {} 2>/dev/null; true"
     for address in (masked, inner.ips[0]):
         assert center.ssh(target.public_ips[0], knock.format(address)) == ""
     # the address belongs to the data center
@@ -152,7 +152,7 @@ def test_networks_that_look_the_same_stay_apart(center: Center, fabrics: Fabrics
 
 def test_what_a_rule_blocks_does_not_leave(center: Center, pair: tuple[Machine, Machine]) -> None:
     api, (source, target) = center.api(), pair
-    scan = f"timeout 5 ssh-keyscan -T 3 -t ed25519 {target.private_ips[0]} 2>/dev/null; true"
+    scan = f"ssh-keyscan -T 3 -t ed25519 {target.private_ips[0]} 2>/dev/null; true"
     assert center.ssh(source.public_ips[0], scan)
     text = f"FROM vm {source.id} TO any BLOCK tcp PORT 22"
     allow = f"FROM any TO vm {source.id} ALLOW tcp PORT 22"
@@ -165,7 +165,7 @@ def test_what_a_rule_blocks_does_not_leave(center: Center, pair: tuple[Machine, 
         source.enable_firewall()
         eventually(lambda: center.ssh(source.public_ips[0], scan) == "")
         # only what the rule names
-        names = "getent ahostsv4 beta.inst.localdc.localdc.cns.local"
+        names = "getent hosts beta.inst.localdc.localdc.cns.local"
         assert target.private_ips[0] in center.ssh(source.public_ips[0], names)
         api.request("POST", f"fwrules/{rules[0]}/disable")
         eventually(lambda: center.ssh(source.public_ips[0], scan) != "")

@@ -236,7 +236,9 @@ def test_logins_end_with_the_data_center(fresh: Center, end: str) -> None:
     command = ["ssh", "-N", "-F", str(fresh.state / "ssh_config"), address]
     login = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        eventually(lambda: "root" in fresh.ssh(address, "ps ax | grep '[s]shd: root' | tail -n +2"))
+        eventually(
+            lambda: "root" in fresh.ssh(address, "ps -ef | grep '[s]shd: root' | tail -n +2")
+        )
         if end == "stop":
             fresh.run("stop")
         else:

@@ -17,7 +17,7 @@ DOMAIN = "localdc.cns.local"
 
 def resolved(center: Center, machine: Machine, name: str) -> set[str]:
     """What getaddrinfo(3) says in the machine; nothing for an unknown name."""
-    out = center.ssh(machine.public_ips[0], f"getent ahostsv4 {name}; true")
+    out = center.ssh(machine.public_ips[0], f"getent hosts {name}; true")
     return {line.split()[0] for line in out.splitlines()}
 
 
@@ -31,7 +31,7 @@ def test_machines_find_each_other_by_name(center: Center, pair: tuple[Machine, M
     assert resolved(center, first, "beta.inst.localdc.localdc.triton.local") == set(
         second.public_ips
     )
-    script = f"timeout 5 ssh-keyscan -t ed25519 {private} 2>/dev/null"
+    script = f"/opt/local/gnu/bin/timeout 5 ssh-keyscan -t ed25519 {private} 2>/dev/null"
     assert private in center.ssh(first.public_ips[0], script)
 
 

@@ -136,3 +136,43 @@ def test_faults_from_the_command_line(center: Center) -> None:
         "burst": 2,
         "rate": 0.1,
     }
+
+
+def names(center: Center) -> set[str]:
+    with center.api() as api:
+        return {str(package["name"]) for package in api.packages()}
+
+
+def test_a_catalogue_is_chosen_and_kept(center: Center, tmp_path: Path) -> None:
+    start = ("start", "--records-only")
+    center.run(*start, "--catalogue", "public")
+    assert "z1-micro" in names(center) and PACKAGE not in names(center)
+    center.run(*start, "--catalogue", "public")
+    refused = center.run(*start, "--catalogue", "default", check=False)
+    assert refused.returncode == 1 and "python -m localdc stop" in refused.stderr
+    center.run("stop")
+    center.run(*start)
+    assert "z1-micro" in names(center), "a later start has forgotten it"
+    center.run("stop")
+    own = tmp_path / "offers.json"
+    own.write_text('{"packages": [{"name": "mine", "memory": 512, "disk": 1024}]}')
+    center.run(*start, "--catalogue", str(own))
+    assert names(center) == {"mine"}
+    center.run("stop")
+    center.run(*start, "--catalogue", "default")
+    assert PACKAGE in names(center)
+
+
+def test_a_catalogue_that_cannot_be_used_changes_nothing(center: Center, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"packages": [{"name": "mine"}]}')
+    for path, words in ((bad, "lacks memory, disk"), (tmp_path / "none", "No such file")):
+        done = center.run("start", "--records-only", "--catalogue", str(path), check=False)
+        assert done.returncode == 2 and words in done.stderr
+    assert not (center.state / "datacenter.json").exists()
+    center.run("start", "--records-only")
+    center.run("stop")
+    (center.state / "catalogue.json").write_text("{")
+    done = center.run("start", "--records-only", check=False)
+    assert done.returncode == 1 and "--catalogue default" in done.stderr
+    center.run("start", "--records-only", "--catalogue", "default")

@@ -63,7 +63,9 @@ def test_machines_work_without_privileges(unprivileged: Center) -> None:
     where = first.public_ips[0]
     out = unprivileged.ssh(where, "id -un; zonename; hostname").split()
     assert out == ["root", first.id, "one"]
-    script = f"timeout 5 ssh-keyscan -t ed25519 {second.private_ips[0]} 2>/dev/null"
+    script = (
+        f"/opt/local/gnu/bin/timeout 5 ssh-keyscan -t ed25519 {second.private_ips[0]} 2>/dev/null"
+    )
     assert second.private_ips[0] in unprivileged.ssh(where, script)
     owners = unprivileged.ssh(where, "touch /tmp/mine && chown daemon /tmp/mine && ls -l /tmp/mine")
     assert "daemon" in owners
@@ -73,7 +75,7 @@ def test_names_resolve_without_privileges(unprivileged: Center) -> None:
     machines = {m["name"]: m for m in unprivileged.status()["machines"]}
     name = "two.inst.localdc.localdc.cns.local"
     assert name in machines["two"]["dns_names"]
-    out = unprivileged.ssh(machines["one"]["ips"][0], f"getent ahostsv4 {name}")
+    out = unprivileged.ssh(machines["one"]["ips"][0], f"getent hosts {name}")
     assert out.split()[0] == machines["two"]["ips"][1]
 
 

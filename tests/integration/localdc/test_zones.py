@@ -38,14 +38,15 @@ def test_addresses_and_names(center: Center, pair: Pair) -> None:
     shown = center.ssh(address(machine), "cat /proc/net/dev")
     names = {line.split(":")[0].strip() for line in shown.splitlines()[2:]}
     assert names == {"lo", "net0", "net1"}
-    (private,) = machine.private_ips
-    assert center.ssh(address(machine), "getent hosts alpha").split()[0] == private
+    # zoneinit, includes/12-network.sh: one's own name is the loopback's
+    found = center.ssh(address(machine), "getent hosts alpha; getent hosts beta").splitlines()
+    assert [line.split()[0] for line in found] == ["127.0.0.1", pair[1].public_ips[0]]
 
 
 def test_machines_reach_each_other_on_both_networks(center: Center, pair: Pair) -> None:
     first, second = pair
     for target in (second.private_ips[0], second.public_ips[0]):
-        script = f"echo | timeout 5 ssh-keyscan -t ed25519 {target} 2>/dev/null"
+        script = f"echo | /opt/local/gnu/bin/timeout 5 ssh-keyscan -t ed25519 {target} 2>/dev/null"
         assert target in center.ssh(address(first), script)
 
 
@@ -68,11 +69,27 @@ def test_usr_is_read_only_and_devices_cannot_be_made(center: Center, pair: Pair)
     assert "Operation not permitted" in out
 
 
+def test_host_name_is_the_uuid_without_cns(center: Center) -> None:
+    """sdc-cloudapi, lib/machines.js: a hostname is set for accounts with CNS only."""
+    center.api().update_account(triton_cns_enabled=False)
+    try:
+        (machine,) = center.create("no_cns")
+    finally:
+        center.api().update_account(triton_cns_enabled=True)
+    try:
+        shown = center.ssh(address(machine), "hostname; uname -n; mdata-get sdc:hostname; echo $?")
+        assert shown.split() == [machine.id, machine.id, "1"]
+    finally:
+        center.delete(machine)
+
+
 def test_root_persists_over_reboot_from_inside(center: Center) -> None:
     (machine,) = center.create("rebooter")
     try:
         where = address(machine)
-        before = center.ssh(where, "echo kept > /root/note; readlink /proc/1/ns/pid")
+        before = center.ssh(
+            where, "echo kept > /root/note; /opt/local/gnu/bin/readlink /proc/1/ns/pid"
+        )
         center.ssh(where, "reboot", check=False, wait=0)
         eventually(lambda: _pid_namespace(center, where) not in ("", before))
         assert center.ssh(where, "cat /root/note") == "kept\n"
@@ -83,7 +100,7 @@ def test_root_persists_over_reboot_from_inside(center: Center) -> None:
 
 
 def _pid_namespace(center: Center, where: str) -> str:
-    return center.ssh(where, "readlink /proc/1/ns/pid", check=False, wait=5)
+    return center.ssh(where, "/opt/local/gnu/bin/readlink /proc/1/ns/pid", check=False, wait=5)
 
 
 def test_halt_from_inside_stops_the_machine(center: Center) -> None:

@@ -16,7 +16,7 @@ from .conftest import Ansible
 
 Machines = dict[str, Machine]
 # bash opens the connection, and prints the first bytes of what the sshd there says
-GREETING = "timeout 1 bash -c 'exec 3<>/dev/tcp/{}/22; head -c 4 <&3'; true"
+GREETING = "/opt/local/gnu/bin/timeout 1 bash -c 'exec 3<>/dev/tcp/{}/22; head -c 4 <&3'; true"
 
 
 def front(machine: Machine) -> str:
@@ -27,10 +27,8 @@ def front(machine: Machine) -> str:
 
 def lets_in(center: Center, address: str, key: Path) -> bool:
     """Whether ssh gets in with this key and no other."""
-    own = (center.state / "ssh_config").read_text().splitlines()
-    config = key.with_name("ssh_config")
-    config.write_text("\n".join(line for line in own if "Identity" not in line))
-    command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]
+    command = ["ssh", "-F", str(center.state / "ssh_route"), "-o", "BatchMode=yes"]
+    command += ["-o", "IdentitiesOnly=yes"]
     command += ["-o", "IdentityAgent=none"]
     done = subprocess.run(
         [*command, "-i", str(key), f"root@{address}", "true"],

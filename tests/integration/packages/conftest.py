@@ -35,7 +35,7 @@ class Zone:
 
     def run(self, command: str) -> tuple[int, str]:
         """Exit status and all output of a command."""
-        marked = f"{{ {command}\n}} 2>&1; echo status=$?"
+        marked = f"PATH=$PATH:/opt/local/bin:/opt/local/sbin; {{ {command}\n}} 2>&1; echo status=$?"
         output, _, status = self.center.ssh(self.address, marked).rpartition("status=")
         return int(status), output
 

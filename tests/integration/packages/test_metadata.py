@@ -91,7 +91,8 @@ def test_the_operators_script_runs_first_and_may_fail(zone: Zone) -> None:
 
 def test_values_that_are_large_or_odd(new_zone: NewZone) -> None:
     zone = new_zone()
-    zone.succeed("head -c 786432 /dev/urandom | base64 -w0 >/var/tmp/big; wc -c </var/tmp/big")
+    encode = "/opt/local/gnu/bin/base64 -w0"
+    zone.succeed(f"head -c 786432 /dev/urandom | {encode} >/var/tmp/big; wc -c </var/tmp/big")
     zone.succeed("mdata-put big </var/tmp/big")
     zone.succeed("mdata-get big | head -c 1048576 | cmp - /var/tmp/big")
     zone.succeed("printf 'gr\\303\\274n\\377' | mdata-put 'odd key'; mdata-put -- x || test $? = 3")

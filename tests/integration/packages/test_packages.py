@@ -62,7 +62,7 @@ def test_two_zones_ask_for_the_same(new_zone: NewZone) -> None:
     config = str(zones[0].center.state / "ssh_config")
     running = [
         subprocess.Popen(
-            ["ssh", "-F", config, each.address, f"pkgin -y install {PY}-mpmath"],
+            ["ssh", "-F", config, each.address, f"/opt/local/bin/pkgin -y install {PY}-mpmath"],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -142,7 +142,7 @@ def test_an_image_whose_release_has_no_ipyparallel(new_zone: NewZone) -> None:
     old = new_zone(image="0a2b61d5-5f0c-4d7e-8f0b-23c4a1e62304")
     assert old.run("pkgin search ^py3[0-9]+-ipyparallel")[0] == 1
     assert "2023Q4" in old.succeed("cat /opt/local/etc/pkgin/repositories.conf")
-    old.succeed(f"pkgin -y install {PY}-zmq {PY}-pip")
+    old.succeed(f"pkgin -y install {PY}-zmq {PY}-psutil {PY}-pip")
     # real pip, with what the store keeps
     python = f"/opt/local/bin/python{PYTHON}"
     old.succeed(f"{python} -m venv --system-site-packages --without-pip /root/v")
@@ -206,3 +206,22 @@ def test_wheels_for_pip(zone: Zone, requirement: str) -> None:
     zone.succeed(f"/opt/local/bin/python{PYTHON} -m pip install --target /root/t {requirement}")
     status, output = zone.run(f"/opt/local/bin/python{PYTHON} -m pip install nosuch-zzz")
     assert status == 1 and "No matching distribution found for nosuch-zzz" in output
+
+
+def test_pip_has_no_wheel_with_compiled_parts(zone: Zone) -> None:
+    """The package index has none for SunOS, and machines have no compiler."""
+    center = zone.center
+    refused = center.run("packages", "--pip", "shapely", check=False)
+    assert refused.returncode == 1
+    for words in ("has shapely==", "extra_packages", "--compiled"):
+        assert words in refused.stderr
+    zone.succeed(f"pkgin -y install {PY}-pip")
+    pip = f"/opt/local/bin/python{PYTHON} -m pip install --target /root/t"
+    # the packages of pkgsrc are made from such wheels
+    for name in ("numpy", "shapely"):
+        status, output = zone.run(f"{pip} {name}")
+        assert status == 1 and f"No matching distribution found for {name}" in output
+    said = center.run("packages", "--pip", "xarray").stderr
+    assert "pandas comes from pkgsrc: -e extra_packages=pyNN-pandas" in said
+    center.run("packages", "--pip", "--compiled", "shapely")
+    zone.succeed(f"{pip} --no-deps shapely")

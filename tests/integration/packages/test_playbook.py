@@ -59,7 +59,10 @@ def test_packages_of_both_kinds(center: Center, cluster: Cluster, image: str) ->
     planned = cluster.play("site.yml", "--check", "--diff", **wanted)
     assert f"+ package {PY}-scipy>=1.10 installed" in planned.output
     assert "+ Python package lark>=1 installed" in planned.output
-    assert cluster.ssh("engine", f"pkg_info -qe {PY}-scipy || echo absent") == "absent\n"
+    assert (
+        cluster.ssh("engine", f"/opt/local/sbin/pkg_info -qe {PY}-scipy || echo absent")
+        == "absent\n"
+    )
     done = cluster.play("site.yml", **wanted)
     assert done.total("changed") >= 2
     assert versions(cluster, "scipy", "lark", "numpy", "ipyparallel")[1] == "1.3.1"
@@ -105,7 +108,7 @@ def test_a_repository_that_is_down(center: Center, cluster: Cluster, faults: Fau
     faults.withdraw()
     faults.order("repository_down", machine=name, reason="Host not found", count=2)
     cluster.play("site.yml", **{**variables, "pkgsrc_repository_patience": 20})
-    assert f"{PY}-ipyparallel-" in cluster.ssh("controller", "pkg_info")
+    assert f"{PY}-ipyparallel-" in cluster.ssh("controller", "/opt/local/sbin/pkg_info")
 
 
 def test_a_python_package_that_nobody_fetched(center: Center, cluster: Cluster) -> None:

@@ -97,7 +97,7 @@ def test_all_of_it(center: Center, cluster: Cluster) -> None:
     python = "/opt/local/libexec/ipyparallel/python3"
     by_pkgsrc, by_pip = cluster.ssh("engine", f"{python} -c '{code}'").split()
     assert by_pkgsrc.startswith("/opt/local/lib/") and "/venv/lib/" in by_pip
-    pinned = cluster.ssh("engine", "pkg_info -E 'py*-jupyterlab-[0-9]*'").strip()
+    pinned = cluster.ssh("engine", "/opt/local/sbin/pkg_info -E 'py*-jupyterlab-[0-9]*'").strip()
     version = cluster.ssh("engine", f"jupyter-lab-{PYTHON} --version").strip()
     assert pinned.endswith(f"-{version}")
     cluster.ssh("engine", f"cd /root; {START_LAB}")

@@ -20,7 +20,7 @@ def test_a_package_on_demand(unprivileged: Center) -> None:
         version = f"{name[2]}.{name[3:]}"
         code = "import mpmath; print(mpmath.mpf(2))"
         assert zone.succeed(f"/opt/local/bin/python{version} -c '{code}'") == "2.0\n"
-        zone.succeed(f"pkgin -y install {name}-pip")
+        zone.succeed(f"pkgin -y install {name}-zmq {name}-psutil {name}-pip")
         python = f"/opt/local/bin/python{version}"
         zone.succeed(f"{python} -m venv --system-site-packages --without-pip /root/v")
         zone.succeed("/root/v/bin/python3 -m pip install ipyparallel")

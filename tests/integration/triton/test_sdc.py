@@ -41,7 +41,7 @@ def test_create_and_get(shell: Shell, old: str) -> None:
     assert machine["tags"] == {"role": "old", "on": True}
     assert machine["metadata"]["greeting"] == "hello"
     assert "mdata-get" in machine["metadata"]["user-script"]
-    wait = "for i in $(seq 100); do [ -s /var/tmp/greeting ] && break; sleep 0.1; done"
+    wait = "for i in {1..100}; do [ -s /var/tmp/greeting ] && break; sleep 0.1; done"
     assert shell.triton("ssh", old, f"{wait}; cat /var/tmp/greeting") == "hello\n"
     assert "VM not found" in shell.sdc_fails(3, "getmachine", UNKNOWN)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,39 @@ def test_profile_of_a_file(shell: Shell, tmp_path: Path) -> None:
     assert shell.triton_json("-p", "embedded", "info", "-j")["login"] == "localdc"
     shell.triton("profile", "delete", "-f", "embedded")
     shell.triton_fails(1, "-p", "embedded", "info")
+
+
+def test_sub_users_with_the_rbac_commands(shell: Shell, tmp_path: Path) -> None:
+    key = tmp_path / "bob"
+    shell.run("ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", str(key))
+    home = Path(shell.environment["HOME"]) / ".ssh"
+    for path in (key, key.with_name("bob.pub")):
+        (home / path.name).write_bytes(path.read_bytes())
+        (home / path.name).chmod(0o600)
+
+    def add(kind: str, *more: str, **record: object) -> None:
+        file = tmp_path / f"{kind}.json"
+        file.write_text(json.dumps(record))
+        shell.triton("rbac", kind, "-a", *more, str(file))
+
+    add("user", login="bobby", email="bobby@example.com", password="secret-1")
+    add("policy", name="lookers", rules=["CAN listmachines and listimages *"])
+    shell.triton("rbac", "key", "-a", "bobby", "-n", "own", str(key.with_name("bob.pub")))
+    member = {"type": "subuser", "login": "bobby", "default": True}
+    add("role", name="lookers", policies=[{"name": "lookers"}], members=[member])
+    try:
+        assert "users (1)" in shell.triton("rbac", "info")
+        listed = shell.run("ssh-keygen", "-l", "-E", "md5", "-f", str(key)).stdout.split()
+        own = {"TRITON_USER": "bobby", "TRITON_KEY_ID": listed[1].removeprefix("MD5:")}
+        bob = replace(shell, environment={**shell.environment, **own})
+        assert bob.triton("instance", "list", "-H", "-o", "name") == shell.triton(
+            "instance", "list", "-H", "-o", "name"
+        )
+        refused = bob.triton_fails(1, "package", "list")
+        assert "(NotAuthorized)" in refused and "(listpackages)" in refused
+    finally:
+        shell.triton("rbac", "role", "-d", "-y", "lookers")
+        shell.triton("rbac", "policy", "-d", "-y", "lookers")
+        shell.triton("rbac", "user", "-d", "-y", "bobby")
+        for name in ("bob", "bob.pub"):
+            (home / name).unlink()

@@ -22,7 +22,7 @@ def test_create_passes_tags_metadata_and_script(shell: Shell, web: str) -> None:
 
 
 def test_script_runs_in_the_machine(shell: Shell, web: str) -> None:
-    wait = "for i in $(seq 100); do [ -s /var/tmp/greeting ] && break; sleep 0.1; done"
+    wait = "for i in {1..100}; do [ -s /var/tmp/greeting ] && break; sleep 0.1; done"
     assert shell.triton("ssh", "web", f"{wait}; cat /var/tmp/greeting") == "good day\n"
 
 

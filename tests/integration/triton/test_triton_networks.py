@@ -11,7 +11,7 @@ from .shell import IMAGE, PACKAGE, Shell, created_id, eventually
 
 UNKNOWN = "00000000-1111-4222-8333-444444444444"
 # bash opens the connection, and prints the first bytes of what the sshd there says
-GREETING = "timeout 1 bash -c 'exec 3<>/dev/tcp/{}/22; head -c 4 <&3'; true"
+GREETING = "/opt/local/gnu/bin/timeout 1 bash -c 'exec 3<>/dev/tcp/{}/22; head -c 4 <&3'; true"
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 from localdc.api.compute import Nic, ZoneSpec
 from localdc.image import ImageError, Layer, build_layer, configure_root, create_root
 from localdc.image.host import Host
+from localdc.options import LENIENT
 from localdc.pkgsrc import Store
 
 NICS = (
@@ -28,7 +29,8 @@ NICS = (
 )
 SPEC = ZoneSpec(
     uuid="6f0f4b44-8a6c-4d3f-9f0c-0d5b6a1d7e10",
-    alias="ipcontroller",
+    alias="ip_Controller",
+    hostname="ip-controller",
     owner="owner",
     image_uuid="image",
     image_name="base-64-lts",
@@ -134,6 +136,41 @@ def test_layer_is_reused_until_something_changes(
     assert not layer.usr.exists()
 
 
+def test_the_shell_is_ksh93_where_the_host_has_it(
+    tmp_path: Path, layer: Layer, store: Store, host: Host
+) -> None:
+    assert not (layer.usr / "bin/sh").exists()
+    (host.usr / "bin/ksh93").touch()
+    other = build_layer(tmp_path / "state", store, host)
+    assert str((other.usr / "bin/sh").readlink()) == "ksh93"
+    # a different layer, so that a start with the option gets what it asked for
+    lenient = build_layer(tmp_path / "state", store, host, lenient=("shell",))
+    assert lenient.usr != other.usr and not (lenient.usr / "bin/sh").is_symlink()
+
+
+def test_what_may_be_more_generous(tmp_path: Path, layer: Layer, store: Store, host: Host) -> None:
+    (host.usr / "bin/timeout").touch()
+    austere = build_layer(tmp_path / "austere", store, host)
+    generous = build_layer(tmp_path / "generous", store, host, lenient=tuple(LENIENT))
+    assert "bin/timeout" in hidden(austere) and "bin/timeout" not in hidden(generous)
+    python = "lib/localdc/lib/smartos/python/sitecustomize.py"
+    for name in ("bin/grep", "bin/pgrep", python):
+        assert (austere.usr / name).is_file(), name
+    assert not (generous.usr / "bin/grep").exists()
+    assert not (generous.usr / python).exists()
+    for layer in (austere, generous):
+        assert (layer.usr / "lib/localdc/gnu/bin/grep").is_symlink()
+        assert (layer.usr / "lib/localdc/host/grep").is_file()
+
+
+def test_a_program_that_the_host_replaced_is_copied_again(
+    tmp_path: Path, layer: Layer, store: Store, host: Host
+) -> None:
+    (host.usr / "bin/grep").write_text("newer")
+    other = build_layer(tmp_path / "state", store, host)
+    assert (other.usr / "lib/localdc/host/grep").read_text() == "newer"
+
+
 def test_missing_sshd_names_the_package(tmp_path: Path, store: Store, host: Host) -> None:
     (host.usr / "sbin/sshd").unlink()
     with pytest.raises(ImageError, match="apt-get install openssh-server"):
@@ -177,7 +214,7 @@ def test_every_zone_has_host_keys_of_its_own(tmp_path: Path, layer: Layer) -> No
             command = ["ssh-keygen", "-y", "-P", "", "-f", str(key)]
             public = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             words = key.with_suffix(".pub").read_text().split()
-            assert words == [*public.split()[:2], "root@ipcontroller"]
+            assert words == [*public.split()[:2], "root@ip-controller"]
             seen.add(words[1])
     assert len(seen) == 4
 
@@ -206,9 +243,10 @@ def root(tmp_path: Path, layer: Layer) -> Path:
 
 
 def test_names_and_addresses(root: Path) -> None:
-    hosts = (root / "etc/hosts").read_text()
-    assert f"10.99.0.10\tipcontroller ipcontroller.localdc.test {SPEC.uuid}\n" in hosts
-    assert (root / "etc/nodename").read_text() == "ipcontroller\n"
+    # zoneinit, includes/12-network.sh: the name is appended to the line of 127.0.0.1
+    hosts = "::1\tlocalhost\n127.0.0.1\tlocalhost loghost ip-controller\n"
+    assert (root / "etc/hosts").read_text() == (root / "etc/inet/hosts").read_text() == hosts
+    assert (root / "etc/nodename").read_text() == "ip-controller\n"
     assert (root / "etc/zonename").read_text() == f"{SPEC.uuid}\n"
     assert (root / "etc/hostname.net0").read_text() == "10.88.0.10/22\n"
     assert (root / "etc/defaultrouter").read_text() == "10.88.0.1\n"
@@ -217,13 +255,21 @@ def test_names_and_addresses(root: Path) -> None:
     assert keys.read_text() == "ssh-ed25519 AAAA one\n"
 
 
+def test_a_zone_without_a_host_name_is_called_by_its_uuid(tmp_path: Path, layer: Layer) -> None:
+    """CloudAPI sets none for an account without CNS (lib/machines.js; zoneinit, 02-config.sh)."""
+    root = tmp_path / "zones/z/root"
+    create_root(layer, replace(SPEC, hostname=None), root)
+    assert (root / "etc/nodename").read_text() == f"{SPEC.uuid}\n"
+    assert f"127.0.0.1\tlocalhost loghost {SPEC.uuid}\n" in (root / "etc/hosts").read_text()
+
+
 def test_configure_keeps_what_the_administrator_wrote(root: Path, layer: Layer) -> None:
-    hosts = root / "etc/hosts"
-    hosts.write_text(hosts.read_text() + "10.1.2.3 mine\n")
+    """Names are written once, by zoneinit; sm-set-hostname changes them for good."""
+    (root / "etc/inet/hosts").write_text("127.0.0.1 localhost\n10.1.2.3 mine\n")
+    (root / "etc/nodename").write_text("mine\n")
     configure_root(layer, replace(SPEC, alias="renamed", nics=NICS[:1]), root)
-    text = hosts.read_text()
-    assert "10.88.0.10\trenamed" in text and "ipcontroller" not in text
-    assert text.endswith("10.1.2.3 mine\n") and text.count("begin: kept") == 1
+    assert (root / "etc/hosts").read_text() == "127.0.0.1 localhost\n10.1.2.3 mine\n"
+    assert (root / "etc/nodename").read_text() == "mine\n"
     assert not (root / "etc/hostname.net1").exists()
     configure_root(layer, replace(SPEC, authorized_keys=()), root)
     assert (root / "var/ssh/authorized_keys/root").read_text() == ""
@@ -234,11 +280,11 @@ def test_configure_never_follows_links_of_the_zone(
 ) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched\n")
-    (root / "etc/nodename").unlink()
-    (root / "etc/nodename").symlink_to(victim)
+    (root / "etc/zonename").unlink()
+    (root / "etc/zonename").symlink_to(victim)
     configure_root(layer, SPEC, root)
     assert victim.read_text() == "untouched\n"
-    assert (root / "etc/nodename").read_text() == "ipcontroller\n"
+    assert (root / "etc/zonename").read_text() == f"{SPEC.uuid}\n"
     outside = tmp_path / "outside"
     outside.mkdir()
     (root / "etc").rename(root / "etc.old")
@@ -249,7 +295,7 @@ def test_configure_never_follows_links_of_the_zone(
 
 
 def test_a_fifo_in_place_of_a_file_does_not_block(root: Path, layer: Layer) -> None:
-    (root / "etc/hosts").unlink()
-    os.mkfifo(root / "etc/hosts")
+    (root / "etc/zonename").unlink()
+    os.mkfifo(root / "etc/zonename")
     configure_root(layer, SPEC, root)
-    assert "localhost" in (root / "etc/hosts").read_text()
+    assert (root / "etc/zonename").read_text() == f"{SPEC.uuid}\n"

@@ -78,6 +78,10 @@ class Running(Served):
     def audit(self, uuid):
         return self.get(f"/my/machines/{uuid}/audit").json()
 
+    def why(self, uuid):
+        """What the operator sees of the last job's end; None = it succeeded."""
+        return self.admin("GET", f"machines/{uuid}/jobs").json()[0]["reason"]
+
     def act(self, uuid, action, **body):
         answer = self.post(f"/my/machines/{uuid}", json={"action": action, **body})
         self.settle()

@@ -149,13 +149,44 @@ def test_keys_open_machines_at_once(dc):
 def test_images(shared):
     names = [image["name"] for image in shared.get("/my/images").json()]
     # the newest of a name last
-    assert names == ["base-64-lts", "base-64-lts", "minimal-64-lts"]
+    assert names == [
+        "base-64-lts", "ubuntu-24.04", "debian-12", "base-64-lts", "minimal-64-lts",
+    ]  # fmt: skip
     image = shared.get(f"/my/images/{BASE64}").json()
     assert (image["version"], image["os"], image["state"]) == ("24.4.1", "smartos", "active")
     assert shared.get("/my/images", params={"name": "base*", "version": "24.4.1"}).json() == [image]
     assert shared.get("/my/images", params={"state": "disabled"}).json() == []
-    assert len(shared.get("/my/images", params={"state": "all", "public": "true"}).json()) == 3
+    assert len(shared.get("/my/images", params={"state": "all", "public": "true"}).json()) == 5
     assert error(shared.get("/my/images/base-64-lts"))[:2] == (404, "ResourceNotFound")
+
+
+def test_offers_that_are_not_for_every_machine(dc):
+    """sdc-cloudapi: lib/packages.js, list; lib/machines.js, getBrand and ensurePackage."""
+    listed = {package["name"]: package for package in dc.get("/my/packages").json()}
+    assert "brand" not in listed["sample-512M"] and listed["b1-small-256M"]["brand"] == "bhyve"
+    retired = "g3-standard-0.5-smartos"
+    assert retired not in listed and dc.get(f"/my/packages/{retired}").status_code == 404
+    by_id = "2b4d6f80-2c15-4e0d-b7a3-c4d5e6f70512"
+    assert dc.get(f"/my/packages/{by_id}").json()["name"] == retired
+    ids = {image["name"]: image["id"] for image in dc.get("/my/images").json()}
+
+    def refused(package, image):
+        return error(dc.post("/my/machines", json={"package": package, "image": image}))
+
+    assert refused(by_id, BASE64)[2] == f"{by_id} is inactive. Must use an active package"
+    assert refused(retired, BASE64)[2] == f"{retired} is not a valid package"
+    assert refused("b1-small-512M", BASE64)[2] == (
+        'Brand "bhyve" requires the image type to be "zvol"'
+    )
+    assert refused("g4-highcpu-512M", ids["ubuntu-24.04"])[2] == (
+        'Package requires brand "joyent", but brand "lx" was selected'
+    )
+    for package, image in (("sample-512M", "ubuntu-24.04"), ("b1-small-512M", "debian-12")):
+        status, code, message = refused(package, ids[image])
+        assert (status, code) == (501, "NotImplementedError") and "base-64-lts" in message
+    uuid = dc.create()
+    assert error(dc.act(uuid, "resize", package=by_id))[2].endswith("Must use an active package")
+    assert [machine["id"] for machine in dc.get("/my/machines").json()] == [uuid]
 
 
 def test_datasets_of_2013(shared):
@@ -172,7 +203,7 @@ def test_packages(shared):
     assert shared.get("/my/packages/Extra%20Small%20512%20MB").json()["memory"] == 512
     names = [p["name"] for p in shared.get("/my/packages", params={"name": "g4*"}).json()]
     assert names == ["g4-highcpu-512M", "g4-highcpu-1G"]
-    assert len(shared.get("/my/packages", params={"memory": 512}).json()) == 3
+    assert len(shared.get("/my/packages", params={"memory": 512}).json()) == 5
     assert error(shared.get("/my/packages/none"))[2] == "none not found"
 
 

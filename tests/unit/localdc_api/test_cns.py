@@ -47,6 +47,21 @@ def resolver(dc):
     resolver.close()
 
 
+def test_cns_decides_the_host_name_when_a_machine_is_made(dc):
+    """sdc-cloudapi, lib/machines.js, createMachine: dnsify(alias) and the first inst. suffix."""
+    web = dc.create("Web_.1")
+    dc.post("/my", json={"triton_cns_enabled": False})
+    plain = dc.create("plain")
+    zones = dc.compute.zones
+    assert zones[web].hostname == "web-1"
+    assert zones[web].dns_domain == f"inst.acme.{PUBLIC}"
+    assert (zones[plain].hostname, zones[plain].dns_domain) == (None, "local")
+    # renaming changes the alias only
+    dc.post("/my", json={"triton_cns_enabled": True})
+    dc.act(web, "rename", name="other")
+    assert (zones[web].alias, zones[web].hostname) == ("other", "web-1")
+
+
 def test_names_of_a_machine_follow_the_records(dc, resolver):
     web = dc.create("Web_1", **{"tag.triton.cns.services": "www:80:priority=5,www:81,api:port=8"})
     account = dc.get("/my").json()["id"]
@@ -72,6 +87,25 @@ def test_names_of_a_machine_follow_the_records(dc, resolver):
     dc.delete(f"/my/machines/{web}")
     dc.settle()
     assert resolver.ask(f"shop.inst.acme.{PUBLIC}").rcode() == dns.rcode.NXDOMAIN
+
+
+def test_one_zone_for_all_addresses(start):
+    """A new Triton has one zone, for networks "*" (triton-cns, the template of its settings)."""
+    dc = start(cns_private="triton.local")
+    uuid = dc.create("web")
+    names = dc.machine(uuid)["dns_names"]
+    assert names == [
+        f"{label}.inst.{owner}.{PUBLIC}"
+        for owner in (dc.get("/my").json()["id"], "acme") for label in (uuid, "web")
+    ]  # fmt: skip
+    suffixes = [network["suffixes"] for network in dc.get("/my/networks").json()]
+    assert suffixes[0] == suffixes[1] == [f"svc.acme.{PUBLIC}", f"inst.acme.{PUBLIC}"]
+    resolver = Resolver(dc)
+    try:
+        found = resolver.addresses(f"web.inst.acme.{PUBLIC}")
+    finally:
+        resolver.close()
+    assert sorted(found) == sorted(dc.machine(uuid)["ips"])
 
 
 def test_only_running_machines_stand_behind_a_service(dc, resolver):

@@ -114,9 +114,14 @@ def test_slow_and_failing_provisions(dc):
         assert time.monotonic() - began < 20
     assert dc.machine(slow)["state"] == "provisioning" and dc.machine(slow)["ips"]
     bad = dc.create("bad1")
-    assert dc.machine(bad)["state"] == "failed" and dc.audit(bad)[0]["reason"] == "disk full"
+    assert dc.machine(bad)["state"] == "failed" and dc.why(bad) == "disk full"
     assert dc.machine(dc.create("bad2"))["state"] == "running"
     assert dc.machine(good)["state"] == dc.machine(slow)["state"] == "running"
+
+
+def test_jobs_of_an_unknown_machine(dc):
+    answer = dc.admin("GET", f"machines/{BASE64}/jobs")
+    assert (answer.status_code, answer.json()["code"]) == (404, "ResourceNotFound")
 
 
 def test_a_machine_gets_lost(dc):

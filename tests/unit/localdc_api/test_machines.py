@@ -206,7 +206,7 @@ def test_networks_of_choice(dc):
     assert dc.machine(uuid)["ips"] == ["10.99.1.1"]
     uuid = dc.create("d", networks=[wanted])
     assert dc.machine(uuid)["state"] == "failed"
-    assert dc.audit(uuid)[0]["reason"] == "IP 10.99.1.1 of network internal is in use"
+    assert dc.why(uuid) == "IP 10.99.1.1 of network internal is in use"
 
 
 def test_reserved_address_waits_for_who_asks_for_it(dc):
@@ -231,7 +231,7 @@ def test_full_subnet_fails_the_machine_and_addresses_come_back(start):
     first, second, third = (dc.create(name) for name in "abc")
     assert dc.machine(third)["state"] == "failed"
     assert dc.machine(third)["ips"] == []
-    assert dc.audit(third)[0]["reason"] == "no more free IPs in network external"
+    assert dc.why(third) == "no more free IPs in network external"
     dc.delete(f"/my/machines/{first}")
     dc.settle()
     again = dc.create("c")

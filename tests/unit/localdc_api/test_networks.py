@@ -1,9 +1,9 @@
 """Fabrics, their way out, and the NICs of machines."""
 
-from localdc.api.catalogue import networks
+from localdc.api.catalogue import Package, networks, packages
 from localdc.api.compute import WayOut
 
-from .harness import error
+from .harness import BASE64, error
 
 EXTERNAL, INTERNAL = networks()
 FABRIC = {
@@ -69,6 +69,40 @@ def test_fabric_networks_and_machines_on_them(dc):
     dc.put("/my/config", json={"default_network": INTERNAL.id})
     assert dc.delete(place).status_code == 204 and dc.delete(f"{vlans}/7").status_code == 204
     assert dc.get("/my/networks?fabric=true").json() == []
+
+
+def networks_of(dc, uuid):
+    return dc.machine(uuid)["networks"]
+
+
+def test_default_networks_are_the_first_of_each_kind(dc):
+    """sdc-cloudapi, lib/machines.js: getCreateOptions knows no default_network of /config."""
+    _, made = make_fabric(dc, 7)
+    dc.put("/my/config", json={"default_network": made.json()["id"]})
+    assert networks_of(dc, dc.create()) == [EXTERNAL.id, INTERNAL.id]
+
+
+def test_default_networks_where_only_fabrics_are_internal(start):
+    dc = start(networks=(EXTERNAL,), fabric_package_prefixes=("g4-", "k4-"))
+    assert networks_of(dc, dc.create("none")) == [EXTERNAL.id]
+    first, _ = (make_fabric(dc, vlan)[1].json()["id"] for vlan in (8, 7))
+    assert networks_of(dc, dc.create("a", package="g4-highcpu-512M")) == [EXTERNAL.id, first]
+    assert networks_of(dc, dc.create("b", package="sample-512M")) == [EXTERNAL.id]
+
+
+def test_a_package_may_exclude_fabrics_or_have_networks(start):
+    """sdc-cloudapi, lib/machines.js: checkNetworks, and pkg.networks in getCreateOptions."""
+    bound = Package("1b1a2c3d-0000-4000-8000-000000000001", "bound", 512, 10240, 1024,
+                    networks=(INTERNAL.id,))  # fmt: skip
+    dc = start(packages=(*packages(), bound), fabric_package_prefixes=("g4-", "k4-"))
+    fabric = make_fabric(dc, 7)[1].json()["id"]
+    body = {"name": "x", "image": BASE64, "package": "sample-512M", "networks": [fabric]}
+    status, code, message = error(dc.post("/my/machines", json=body))
+    assert (status, code) == (409, "InvalidFabricPackage")
+    assert message.endswith("can be used with a fabric network: g4-, k4-")
+    assert networks_of(dc, dc.create("a", package="g4-highcpu-512M", networks=[fabric])) == [fabric]
+    assert networks_of(dc, dc.create("b", package="bound")) == [INTERNAL.id]
+    assert networks_of(dc, dc.create("c", package="bound", networks=[EXTERNAL.id])) == [EXTERNAL.id]
 
 
 def external_ips(dc):

@@ -55,7 +55,7 @@ def test_trailing_slash_is_forgiven(dc):
 def test_method_not_allowed(shared):
     answer = shared.call("PATCH", "/my/keys")
     assert error(answer)[:2] == (405, "MethodNotAllowedError")
-    assert answer.headers["Allow"] == "GET, HEAD, POST"
+    assert answer.headers["Allow"] == "GET, HEAD, POST, PUT"
     assert shared.call("OPTIONS", "/my/keys").status_code == 405
 
 
@@ -181,21 +181,7 @@ def test_every_call_without_a_signature_is_refused(shared):
         assert error(answer)[:2] == (401, "InvalidCredentials"), (route.method, path)
 
 
-@pytest.mark.parametrize(
-    "method, path",
-    [
-        ("POST", "/my/users"),
-        ("POST", "/my/roles"),
-        ("POST", "/my/policies"),
-    ],
-)
-def test_what_is_not_served_says_so(shared, method, path):
-    assert error(shared.call(method, path))[:2] == (501, "NotImplementedError")
-
-
-def test_answers_of_a_data_center_without_users_and_migrations(shared):
-    assert shared.get("/my/users").json() == []
-    assert shared.get("/my/roles").json() == []
+def test_answers_of_a_data_center_without_migrations(shared):
     assert error(shared.get("/my/migrations")) == (
         412,
         "PreconditionFailed",

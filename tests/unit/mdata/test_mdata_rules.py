@@ -67,7 +67,7 @@ def test_the_sdc_namespace_is_read_only(run: Run, capsys: pytest.CaptureFixture[
         assert run(*command) == 2
         assert capsys.readouterr().err == 'Cannot update the "sdc" Namespace.\n'
     assert run("mdata-get", "sdc:alias") == 0
-    assert capsys.readouterr().out == "controller\n"
+    assert capsys.readouterr().out == "con_troller\n"
 
 
 def test_list_has_customer_keys_and_passwords_but_no_sdc(

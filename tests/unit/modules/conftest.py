@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import pytest
 
@@ -62,6 +63,25 @@ def sdc_machine(cloud):
         )
 
     return run
+
+
+@pytest.fixture
+def fake_ssh(tmp_path, monkeypatch):
+    """An ssh command that writes down its arguments and works from the second attempt on."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    script = tools / "ssh"
+    script.write_text(
+        f"#!/bin/sh\nprintf '%s\\n' \"$*\" >> {tools}/calls\n"
+        "for last; do host=$prev; prev=$last; done\n"
+        f'if [ -e {tools}/broken ]; then echo "kex_exchange: $host refused" >&2; exit 255; fi\n'
+        f"if [ -e {tools}/says ]; then cat {tools}/says >&2; exit 255; fi\n"
+        f'if [ ! -e "{tools}/seen.$host" ]; then : > "{tools}/seen.$host"; '
+        "echo 'Connection refused' >&2; exit 255; fi\n"
+    )
+    script.chmod(script.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return tools
 
 
 @pytest.fixture

@@ -78,19 +78,23 @@ def run_module(
     return result
 
 
+def new_key(path: Path) -> tuple[str, str]:
+    """Make an SSH key: its MD5 fingerprint, and its public line, which is in PATH.pub."""
+    private = ed25519.Ed25519PrivateKey.generate()
+    path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    path.chmod(0o600)
+    line = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    path.with_name(f"{path.name}.pub").write_text(f"{line}\n")
+    digest = hashlib.md5(base64.b64decode(line.split()[1])).hexdigest()
+    return ":".join(digest[i : i + 2] for i in range(0, 32, 2)), line
+
+
 class Cloud(Served):
     """An embedded data center without zones, and a key for it."""
 
     def __init__(self, directory: Path, *, seconds: float = 0.0, **settings: Any) -> None:
         self.key_file = directory / "key"
-        private = ed25519.Ed25519PrivateKey.generate()
-        pem = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-        line = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-        self.key_file.write_bytes(pem)
-        self.key_file.chmod(0o600)
-        (directory / "key.pub").write_text(line + "\n")
-        digest = hashlib.md5(base64.b64decode(line.split()[1])).hexdigest()
-        self.key_id = ":".join(digest[i : i + 2] for i in range(0, 32, 2))
+        self.key_id, line = new_key(self.key_file)
         settings.setdefault("throttle", None)
         settings.setdefault("admin_token", "let-me-in")
         self.settings = DataCenterSettings(
@@ -127,14 +131,19 @@ class Cloud(Served):
     def fault(self, **order: Any) -> None:
         self.app.state.center.faults.order(order)
 
-    def lose(self, pattern: str) -> None:
-        """Let machines vanish without trace."""
-        answer = requests.post(
-            f"{self.url}/--admin/faults",
-            json={"kind": "lost_machine", "machine": pattern},
+    def admin(self, method: str, path: str, body: Any = None) -> requests.Response:
+        """A call of the data center's owner (docs/localdc-admin.md)."""
+        return requests.request(
+            method,
+            f"{self.url}/--admin/{path}",
+            json=body,
             headers={"Authorization": "Bearer let-me-in"},
             timeout=20,
         )
+
+    def lose(self, pattern: str) -> None:
+        """Let machines vanish without trace."""
+        answer = self.admin("POST", "faults", {"kind": "lost_machine", "machine": pattern})
         assert answer.json()["machines"], answer.text
 
     def client(self) -> Any:

@@ -32,7 +32,7 @@ def make(sdc_machine):
         secret = {"ipython.key": key} if key else {}
         made = sdc_machine(
             **OFFER, name=f"My_cluster-{role}", networks=list(networks), secret_metadata=secret,
-            tags={"cluster": "My_cluster", "role": role, **dict(tags)},
+            tags={"ipython_cluster": "My_cluster", "role": role, **dict(tags)},
             metadata={name.replace("_", "."): value for name, value in metadata.items()},
         )  # fmt: skip
         return made["machines"][0]
@@ -50,10 +50,33 @@ def test_nothing_yet(ask):
     assert ask(address="head.example")["url"] == "tcp://head.example:20000"
 
 
-def test_the_suffix_is_that_of_the_last_network(ask):
+def test_the_suffix_is_that_of_the_private_network(ask):
     assert ask(networks=["external", "internal=10.99.0.77"])["url"] == NAME
     public = ask(networks=["external"])["url"]
     assert public.startswith("tcp://my-cluster-controller.inst.") and public != NAME
+
+
+def test_a_name_that_may_mean_a_public_address_is_not_used(start_cloud):
+    """A new Triton has one zone for all networks (triton-cns, the template of its settings)."""
+    cloud = start_cloud(cns_private="triton.local")
+
+    def ask(*networks):
+        arguments = {**cloud.access, "cluster": "My_cluster", "networks": list(networks)}
+        return run_module("ipcontroller_metadata", **arguments)
+
+    assert (ask()["source"], ask()["url"]) == ("later", "")
+    assert ask("external", "internal")["source"] == "later"
+    only = ask("internal")
+    assert only["source"] == "cns"
+    assert only["url"] == "tcp://my-cluster-controller.inst.acme.localdc.triton.local:20000"
+
+
+def test_a_name_with_addresses_in_two_private_networks_is_not_used(cloud, ask):
+    with cloud.client() as client:
+        client.create_vlan(7, "seven")
+        client.create_fabric_network(7, **LAN)
+    assert ask(networks=["external", "internal", LAN["name"]])["source"] == "later"
+    assert ask(networks=["external", LAN["name"]])["url"] == NAME
 
 
 def test_no_name_where_the_network_depends_on_addresses(ask, make):
@@ -108,7 +131,7 @@ def test_a_cluster_that_was_set_up_over_ssh(ask, make):
 def test_two_keys(ask, make, sdc_machine):
     make("engine")
     sdc_machine(
-        **OFFER, name="other", tags={"cluster": "My_cluster", "role": "engine"},
+        **OFFER, name="other", tags={"ipython_cluster": "My_cluster", "role": "engine"},
         secret_metadata={"ipython.key": "x" * 64},
     )  # fmt: skip
     refused = ask(expect="fail")
@@ -124,9 +147,10 @@ def test_another_number_of_engines_per_machine(ask, make):
 
 
 def test_fabric_networks(cloud, ask):
+    """default_network does not choose (sdc-cloudapi, lib/machines.js): it is not even asked."""
     with cloud.client() as client:
         client.create_vlan(7, "seven")
         lan = client.create_fabric_network(7, **LAN)
-        assert ask()["url"] == NAME, "a fabric network that is not the default is none of ours"
         client.update_config(default_network=lan["id"])
-    assert ask()["url"] == NAME, "both networks have names in the same zone"
+        assert ask()["url"] == NAME, "both networks have names in the same zone"
+    assert cloud.count("GET", "/config") == 0

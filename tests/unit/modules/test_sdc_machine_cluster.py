@@ -209,7 +209,7 @@ def test_waiting_costs_one_list_per_poll(start_cloud):
         ({"package": "sample-512MB"}, ["sample-512MB", "nearest", "sample-512M"]),
         ({"image": "base-64-ltz"}, ["base-64-ltz", "nearest", "base-64-lts"]),
         ({"networks": ["externa"]}, ["externa", "nearest", "external"]),
-        ({"package": None}, ["package and image"]),
+        ({"image": None}, ["needs an image"]),
     ],
 )
 def test_wrong_input(cloud, sdc_machine, change, words):
@@ -217,3 +217,80 @@ def test_wrong_input(cloud, sdc_machine, change, words):
     for word in words:
         assert word in result.msg
     assert cloud.machines() == {}
+
+
+def unsaid(**more):
+    """A cluster of which the task says nothing but what it is."""
+    controller, engines = cluster(0)["groups"]
+    del engines["exact_count"]
+    engines["initial"] = {"exact_count": 2}
+    return {
+        "selector": SELECTOR,
+        "initial": {"image": "base-64-lts"},
+        "groups": [controller, {**engines, **more}],
+    }
+
+
+def test_what_is_not_said_is_the_initial_value_of_a_new_cluster(cloud, sdc_machine):
+    made = sdc_machine(**unsaid())
+    assert len(made["created"]) == 3
+    assert {cloud.machines()[name]["memory"] for name in names(made)} == {512}
+    assert {machine["package"] for machine in made["machines"]} == {made["chosen"]["package"]}
+    assert made["chosen"]["image"].startswith("base-64-lts@")
+
+
+def test_what_is_not_said_leaves_machines_alone(cloud, sdc_machine):
+    first = sdc_machine(**{**cluster(5), "package": "sample-1G"}, networks=["internal"])
+    again = sdc_machine(**unsaid())
+    assert not again["changed"] and len(again["kept"]) == 6, again
+    more = sdc_machine(**unsaid(exact_count=6))
+    assert len(more["created"]) == 1 and sorted(more["kept"]) == sorted(first["created"])
+    assert not more["resized"]
+    newest = cloud.machines()["ipython-engine-006"]
+    other = cloud.machines()["ipython-engine-001"]
+    assert {newest[k] == other[k] for k in ("package", "image", "networks")} == {True}
+    assert newest["package"] == "sample-1G"
+
+
+def test_a_cluster_without_engines_stays_one(cloud, sdc_machine):
+    sdc_machine(**cluster(0))
+    assert not sdc_machine(**unsaid())["changed"]
+
+
+def test_networks_that_the_account_does_not_see_are_not_asked_for(cloud, sdc_machine, monkeypatch):
+    """A machine in a pool shows a member of the pool (napi, models/nic/provision.js:255)."""
+    from smartdc import DataCenter
+
+    sdc_machine(**cluster(1))
+    listed = DataCenter.list_networks
+    monkeypatch.setattr(
+        DataCenter,
+        "list_networks",
+        lambda self, **options: [
+            {**network, "id": "1f0c4d3a-0000-4000-8000-000000000000"}
+            if network["name"] == "external"
+            else network
+            for network in listed(self, **options)
+        ],
+    )
+    assert len(sdc_machine(**unsaid(exact_count=2))["created"]) == 1
+    machines = cloud.machines()
+    assert machines["ipython-engine-002"]["networks"] == machines["ipython-engine-001"]["networks"]
+
+
+def test_a_resize_is_told(cloud, sdc_machine):
+    made = sdc_machine(**cluster(1))
+    bigger = {**cluster(1), "package": "sample-1G"}
+    assert sorted(sdc_machine(check=True, **bigger)["resized"]) == sorted(made["created"])
+    assert sorted(sdc_machine(**bigger)["resized"]) == sorted(made["created"])
+
+
+def test_a_taken_name_is_found_before_anything_is_made(cloud, sdc_machine):
+    """Triton refuses a second machine of a name, and the others would be paid for."""
+    foreign = sdc_machine(name="ipython-controller", **OFFER)["created"][0]
+    before = cloud.count("POST")
+    for check in (True, False):
+        failed = sdc_machine(check=check, expect="fail", **cluster(3))
+        assert "ipython-controller" in failed.msg and foreign in failed.msg
+    assert cloud.count("POST") == before
+    assert set(cloud.machines()) == {"ipython-controller"}

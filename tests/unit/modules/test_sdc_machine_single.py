@@ -68,7 +68,7 @@ def test_name_without_the_selector_tags(cloud, sdc_machine):
         ({"state": "absent"}, "say which machines"),
         ({}, "say which machines"),
         ({"name": "web", "state": "stopped"}, "no machine 'web'"),
-        ({"name": "web"}, "package and image"),
+        ({"name": "web"}, "needs an image"),
         ({"name": "web", "wait": "forever"}, "wait"),
         ({"name": "e-{index}", "exact_count": 3, **OFFER}, "selector"),
         ({"name": "a", "id": "b", "exact_count": 3}, "mutually exclusive"),

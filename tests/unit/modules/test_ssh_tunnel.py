@@ -5,9 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -16,48 +14,31 @@ from pathlib import Path
 import pytest
 
 from ..free_ports import free_block
+from ..private_sshd import PROGRAM, make_key, private_sshd
 from .ipp_cluster import Ipp
 from .modules_support import run_module
 
 PORTS = dict.fromkeys(("registration", "control", "mux", "task", "iopub", "notification"), 9)
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH')}:/usr/sbin:/sbin")
-pytestmark = pytest.mark.skipif(SSHD is None, reason="openssh-server is not installed")
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="openssh-server is not installed")
 
 
-def listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory):
-    """A private sshd; its ssh_config."""
-    home = tmp_path_factory.mktemp("sshd")
-    home.chmod(0o700)
-    for name in ("host", "user"):
-        key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)]
-        subprocess.run(key, check=True)
-    port = free_block(1)
-    (home / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {home}/host\nPidFile {home}/pid\n"
-        f"AuthorizedKeysFile {home}/user.pub\nStrictModes no\nUsePAM no\n"
-    )
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    daemon = subprocess.Popen([SSHD, "-D", "-e", "-f", str(home / "sshd_config")],
-                              stderr=subprocess.DEVNULL)  # fmt: skip
+def configured(home, port):
+    """An ssh_config that leads to a private sshd."""
     config = home / "ssh_config"
     config.write_text(
         f"Host *\n  Port {port}\n  IdentityFile {home}/user\n  IdentitiesOnly yes\n"
         f"  UserKnownHostsFile {home}/known_hosts\n"
     )
-    deadline = time.monotonic() + 10
-    while not listens(port):
-        assert daemon.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    yield config
-    daemon.terminate()
-    daemon.wait(10)
+    return config
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory):
+    """The ssh_config of a private sshd."""
+    home = tmp_path_factory.mktemp("sshd")
+    make_key(home / "user")
+    with private_sshd(home, home / "user.pub") as port:
+        yield configured(home, port)
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +185,14 @@ def test_no_ssh(tunnel, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "openssh-client" in tunnel(expect="fail").msg
     monkeypatch.setenv("PATH", path)
+
+
+def test_a_machine_that_forwards_nothing_says_so(tunnel, tmp_path):
+    home = tmp_path / "sshd"
+    home.mkdir()
+    make_key(home / "user")
+    with private_sshd(home, home / "user.pub", "AllowTcpForwarding no") as port:
+        failed = tunnel(expect="fail", ssh_config=str(configured(home, port)))
+    assert "administratively prohibited" in failed.msg
+    assert "AllowTcpForwarding yes" in failed.msg and "sshd_config" in failed.msg
+    assert not tunnel.dest.exists()

@@ -22,6 +22,7 @@ MACHINE = {
     "ansible_ssh_common_args": "",
 }
 INVENTORY = {"cluster_one": {"hosts": {"controller": MACHINE}}}
+FACTS = {"sdc_cluster_data_center": {"running": True}, "existing": {"all": ["controller"]}}
 
 
 @pytest.fixture
@@ -49,8 +50,9 @@ def run(command: list[str], play: dict[str, object]) -> str:
 
 
 def test_evidence_comes_from_the_port(play: list[str], tmp_path: Path) -> None:
-    said = run(play, {"hosts": "cluster_one", "tasks": [{"ansible.builtin.fail": {}}]})
-    assert "WHAT FAILED" in said
+    know = {"ansible.builtin.set_fact": FACTS, "delegate_to": "localhost", "delegate_facts": True}
+    said = run(play, {"hosts": "cluster_one", "tasks": [know, {"ansible.builtin.fail": {}}]})
+    assert "WHAT FAILED" in said and "teardown.yml -e cluster=one" in said
     asked = (tmp_path / "asked").read_text().split()
     assert asked[asked.index("-p") + 1] == "2222"
 

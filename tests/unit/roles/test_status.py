@@ -24,16 +24,15 @@ def test_a_machine_that_is_not_reachable_hides_no_other(
     tmp_path: Path, controller: dict[str, object], said: str
 ) -> None:
     machines = {
-        name: {"ansible_host": "127.0.0.1", **how}
-        for name, how in {"controller": controller, "engine": NOWHERE}.items()
-    }
-    groups = {
-        "cluster_ipython": {"hosts": machines},
-        "role_controller": {"hosts": {"controller": {}}},
-        "role_engine": {"hosts": {"engine": {}}},
+        role: {
+            "ansible_host": "127.0.0.1",
+            "sdc_tags": {"ipython_cluster": "ipython", "role": role},
+            **how,
+        }
+        for role, how in {"controller": controller, "engine": NOWHERE}.items()
     }
     inventory = tmp_path / "machines.yml"
-    inventory.write_text(yaml.safe_dump({"all": {"children": groups}}))
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": machines}}))
     variables = REPOSITORY / "inventory" / "group_vars" / "all.yml"
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     done = subprocess.run(

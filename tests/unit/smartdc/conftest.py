@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,3 +82,27 @@ def connect(
 @pytest.fixture
 def sdc(connect: Callable[..., DataCenter]) -> DataCenter:
     return connect()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A real ssh-agent behind a socket whose path is longer than a socket address holds."""
+    if not shutil.which("ssh-agent"):
+        pytest.skip("needs ssh-agent")
+    short = tmp_path / "s"
+    directory = tmp_path / ("d" * 60) / ("e" * 60)
+    directory.mkdir(parents=True)
+    # the agent itself could not bind such a path
+    process = subprocess.Popen(
+        ["ssh-agent", "-D", "-a", "a.sock"], cwd=directory, stdout=subprocess.DEVNULL
+    )
+    sock = directory / "a.sock"
+    for _ in range(200):
+        if sock.exists():
+            break
+        threading.Event().wait(0.01)
+    short.symlink_to(sock)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(sock))
+    yield str(sock)
+    process.send_signal(signal.SIGTERM)
+    process.wait()

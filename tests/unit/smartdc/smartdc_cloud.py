@@ -9,8 +9,10 @@ import base64
 import email.utils
 import hashlib
 import json
+import os
 import re
 import ssl
+import subprocess
 import threading
 import time
 import uuid
@@ -363,3 +365,15 @@ def serving(cloud: FakeCloud, tls: ssl.SSLContext | None = None) -> Iterator[str
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def ssh_add(sock: str, *args: str, env: dict[str, str] | None = None) -> None:
+    directory, name = os.path.split(sock)
+    subprocess.run(
+        ["ssh-add", *args],
+        check=True,
+        cwd=directory,
+        env={**os.environ, "SSH_AUTH_SOCK": name, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )

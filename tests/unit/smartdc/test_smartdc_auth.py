@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
-import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from smartdc.errors import (
 )
 from smartdc.keys import KeyId, blob_of, load_private, md5_of, sha256_of
 
-from .smartdc_cloud import FakeCloud, write_key
+from .smartdc_cloud import FakeCloud, ssh_add, write_key
 
 KINDS = ["rsa", "p256", "p384", "p521", "ed25519"]
 MD5 = "c2:c4:b1:20:9d:e6:76:4d:d6:51:fa:ed:f7:30:fe:7d"
@@ -147,6 +147,48 @@ def test_key_not_found(home: Path, private_keys: dict[str, Any]) -> None:
         DataCenter("http://127.0.0.1:1", "name", login="acme")
 
 
+def public_only(home: Path, line: bytes) -> str:
+    """A public key alone in ~/.ssh; its fingerprint."""
+    (home / ".ssh" / "token.pub").write_bytes(line + b" me@laptop\n")
+    return md5_of(base64.b64decode(line.split()[1]))
+
+
+def test_only_the_public_half_is_there(home: Path, private_keys: dict[str, Any]) -> None:
+    line = (
+        private_keys["ed25519"]
+        .public_key()
+        .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    )
+    fingerprint = public_only(home, line)
+    with pytest.raises(KeyNotFound, match=r"only its public half is at hand .*token\.pub.*ssh-add"):
+        DataCenter("http://127.0.0.1:1", fingerprint, login="acme")
+
+
+def test_a_key_of_a_security_token(home: Path) -> None:
+    """As ssh-keygen -t ed25519-sk writes it (OpenSSH, PROTOCOL.u2f)."""
+    kind, point, application = b"sk-ssh-ed25519@openssh.com", bytes(32), b"ssh:"
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in (kind, point, application))
+    fingerprint = public_only(home, kind + b" " + base64.b64encode(blob))
+    with pytest.raises(KeyNotFound, match=r"security token \(sk-ssh-ed25519@openssh\.com\)"):
+        DataCenter("http://127.0.0.1:1", fingerprint, login="acme")
+
+
+@has("ssh")
+def test_an_agent_that_only_ssh_knows(home: Path, tmp_path: Path) -> None:
+    # ssh reads the configuration of the account, whatever HOME says
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    config = tmp_path / "config"
+    config.write_text("Host *\n  IdentityAgent /run/user/1password.sock\n")
+    ssh = tools / "ssh"
+    ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {config} "$@"\n')
+    ssh.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+        with pytest.raises(KeyNotFound, match=r"SSH_AUTH_SOCK=/run/user/1password\.sock"):
+            DataCenter("http://127.0.0.1:1", MD5, login="acme")
+
+
 def test_not_a_key(home: Path) -> None:
     (home / "text").write_text("hello")
     with pytest.raises(BadKey, match="not a private key"):
@@ -187,42 +229,6 @@ def test_encrypted_pem(
         DataCenter(url, "/acme/keys/k", str(path))
     with pytest.raises(EncryptedKey, match="wrong passphrase"):
         DataCenter(url, "/acme/keys/k", str(path), passphrase="shut")
-
-
-@pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A real ssh-agent behind a socket whose path is longer than a socket address holds."""
-    if not shutil.which("ssh-agent"):
-        pytest.skip("needs ssh-agent")
-    short = tmp_path / "s"
-    directory = tmp_path / ("d" * 60) / ("e" * 60)
-    directory.mkdir(parents=True)
-    # the agent itself could not bind such a path
-    process = subprocess.Popen(
-        ["ssh-agent", "-D", "-a", "a.sock"], cwd=directory, stdout=subprocess.DEVNULL
-    )
-    sock = directory / "a.sock"
-    for _ in range(200):
-        if sock.exists():
-            break
-        threading.Event().wait(0.01)
-    short.symlink_to(sock)
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(sock))
-    yield str(sock)
-    process.send_signal(signal.SIGTERM)
-    process.wait()
-
-
-def ssh_add(sock: str, *args: str, env: dict[str, str] | None = None) -> None:
-    directory, name = os.path.split(sock)
-    subprocess.run(
-        ["ssh-add", *args],
-        check=True,
-        cwd=directory,
-        env={**os.environ, "SSH_AUTH_SOCK": name, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -72,11 +72,8 @@ def test_sdc_and_triton(home: Path) -> None:
 
 def test_arguments_win_field_by_field(home: Path) -> None:
     settings = go(home, FULL, account="other")
-    assert (settings.account, settings.url, settings.source) == (
-        "other",
-        "https://sdc.example",
-        "environment",
-    )
+    assert (settings.account, settings.url) == ("other", "https://sdc.example")
+    assert settings.source == "url from SDC_URL, account from arguments, key_id from SDC_KEY_ID"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +104,18 @@ def test_sub_user(home: Path) -> None:
     assert (settings.account, settings.user) == ("acme", "bob")
     with pytest.raises(ConfigError):
         go(home, {**FULL, "SDC_ACCOUNT": "acme/"})
+
+
+def test_every_source_that_took_part_is_named(home: Path) -> None:
+    """A variable left over in the shell counts before the current profile."""
+    profile(home, "one", current="one", user="bob", roles=["r"])
+    assert go(home, {"TRITON_URL": "https://old.example"}).source == (
+        "url from TRITON_URL, account, key_id, user, roles from profile one"
+    )
+    assert go(home, {"SDC_TESTING": "1"}).source == (
+        "url, account, key_id, user, roles from profile one, insecure from SDC_TESTING"
+    )
+    assert not go(home, {"TRITON_URL": "https://old.example"}).embedded
 
 
 def test_current_profile_and_chosen_profile(home: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from localdc.smartos.smf.door import Door
+
 from .conftest import Zone
 
 SLEEP = "sleep 1000 &"
@@ -301,6 +303,43 @@ class TestWait:
         zone.wait(lambda: alive(helper) is not dies)
         if not dies:
             os.kill(helper, signal.SIGKILL)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="the compute node is root")
+    @pytest.mark.parametrize("ignored", ["", "core", "signal"])
+    def test_a_member_that_dumps_core_takes_its_group_along(self, zone: Zone, ignored: str) -> None:
+        """Whichever member it is (illumos, uts/common/contract/process.c, contract_process_core),
+        as the compute node tells it."""
+        command = "sh -c 'sleep 1000 & setsid sleep 1000 & wait'"
+        fmri = zone.service("w", command, duration="child", enabled=False)
+        value = f'setprop startd/ignore_error = astring: "{ignored}"'
+        zone.ok("svccfg", "-s", "site/w", f"{value}\nsetprop startd/need_session = boolean: true")
+        zone.ok("svcadm", "refresh", fmri)
+        zone.ok("svcadm", "enable", "-s", fmri)
+        zone.wait(lambda: len(pids(zone, fmri)) == 3)
+        main = int(zone.prop(fmri, "restarter/start_pid"))
+        same, apart = sorted(set(pids(zone, fmri)) - {main}, key=lambda p: os.getsid(p) == p)
+        door = Door(str(zone.door))
+        # one that crashed in a session of its own, one that is gone and has left its parent
+        door.call("core", pids=[str(apart)], group=apart)
+        zone.wait(lambda: alive(apart) is (ignored == "core"))
+        assert alive(main) and alive(same)
+        door.call("core", pids=["999999999", str(main)], group=main)
+        if ignored == "core":
+            assert alive(main) and alive(same) and zone.state(fmri) == "online"
+            return
+        zone.wait(lambda: not alive(main) and not alive(same))
+        zone.wait(lambda: zone.prop(fmri, "restarter/start_pid") != str(main))
+        zone.reaches(fmri, "online")
+        assert "Stopping because all processes in service exited." in zone.lines(fmri)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="the compute node is root")
+    def test_a_member_of_a_contract_service_that_dumps_core(self, zone: Zone) -> None:
+        fmri = zone.service("a", "sh -c 'sh -c \"sleep 1000; true\" & sleep 1000 &'")
+        zone.reaches(fmri, "online")
+        zone.wait(lambda: len(pids(zone, fmri)) == 3)
+        grandchild = pids(zone, fmri)[-1]
+        Door(str(zone.door)).call("core", pids=[str(grandchild)], group=os.getpgid(grandchild))
+        zone.wait(lambda: "Stopping because process dumped core." in zone.lines(fmri))
 
     def test_only_the_group_of_the_dead_is_killed(self, zone: Zone) -> None:
         """CT_PR_PGRPONLY; and others of that group, which is svc.startd's, are in no danger."""

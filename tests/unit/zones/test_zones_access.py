@@ -96,6 +96,15 @@ def test_ssh_understands_the_configuration(tmp_path: Path) -> None:
     assert settings["identityfile"].replace("%%", "%") == str(paths.key)
 
 
+def test_programs_are_not_told_the_key(tmp_path: Path) -> None:
+    paths = resolve({"LOCALDC_DIR": str(tmp_path / "dc")})
+    paths.prepare()
+    access.write_ssh_config(paths)
+    route, own = (file.read_text() for file in (paths.ssh_route, paths.ssh_config))
+    assert "Identity" in own and "Identity" not in route
+    assert set(route.splitlines()) < set(own.splitlines())
+
+
 @pytest.fixture
 def daemon(paths: StateDir) -> Iterator[None]:
     """A daemon that knows one machine, 10.88.0.5."""
@@ -184,7 +193,7 @@ def test_environment_serves_both_spellings(paths: StateDir) -> None:
     assert paths.datacenter.stat().st_mode & 0o777 == 0o600
     variables = access.environment(paths, descriptor)
     assert variables["SDC_URL"] == variables["TRITON_URL"] == "http://127.0.0.1:1"
-    assert variables["SDC_SSH_CONFIG"] == str(paths.ssh_config)
+    assert variables["SDC_SSH_CONFIG"] == str(paths.ssh_route)
     assert variables["SSH_AUTH_SOCK"] == str(paths.agent_socket)
 
 

@@ -31,7 +31,8 @@ INTERNAL = replace(
 )
 SPEC = ZoneSpec(
     uuid="11111111-2222-4333-8444-555555555555",
-    alias="controller",
+    alias="con_troller",
+    hostname="con-troller",
     owner="aaaaaaaa-2222-4333-8444-555555555555",
     image_uuid="2f1dc911-6401-4fa4-8e9d-67ea2e39c271",
     image_name="base-64-lts",
@@ -80,8 +81,8 @@ def ask(agent: MetadataAgent, **request: Any) -> dict[str, Any]:
     ("key", "value"),
     [
         ("uuid", SPEC.uuid),
-        ("alias", "controller"),
-        ("hostname", "controller"),
+        ("alias", "con_troller"),
+        ("hostname", "con-troller"),
         ("zonename", SPEC.uuid),
         ("owner_uuid", SPEC.owner),
         ("server_uuid", SPEC.server_uuid),
@@ -106,6 +107,11 @@ def ask(agent: MetadataAgent, **request: Any) -> dict[str, Any]:
 )
 def test_sdc_namespace(key: str, value: str | None) -> None:
     assert sdc_value(SPEC, key) == value
+
+
+def test_no_hostname_unless_cloudapi_set_one() -> None:
+    """CloudAPI, lib/machines.js: for accounts with CNS only; zoneinit falls back to the uuid."""
+    assert sdc_value(replace(SPEC, hostname=None), "hostname") is None
 
 
 def test_nics_are_json_with_the_fields_of_the_platform() -> None:
@@ -202,7 +208,7 @@ def test_socket_below_a_long_path_serves_the_real_client(tmp_path: Path) -> None
             client.close()
             os.close(directory)
 
-    assert asyncio.run(scenario()) == {"status": "ok", "value": "controller"}
+    assert asyncio.run(scenario()) == {"status": "ok", "value": "con_troller"}
 
 
 def test_a_link_in_place_of_the_directory_is_not_followed(tmp_path: Path) -> None:

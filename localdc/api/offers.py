@@ -1,0 +1,108 @@
+"""What a data center offers, from a file: packages, images, and what goes with them.
+
+docs/localdc-admin.md tells what may stand in it.
+"""
+
+from __future__ import annotations
+
+import json
+import typing
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from localdc.api.catalogue import BRANDS, IMAGE_OWNER, Image, Package
+from localdc.api.settings import NAMESPACE
+
+PUBLIC = Path(__file__).with_name("public.json")
+"""Names such as a public cloud has: none of them is in the catalogue of a new data center."""
+
+Thing = TypeVar("Thing", Package, Image)
+_WORDS = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a list of texts"}
+_TEXTS = ("cns_public", "cns_private")
+
+
+class OfferError(ValueError):
+    """The file cannot be used; the message names what is wrong."""
+
+
+def read(text: str) -> dict[str, Any]:
+    """Settings of the data center, by their names; raises OfferError."""
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise OfferError(f"it is not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise OfferError("it must hold a JSON object")
+    settings: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "packages":
+            settings[name] = _things(name, value, Package)
+        elif name == "images":
+            settings[name] = _things(name, value, Image)
+        elif name == "fabric_package_prefixes":
+            settings[name] = _checked(name, value, tuple)
+        elif name in _TEXTS:
+            settings[name] = _checked(name, value, str)
+        else:
+            known = ", ".join(("packages", "images", "fabric_package_prefixes", *_TEXTS))
+            raise OfferError(f"{name}: unknown; known are {known}")
+    return settings
+
+
+def _things(name: str, value: object, kind: type[Thing]) -> tuple[Thing, ...]:
+    if not isinstance(value, list) or not value:
+        raise OfferError(f"{name} must be a list, and not an empty one")
+    made = tuple(_thing(f"{name}[{number}]", entry, kind) for number, entry in enumerate(value))
+    ids = [thing.id for thing in made]
+    twice = sorted({ident for ident in ids if ids.count(ident) > 1})
+    if twice:
+        raise OfferError(f"{name}: {twice[0]} is there twice")
+    return made
+
+
+def _thing(where: str, entry: object, kind: type[Thing]) -> Thing:
+    if not isinstance(entry, dict):
+        raise OfferError(f"{where} must be an object")
+    hints = typing.get_type_hints(kind)
+    fields: dict[str, Any] = {}
+    for name, value in entry.items():
+        if name not in hints:
+            raise OfferError(f"{where}: unknown field {name}; known are {', '.join(hints)}")
+        fields[name] = _checked(f"{where}: {name}", value, _kind(hints[name]))
+    required = ("name", "memory", "disk") if kind is Package else ("name", "version")
+    missing = [name for name in required if name not in fields]
+    if missing:
+        raise OfferError(f"{where} lacks {', '.join(missing)}")
+    brand = fields.get("brand", (fields.get("requirements") or {}).get("brand"))
+    if brand is not None and brand not in BRANDS:
+        raise OfferError(f"{where}: brand must be one of {', '.join(BRANDS)}")
+    return kind(**{**_defaults(kind, fields), **fields})
+
+
+def _defaults(kind: type[Thing], fields: Mapping[str, Any]) -> dict[str, Any]:
+    words = (kind.__name__, fields["name"], fields.get("version", ""))
+    ident = str(uuid.uuid5(NAMESPACE, " ".join(words)))
+    if kind is Package:
+        return {"id": ident, "swap": 2 * fields["memory"]}
+    published = "2025-01-01T00:00:00Z"
+    return {"id": ident, "description": "", "published_at": published, "owner": IMAGE_OWNER}
+
+
+def _kind(hint: Any) -> type:
+    """The type to be checked for: `str` of `str | None`, `tuple` of `tuple[str, ...]`."""
+    options = [option for option in typing.get_args(hint) if option is not type(None)]
+    origin = typing.get_origin(hint)
+    if origin in (tuple, Mapping):
+        return tuple if origin is tuple else dict
+    return options[0] if options else hint  # type: ignore[no-any-return]
+
+
+def _checked(where: str, value: object, kind: type) -> Any:
+    if kind is tuple:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise OfferError(f"{where} must be {_WORDS.get(kind, 'an object')}")

@@ -1,0 +1,309 @@
+"""What commands of illumos take, in front of the host's, which take more.
+
+Each entry is one program of the host behind a script that refuses what the
+program of the same name in /usr/bin of illumos does not know: getopt(3C) says
+`illegal option`, the usage follows, and the status is that program's.  The
+tables are those of illumos of 2023-09, below usr/src/cmd and, for what is a
+builtin of ksh93 there (cmp, cut, tee, uniq, wc), contrib/ast/src/lib/libcmd.
+Options that mean something else to the host's program are refused as well.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST_PROGRAMS = "lib/localdc/host"
+"""Where the host's own programs are, below /usr of a zone."""
+
+
+def words(*lines: str) -> tuple[str, ...]:
+    return tuple(word for line in lines for word in line.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The command line of one command.
+
+    options: as getopt(3C) has them, `x:` with an argument and `x::` with one
+    that may follow at once; long: options that begin with `--`; status: exit
+    status of wrong usage; anywhere: options may follow operands.
+    """
+
+    options: str
+    usage: str
+    status: int = 2
+    long: tuple[str, ...] = ()
+    anywhere: bool = False
+    directory: str = "bin"
+
+
+_GREP = Command(
+    "vwchHilLnrbse:f:qxEFIRA:B:C:o0123456789",
+    "[-E|-F] [-bchHilLnoqrRsvx] [-A num] [-B num] [-C num|-num]\n"
+    "             [--label=name] [-e pattern_list]... [-f pattern_file]...\n"
+    "             [pattern_list] [file]...",
+    long=("label",),
+)
+_LS_LONG = words(
+    "all almost-all escape classify human-readable dereference dereference-command-line",
+    "ignore-backups inode numeric-uid-gid no-group hide-control-chars reverse recursive size",
+    "width block-size full-time si color file-type time-style",
+)
+TABLE = {
+    "awk": Command("F:f:v:", "[-F fs][-v var=value][prog | -f progfile][file ...]"),
+    "cat": Command("usvtebn", "[ -usvtebn ] [-|file] ..."),
+    # letters of a symbolic mode look like options: chmod -w file
+    "chmod": Command("Rfrwxstugoa", "[-fR] <absolute-mode|symbolic-mode-list> file ..."),
+    "chown": Command("hRfHLP", "[-fhR] owner[:group] file..."),
+    "chgrp": Command("hRfHLP", "[-fhR] group file..."),
+    "cmp": Command("bi:ln:s", "[-bls] [-i skip] [-n count] file1 file2 [skip1 [skip2]]"),
+    "cp": Command("afHinLpPrR", "[-afip] f1 f2"),
+    "cut": Command("b:c:d:f:ns", "-b list [-n] | -c list | -f list [-d delim] [-s] [file ...]"),
+    "date": Command("uRr:", "[-u] [+format]", 1),
+    "egrep": _GREP,
+    "env": Command("i", "[-i] [name=value ...] [utility [argument ...]]", 1),
+    "fgrep": _GREP,
+    "grep": _GREP,
+    "groupadd": Command("g:o", "[-g gid [-o]] group", directory="sbin"),
+    "head": Command("qvn:c:0123456789", "[-q] [-v] [-n #] [-c #] [-#] [filename...]", 1),
+    "hostname": Command("s", "[-s] [system_name]", 1),
+    "id": Command("Ggunar", "[-ap] [user]", 1),
+    "ln": Command("fins", "[-f] [-n] [-s] f1 [f2]"),
+    "ls": Command(
+        "aAbBcCdfFghHiklLmnopqrRsStuUw:x1",
+        "-aAbBcCdeEfFghHiklLmnopqrRsStuUwxvV1@/%[c | v] [files]",
+        long=_LS_LONG,
+    ),
+    "mkdir": Command("m:p", "[-m mode] [-p] dirname ..."),
+    "mktemp": Command("dqtup:", "[-dqtu] [-p prefix_dir] [template]", 1),
+    "mv": Command("fin", "[-fin] f1 f2"),
+    "rm": Command("frRi", "[-fiRr] file ..."),
+    "rmdir": Command("ps", "[-ps] dirname ..."),
+    "sed": Command("Ee:f:i::nr", "[-Enr] [-i[extension]] script [file ...]", 1, anywhere=True),
+    "sort": Command(
+        "cmuo:T:dfiMnrbt:k:S:0123456789",
+        "[-cmu] [-o output] [-T directory] [-S mem] [-dfiMnrb] [-t char] [-k keydef] [file ...]",
+        anywhere=True,
+    ),
+    "tail": Command("Fc:fn:q0123456789", "[-F | -f | -r] [-q] [-b # | -c # | -n #] [file ...]", 1),
+    "tee": Command("ai", "[-ai] [file ...]"),
+    "touch": Command("acfmr:d:t:", "[-acm] [-r ref_file | -t time | -d date_time] file..."),
+    "tr": Command("Ccds", "[-Ccsu] string1 string2", 1),
+    "uname": Command("asnrpvmio", "[-snrvmapioX]", 1),
+    "uniq": Command("cdf:s:u0123456789", "[-cdu] [-f fields] [-s char] [input [output]]"),
+    "useradd": Command(
+        "b:c:Dd:e:f:G:g:k:mos:u:",
+        "[-u uid [-o] | -g group | -G group[[,group]...] | -d dir | -b base_dir |\n"
+        "\t-s shell | -c comment | -m [-k skel_dir] | -f inactive | -e expire] login",
+        directory="sbin",
+    ),
+    "wc": Command("cmlwL", "[-cmlwL] [file ...]"),
+    "xargs": Command("0tpe::E:I:i::L:l::n:P:s:x", "[-t] [-p] [-0] [-n number] command", 1),
+}
+_PS = Command(
+    "jlfeAadLyt:p:g:u:U:G:s:o:",
+    "[ -aAdefHlcjLPWyZ ] [ -o format ] [ -t termlist ] [ -u userlist ] [ -p proclist ]",
+    1,
+)
+_FIND = words(
+    "a amin and atime cmin ctime depth delete follow fstype group inum links ls maxdepth mindepth",
+    "mmin mount mtime newer nogroup not nouser o or print print0 prune size type user xdev H L",
+)
+_GETENT = words(
+    "passwd group shadow hosts ipnodes services protocols ethers networks netmasks project",
+    "auth_attr exec_attr prof_attr user_attr netgroup",
+)
+
+ABSENT = words(
+    # of coreutils; readlink, seq and stat came to SmartOS late (illumos-extra, coreutils)
+    "b2sum base32 base64 basenc chcon dir dircolors md5sum nproc numfmt pinky printenv ptx",
+    "readlink realpath runcon seq sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf stat",
+    "stdbuf timeout truncate tac users vdir whoami",
+    # of procps, util-linux, debianutils and iproute2
+    "free pidof pidwait skill slabtop sysctl tload top watch chrt fallocate findmnt flock ionice",
+    "ipcmk lsblk lscpu lsipc lslocks lsmem lsns mountpoint namei nsenter prlimit runuser setpriv",
+    "setsid taskset utmpdump whereis run-parts tempfile ip ss bridge rtacct nstat lnstat",
+)
+"""Programs of a Linux host that no zone has in /usr/bin; for some there is /opt/local/gnu/bin."""
+
+_HEAD = """\
+#!{shell}
+# {name} as illumos has it; written by localdc/image/commands.py
+refuse() {{
+	printf '%s\\n' "$1" >&2
+	printf '%s\\n' {usage} >&2
+	exit {status}
+}}
+"""
+_PARSE = """\
+n=0 skip=
+for word do
+	n=$((n + 1))
+	if [ -n "$skip" ]; then
+		skip=
+		continue
+	fi
+	case $word in
+	--) break ;;
+{long}	--*) refuse "{name}: illegal option -- ${{word#--}}" ;;
+	-?*) ;;
+	*) {operand} ;;
+	esac
+	rest=${{word#-}}
+	while [ -n "$rest" ]; do
+		option=${{rest%"${{rest#?}}"}}
+		rest=${{rest#?}}
+		case $option in
+{cases}		*) refuse "{name}: illegal option -- $option" ;;
+		esac
+	done
+done
+"""
+_STOP = "n=$((n - 1)) && break"
+_REFUSED = 'refuse "ps: illegal argument -- $word"'
+# What follows an operand is an operand, whatever it looks like: the host's program is told so.
+_OPERANDS = """\
+if [ "$word" != -- ] && [ $n -lt $# ]; then
+	left=$#
+	while [ $left -gt 0 ]; do
+		[ $n -ne 0 ] || set -- "$@" --
+		set -- "$@" "$1"
+		shift
+		n=$((n - 1)) left=$((left - 1))
+	done
+fi
+"""
+_PS_TAIL = """\
+shown=$({program} "$@")
+status=$?
+# the arguments of a process are those that pr_psargs holds: PRARGSZ in <sys/procfs.h>
+case " $* " in *" -o args= "*) width=79 ;; *) width=0 ;; esac
+[ -z "$shown" ] || printf '%s\\n' "$shown" | {awk} -v width=$width '
+	NR == 1 && match($0, /(CMD|COMMAND)$/) {{ width = RSTART + 78 }}
+	{{ print width ? substr($0, 1, width) : $0 }}'
+exit $status
+"""
+_FIND_BODY = """\
+command=
+for word do
+	case $command$word in
+	yes\\; | yes+) command= ;;
+	yes*) ;;
+	-exec | -ok) command=yes ;;
+	value*) command= ;;
+	-perm | -name | -iname | -path | -ipath | -regex | -iregex) command=value ;;
+	{known}) ;;
+	-[A-Za-z]*) refuse "find: bad option $word" ;;
+	esac
+done
+"""
+_GETENT_BODY = """\
+case ${{1-}} in
+{known}) ;;
+-*) refuse "getent: illegal option -- ${{1#-}}" ;;
+'') refuse "getent: no database" ;;
+*) refuse "Unknown database: $1" ;;
+esac
+"""
+
+
+def install(usr: Path, host_usr: Path) -> None:
+    """Put the scripts below `usr`, the upper layer, and copies of the host's programs beside them.
+
+    Commands that the host lacks are left out.
+    """
+    shell = _inside(host_usr, host_usr / "bin/sh") or "/bin/sh"
+    for name, directory, text in _scripts(shell):
+        if (host_usr / directory / name).exists():
+            keep(usr, host_usr / directory / name)
+            _write(usr / directory / name, text)
+
+
+def programs() -> list[str]:
+    """Paths below /usr of the programs that are put behind a script."""
+    return [f"{directory}/{name}" for name, directory, _ in _scripts("")]
+
+
+def absent(host_usr: Path) -> list[str]:
+    """What of ABSENT there is, as paths below /usr."""
+    paths = [f"{directory}/{name}" for directory in ("bin", "sbin") for name in ABSENT]
+    return [path for path in paths if (host_usr / path).exists()]
+
+
+def keep(usr: Path, program: Path) -> None:
+    """Copy a program of the host to where it can be run from whatever hides its own place."""
+    target = usr / HOST_PROGRAMS / program.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(program, target)
+
+
+def _inside(host_usr: Path, program: Path) -> str | None:
+    """The path of what a link in the host's /usr leads to, as a zone sees it."""
+    if not program.exists():
+        return None
+    return f"/usr/{os.path.relpath(program.resolve(), host_usr.resolve())}"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def _scripts(shell: str) -> list[tuple[str, str, str]]:
+    """Name, directory and text of every script."""
+    scripts = [(name, c.directory, _script(shell, name, c)) for name, c in TABLE.items()]
+    awk = f"/usr/{HOST_PROGRAMS}/awk"
+    tail = _PS_TAIL.format(program=f"/usr/{HOST_PROGRAMS}/ps", awk=awk)
+    scripts.append(("ps", "bin", _script(shell, "ps", _PS, tail)))
+    known = " | ".join(f"-{name}" for name in _FIND)
+    usage = "find [-H | -L] path-list predicate-list"
+    body = _FIND_BODY.format(known=known)
+    scripts.append(("find", "bin", _joined(shell, "find", usage, 1, body)))
+    body = _GETENT_BODY.format(known=" | ".join(_GETENT))
+    usage = "getent database [ key ... ]"
+    scripts.append(("getent", "bin", _joined(shell, "getent", usage, 1, body)))
+    return scripts
+
+
+def _script(shell: str, name: str, command: Command, tail: str | None = None) -> str:
+    operand = "continue" if command.anywhere else _STOP
+    body = _PARSE.format(
+        name=name,
+        long="".join(f"\t--{name} | --{name}=*) continue ;;\n" for name in command.long),
+        cases=_cases(command),
+        operand=operand if tail is None else _REFUSED,
+    )
+    if not command.anywhere:
+        body += _OPERANDS
+    usage = f"{name} {command.usage}"
+    return _joined(shell, name, usage, command.status, body, tail)
+
+
+def _joined(
+    shell: str, name: str, usage: str, status: int, body: str, tail: str | None = None
+) -> str:
+    head = _HEAD.format(shell=shell, name=name, usage=f"'usage: {usage}'", status=status)
+    return head + body + (tail or f'exec /usr/{HOST_PROGRAMS}/{name} "$@"\n')
+
+
+def _cases(command: Command) -> str:
+    """The branches for the options that are known, by what follows them."""
+    kinds: dict[str, str] = {"": "", ":": "", "::": ""}
+    letters = command.options
+    while letters:
+        letter, rest = letters[0], letters[1:]
+        letters = rest.lstrip(":")
+        kinds[rest[: len(rest) - len(letters)]] += letter
+    cases = ""
+    for kind, action in (
+        ("", ";;"),
+        (":", '[ -n "$rest" ] || skip=yes; rest= ;;'),
+        ("::", "rest= ;;"),
+    ):
+        if kinds[kind]:
+            cases += f"\t\t[{kinds[kind]}]) {action}\n"
+    return cases

@@ -1,0 +1,1 @@
+"""What Pythons of pkgsrc run when they start."""

@@ -1,0 +1,223 @@
+"""Accounts as they are: keys of any name, machines of other people, names that are taken."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smartdc.config import resolve
+
+from .playbooks import REPOSITORY, Cluster, DataCenter, eventually, run
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home with a short path, below which sockets of ssh find their place."""
+    directory = Path(tempfile.mkdtemp(prefix="home", dir="/tmp"))
+    (directory / ".ssh").mkdir(mode=0o700)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def agent(home: Path) -> Iterator[str]:
+    """A real ssh-agent with eight keys that open nothing: sshd hears out six."""
+    socket = home / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+    try:
+        eventually("the agent listens", socket.exists, 10)
+        for number in range(8):
+            key = home / f"strange{number}"
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key), env=dict(os.environ))
+            add(str(socket), key)
+        yield str(socket)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def add(socket: str, key: Path) -> None:
+    run("ssh-add", "-q", str(key), env={**os.environ, "SSH_AUTH_SOCK": socket})
+
+
+def as_configured(cluster: Cluster, home: Path, agent: str, **more: str) -> Cluster:
+    """The same cluster for a user who has set SDC_*, as on a data center of others.
+
+    The way to the machines is given, since no network leads there; the key is not.
+    """
+    center = cluster.data_center
+    known = center.settings
+    other = DataCenter(center.state, center.env["LOCALDC_PKGSRC"])
+    other.env = center.env | {
+        "SDC_URL": known["url"],
+        "SDC_ACCOUNT": known["account"],
+        "SDC_KEY_ID": known["key_id"],
+        "SDC_SSH_CONFIG": known["ssh_config"],
+        "HOME": str(home),
+        "SSH_AUTH_SOCK": agent,
+        **more,
+    }
+    return Cluster(other, cluster.name)
+
+
+def test_a_key_of_any_name_beside_an_agent_with_eight(
+    scratch: Cluster, home: Path, agent: str
+) -> None:
+    shutil.copy(scratch.data_center.settings["key_file"], home / ".ssh" / "triton")
+    user = as_configured(scratch, home, agent)
+    made = user.play("site.yml", engines=1)
+    assert "cost money" in made.output
+    with user.client() as client:
+        assert client[:].apply_sync(os.getpid)
+    assert user.play("playbooks/status.yml").total("failed") == 0
+    assert "Engines ready: 0" in user.play("playbooks/status.yml").output
+    login = next(line for line in made.output.splitlines() if "Log in" in line).split("ssh", 1)[1]
+    logged = run("sh", "-c", f"ssh {login} -o BatchMode=yes svcs -H -o state mdata:execute",
+                 env=user.data_center.env)  # fmt: skip
+    assert logged.stdout.strip().splitlines()[-1] == "online"
+
+
+def test_the_ninth_key_of_an_agent(scratch: Cluster, home: Path, agent: str) -> None:
+    key = home / "ninth"
+    shutil.copy(scratch.data_center.settings["key_file"], key)
+    add(agent, key)
+    key.unlink()
+    user = as_configured(scratch, home, agent)
+    user.play("site.yml", engines=1)
+    user.play("playbooks/connect.yml")
+    with user.client() as client:
+        assert client[:].apply_sync(os.getpid)
+
+
+def test_a_machine_that_knows_other_keys_is_given_up_after_a_minute(
+    scratch: Cluster, home: Path
+) -> None:
+    """Machines that refuse the key are named with it, and with what they cost."""
+    shutil.copy(scratch.data_center.settings["key_file"], home / ".ssh" / "triton")
+    script = "#!/bin/sh\nrm -f /root/.ssh/authorized_keys; : >/var/ssh/authorized_keys/root\n"
+    user = as_configured(scratch, home, "")
+    failed = user.play("site.yml", check=False, engines=0, machine_user_script=script)
+    assert failed.code and failed.seconds < 180, failed.output
+    assert "Permission denied" in failed.output and ".ssh/triton" in failed.output
+    assert "1 machine(s) of cluster" in failed.output and "teardown.yml" in failed.output
+
+
+def inside(center: DataCenter, machine: dict[str, Any]) -> str:
+    """What site.yml would have changed on a machine."""
+    return center.ssh(
+        machine["primaryIp"], "svcs -H -o fmri 'svc:/pkgsrc/*'; ls /opt/local/libexec; id ipython",
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def foreign(scratch: Cluster) -> Iterator[dict[str, dict[str, Any]]]:
+    """Machines of other people, with tags and names like those of the cluster."""
+    center = scratch.data_center
+    api = resolve(env=center.env, cwd=REPOSITORY).connect()
+    offer = {"package": "sample-512M", "image": api.image("base-64-lts")["id"]}
+    like = {
+        "accounting-db": {"cluster": scratch.name, "role": "db"},
+        "game-engine": {"cluster": scratch.name, "role": "engine"},
+        "other-controller": {"cluster": scratch.name.replace("_", "-"), "role": "controller"},
+    }
+    made = [api.create({**offer, "name": name, "tags": tags}) for name, tags in like.items()]
+
+    def running() -> dict[str, dict[str, Any]] | None:
+        found = {m["id"]: api.get_machine(m["id"]) for m in made}
+        ready = all(m["state"] == "running" for m in found.values())
+        return {m["name"]: m for m in found.values()} if ready else None
+
+    try:
+        yield eventually("the foreign machines run", running)
+    finally:
+        for machine in made:
+            api.delete(machine["id"])
+
+
+def test_machines_that_share_the_tags_are_left_alone(
+    scratch: Cluster, foreign: dict[str, dict[str, Any]]
+) -> None:
+    center = scratch.data_center
+    before = {name: inside(center, machine) for name, machine in foreign.items()}
+    made = scratch.play("site.yml", engines=1)
+    assert "Left alone    accounting-db game-engine (tag" in made.output
+    shrunk = scratch.play("site.yml", engines=0)
+    assert f"{scratch.name}-engine-001" not in scratch.machines
+    gone = scratch.play("teardown.yml")
+    for output in (shrunk.output, gone.output):
+        assert "game-engine" in output
+    api = resolve(env=center.env, cwd=REPOSITORY).connect()
+    for name, machine in foreign.items():
+        now = api.get_machine(machine["id"])
+        assert {key: now[key] for key in ("state", "name", "tags", "updated")} == {
+            key: machine[key] for key in ("state", "name", "tags", "updated")
+        }
+        assert inside(center, machine) == before[name]
+
+
+def test_a_cluster_without_the_mark_is_adopted_when_told(scratch: Cluster) -> None:
+    """As an earlier version of the project has left it."""
+    scratch.play("site.yml", engines=1)
+    api = resolve(env=scratch.data_center.env, cwd=REPOSITORY).connect()
+    ids = {machine["id"] for machine in scratch.machines.values()}
+    for ident in ids:
+        api.delete_tag(ident, "ipython_cluster")
+    refused = scratch.play("site.yml", check=False, engines=1)
+    assert refused.code and "adopt=yes" in refused.output
+    assert {machine["id"] for machine in scratch.machines.values()} == ids
+    adopted = scratch.play("site.yml", engines=1, adopt=True)
+    assert "0 created, 2 kept, 0 deleted" in adopted.output
+    assert {machine["id"] for machine in scratch.machines.values()} == ids
+
+
+def test_a_taken_name_costs_nothing(scratch: Cluster) -> None:
+    api = resolve(env=scratch.data_center.env, cwd=REPOSITORY).connect()
+    offer = {"package": "sample-512M", "image": api.image("base-64-lts")["id"]}
+    other = api.create({**offer, "name": f"{scratch.name}-controller"})
+    try:
+        failed = scratch.play("site.yml", check=False, engines=3)
+        assert failed.code and other["id"] in failed.output
+        assert scratch.machines == {}
+    finally:
+        eventually(
+            "the other machine runs", lambda: api.get_machine(other["id"])["state"] == "running"
+        )
+        api.delete(other["id"])
+
+
+def test_what_is_not_said_stays(scratch: Cluster) -> None:
+    made = scratch.play("site.yml", engines=3, machine_package="sample-1G", engines_per_machine=2)
+    assert "6 engine(s) ready" in made.output
+    again = scratch.play("site.yml")
+    assert again.total("changed") == 0, again.output
+    assert "6 engine(s) ready" in again.output
+    grown = scratch.play("site.yml", engines=4)
+    assert "1 created, 4 kept, 0 deleted" in grown.output
+    assert {machine["package"] for machine in scratch.machines.values()} == {"sample-1G"}
+    resized = scratch.play("site.yml", machine_package="sample-2G")
+    assert "0 deleted, 5 resized" in resized.output
+
+
+def test_only_the_inventory_knows_the_way(scratch: Cluster, home: Path) -> None:
+    """The machines are reached by the address that inventory/sdc.yml prefers, through a hop."""
+    inventory = home / "inventory" / "sdc.yml"
+    inventory.parent.mkdir()
+    (inventory.parent / "group_vars").symlink_to(REPOSITORY / "inventory" / "group_vars")
+    settings = {"plugin": "sdc", "address": ["10.99.0.0/16"], "known_hosts": str(home / "known")}
+    inventory.write_text(json.dumps(settings))
+    way = ("-i", str(inventory))
+    made = scratch.play("site.yml", *way, engines=1)
+    assert "1 engine(s) ready" in made.output
+    assert "root@10.99." in made.output
+    hop = f"{scratch.name}-controller"
+    through = scratch.play("site.yml", *way, engines=2, jump_host=hop)
+    assert "2 engine(s) ready" in through.output

@@ -1,0 +1,56 @@
+"""The package that is taken when none is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from . import modules_support  # noqa: F401 - makes ansible.module_utils complete
+
+
+def package(name, memory, **more):
+    return {"id": name, "name": name, "memory": memory, "disk": 25600, "vcpus": 1, **more}
+
+
+class Catalogue:
+    """A data center that has these packages only."""
+
+    def __init__(self, *packages):
+        self.packages = packages
+
+    def list_packages(self):
+        return list(self.packages)
+
+
+REAL = (
+    package("g1.nano", 256, brand="joyent", active=True),
+    package("g1.bhyve", 512, brand="bhyve", active=True),
+    package("g1.lx", 512, brand="lx", active=True),
+    package("g1.old", 512, brand="joyent", active=False),
+    package("g1.micro", 1024, active=True),
+    package("g1.small", 2048, brand="joyent"),
+)
+
+
+def smallest(image, *packages):
+    from ansible.module_utils.sdc_offers import Offers
+
+    return Offers(Catalogue(*packages)).smallest_package(image)["name"]
+
+
+def test_active_of_the_right_brand_and_large_enough():
+    assert smallest({}, *REAL) == "g1.micro"
+    assert smallest({}, *REAL, package("g1.fit", 512, brand="joyent")) == "g1.fit"
+
+
+def test_what_the_image_needs_counts():
+    assert smallest({"requirements": {"min_ram": 1500}}, *REAL) == "g1.small"
+    assert smallest({"requirements": {"brand": "joyent"}}, *REAL) == "g1.micro"
+
+
+def test_none_fits():
+    from ansible.module_utils.sdc_base import Refused
+
+    with pytest.raises(Refused, match=r"512 MiB or more; name one of: g1\.bhyve, g1\.lx"):
+        smallest({}, *REAL[:4][1:3])
+    with pytest.raises(Refused, match="9000 MiB"):
+        smallest({"requirements": {"min_ram": 9000}}, *REAL)

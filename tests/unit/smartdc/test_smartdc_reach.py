@@ -1,0 +1,91 @@
+"""The key that signs for CloudAPI is the one that ssh offers, judged by a real sshd."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smartdc import DataCenter
+from smartdc.reach import Key, Ways
+
+from ..private_sshd import PROGRAM, make_key, private_sshd
+from .smartdc_cloud import FakeCloud, ssh_add
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="openssh-server is not installed")
+
+Login = Callable[[Key | None], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def own_key(home: Path) -> Path:
+    """The account's key, under a name that ssh does not try of itself."""
+    return make_key(home / ".ssh" / "triton")
+
+
+@pytest.fixture
+def login(tmp_path: Path, own_key: Path) -> Iterator[Login]:
+    """Tries to get into a machine that takes the account's key."""
+    authorized = tmp_path / "authorized"
+    authorized.write_text(own_key.with_suffix(".pub").read_text())
+    # without configuration: what the user has must not decide
+    (tmp_path / "empty").touch()
+    server = tmp_path / "sshd"
+    server.mkdir()
+    with private_sshd(server, authorized) as port:
+        tags = {"tritoncli.ssh.port": port, "tritoncli.ssh.ip": "127.0.0.1"}
+        machine = {"id": "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d", "tags": tags}
+
+        def attempt(key: Key | None) -> subprocess.CompletedProcess[str]:
+            known_hosts = tmp_path / "a directory" / "known_hosts"
+            known_hosts.parent.mkdir(exist_ok=True)
+            way = Ways([machine], {}, key, known_hosts, ssh_config=str(tmp_path / "empty"))
+            to = way.to(machine)
+            command = ["ssh", *shlex.split(to.arguments), "-o", "BatchMode=yes"]
+            command += ["-p", str(to.port), "-l", getpass.getuser(), str(to.host), "true"]
+            return subprocess.run(command, capture_output=True, text=True, check=False)
+
+        yield attempt
+
+
+def signing_key(cloud: FakeCloud, url: str, own_key: Path) -> Key:
+    from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+    public: Any = load_ssh_public_key(own_key.with_suffix(".pub").read_bytes())
+    with DataCenter(url, cloud.allow("/acme/keys/k", public), login="acme") as dc:
+        dc.me()
+        assert dc.auth
+        return Key.of(dc.auth.signer)
+
+
+def test_a_key_file_of_any_name(login: Login, cloud: FakeCloud, url: str, own_key: Path) -> None:
+    assert "Permission denied" in login(None).stderr
+    key = signing_key(cloud, url, own_key)
+    assert key.file == str(own_key)
+    assert login(key).returncode == 0, login(key).stderr
+
+
+def test_the_ninth_key_of_an_agent(
+    agent: str,
+    login: Login,
+    cloud: FakeCloud,
+    url: str,
+    own_key: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "s"))
+    for number in range(8):
+        ssh_add(agent, str(make_key(tmp_path / f"strange{number}")))
+    ssh_add(agent, str(own_key))
+    own_key.unlink()
+    refused = login(None)
+    assert refused.returncode == 255 and "Permission denied" not in refused.stderr, refused.stderr
+    key = signing_key(cloud, url, own_key)
+    assert key.file is None and "ssh-agent" in key.name
+    assert login(key).returncode == 0, login(key).stderr
