@@ -18,7 +18,7 @@ done
 echo '== processes'
 ps -ef 2>&1
 # ps of illumos cuts after 79 characters
-for pid in $(pgrep -u ipython); do pargs -l "$pid" 2>/dev/null; done
+pgrep -u ipython | while read -r pid; do pargs -l "$pid" 2>/dev/null; done
 echo '== addresses'
 ifconfig -a 2>&1
 echo '== packages'

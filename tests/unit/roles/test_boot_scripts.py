@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
-from .test_manifest import real_dtd
+from .test_manifest import ROOT, real_dtd
 from .test_method import SHELLS
 
 BOOT = "svc:/pkgsrc/ipyparallel-boot:default"
@@ -138,3 +139,40 @@ def test_a_step_that_is_killed_names_the_signal(
     done = Machine(tmp_path, shell, scripts["engine"]).run("work")
     assert done.returncode == 95
     assert "boot script failed: step user-script, killed by signal 9\n" in done.stdout
+
+
+ENGINE_PART = ROOT / "roles/ipengine/files/boot.sh"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("host", "warned"), [("10.99.0.5", False), ("localhost", False), ("nosuch.invalid", True)]
+)
+def test_a_controller_whose_name_does_not_resolve(
+    tmp_path: Path, shell: str, host: str, warned: bool
+) -> None:
+    """It is said, and the engine is enabled all the same: it asks again at every start."""
+    commands = {
+        "mdata-get": f'[ "$1" = ipython.url ] && echo tcp://{host}:20000 || echo secret',
+        "svcs": "echo DIS",
+        "svcprop": "exit 1",
+        "svccfg": "cat >/dev/null",
+        "svcadm": RECORD,
+    }
+    for name, text in commands.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    values = f"instances=engine\npatience=1\npython={sys.executable}\n"
+    text = ENGINE_PART.read_text().replace("PATH=/usr/sbin", f"PATH={tmp_path}:/usr/sbin")
+    done = subprocess.run(
+        [shell, "-s"],
+        input=values + text,
+        env={"FAKE": str(tmp_path), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (f"warning: the name of the controller, {host}, does not" in done.stdout) is warned
+    assert "secret" not in done.stdout + done.stderr
+    assert (tmp_path / "calls").read_text() == "svcadm enable svc:/pkgsrc/ipyparallel:engine\n"
