@@ -36,6 +36,9 @@ ACCESS: dict[str, Any] = {
 SECRET_KEY = re.compile(r"(_pw|key|password|passwd|secret|token)$", re.IGNORECASE)
 """Names of metadata whose values are not shown."""
 
+BY_HAND = 1.0
+"""Seconds for a signature from which on a person takes part in it, by a touch or a click."""
+
 SHOWN = frozenset(
     ["id", "name", "state", "type", "brand", "package", "image", "memory", "disk", "ips", "tags"]
 ) | {"networks", "firewall_enabled", "deletion_protection", "compute_node", "created", "updated"}
@@ -194,6 +197,12 @@ class SdcModule:
         return errors.LookupFailed("machine", name, lookup.near(name, names))
 
     def _outcome(self) -> dict[str, Any]:
+        auth = self.__dict__["api"].auth if "api" in self.__dict__ else None
+        if auth and auth.slowest >= BY_HAND:
+            self.module.warn(
+                f"a signature by {auth.signer.where} took {auth.slowest:.0f} s. Every request to "
+                "the data center needs one: a key that wants a touch or a confirmation asks often"
+            )
         outcome = {"changed": bool(self.differences), **self.result}
         # a thousand new machines would be told twice to those who did not ask for it
         return {**outcome, "diff": self.differences.as_diff()} if self.module._diff else outcome

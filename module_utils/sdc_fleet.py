@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ansible.module_utils.sdc_base import DataCenter, details, errors
+from ansible.module_utils.sdc_base import BY_HAND, DataCenter, details, errors
 from ansible.module_utils.sdc_plan import REQUEST_TAG, Machine
 from ansible.module_utils.sdc_ssh import SshProbe
 
@@ -18,6 +18,10 @@ T = TypeVar("T")
 
 READABLE_AFTER = 30.0
 """Seconds for which a new machine may be missing from answers before that counts as lost."""
+
+
+PATIENT_PAUSE = 20.0
+"""Seconds between polls that a person has to sign."""
 
 
 @dataclass
@@ -228,7 +232,10 @@ class Fleet:
                     self._late(pending, timeout, probe)
                 if late or not pending:
                     break
-                self._pause(pending, pause * random.uniform(0.8, 1.2))
+                if self.api.auth and self.api.auth.slowest >= BY_HAND:
+                    pause = PATIENT_PAUSE
+                left = timeout - (time.monotonic() - began)
+                self._pause(pending, min(pause * random.uniform(0.8, 1.2), max(left, 0.0)))
                 pause = min(pause * 1.35, 1.0 if elapsed < 30 and len(pending) < 200 else 5.0)
                 if not all(target.ssh for target in pending) or pause >= 1.0:
                     self._refresh(pending, began)

@@ -11,6 +11,7 @@ import getpass
 import shlex
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -73,6 +74,8 @@ class HttpSignature(AuthBase):
         self._lock = threading.Lock()
         self._cache: dict[tuple[int, str, str], str] = {}
         self._cache_date = ""
+        self.slowest = 0.0
+        """Seconds that the slowest signature took: a key may want its owner's touch for each."""
 
     @property
     def signer(self) -> Signer:
@@ -101,7 +104,9 @@ class HttpSignature(AuthBase):
             return cached
         signer = self.signers[index]
         text = f"(request-target): {method.lower()} {path}\ndate: {date}"
+        began = time.monotonic()
         algorithm, signature = signer.sign(text.encode())
+        self.slowest = max(self.slowest, time.monotonic() - began)
         value = (
             f'Signature keyId="{self.key_id.path(signer.blob)}",algorithm="{algorithm}",'
             f'headers="(request-target) date",signature="{base64.b64encode(signature).decode()}"'

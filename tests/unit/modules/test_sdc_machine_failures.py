@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 
 import pytest
 
@@ -275,6 +276,26 @@ def test_the_way_to_a_machine_is_that_of_the_inventory(cloud, sdc_machine, fake_
         mine = [call for call in calls if call.startswith(f"-o HostKeyAlias={machine['id']}")]
         assert mine and all("-- 10.99." in call for call in mine), calls
         assert all(f"-l ops -p 2022 -W %h:%p -- {inner}" in c for c in mine), mine
+
+
+def test_a_key_that_a_person_has_to_touch_is_asked_seldom(start_cloud, monkeypatch):
+    """Every request needs a signature, and polling would ask for one each second."""
+    from ansible.module_utils import sdc_fleet
+
+    from smartdc.keys import FileKey
+
+    cloud = start_cloud(seconds=6)
+    sign = FileKey.sign
+
+    def by_hand(self, data):
+        time.sleep(1.1)
+        return sign(self, data)
+
+    monkeypatch.setattr(FileKey, "sign", by_hand)
+    monkeypatch.setattr(sdc_fleet, "PATIENT_PAUSE", 7.0)
+    made = run_module("sdc_machine", **cloud.access, **cluster(0))
+    assert "touch" in str(made["warnings"])
+    assert cloud.count("GET", "/machines") <= 4, cloud.requests
 
 
 def test_no_ssh_command(cloud, sdc_machine, monkeypatch, tmp_path):
