@@ -400,7 +400,7 @@ chosen:
   description: What new machines got that the task did not say.
   returned: always
   type: dict
-  sample: {package: sample-512M, image: base-64-lts@24.4.1}
+  sample: {package: sample-512M, image: base-64-lts@24.4.1 (2f1dc911-6401-4fa4-8e9d-67ea2e39c271)}
 updated:
   description: Ids of machines of which this task changed something.
   returned: always

@@ -212,16 +212,18 @@ class Machines(Updating, Power):
         if completed.image and not completed.package:
             smallest = self.offers.smallest_package(self.offers.image(completed.image))
             completed = replace(completed, package=smallest["name"])
-        for name in ("image", "package"):
-            if getattr(group, name) != getattr(completed, name):
-                self.result["chosen"][name] = self._offer_name(name, getattr(completed, name))
+        self._tell_choice(group, completed)
         return completed
 
-    def _offer_name(self, kind: str, value: str) -> str:
-        if kind == "package":
-            return value
-        image = self.offers.image(value)
-        return f"{image['name']}@{image['version']}"
+    def _tell_choice(self, asked: Group, made: Group) -> None:
+        """What the task left open: of an image without a version the newest is taken."""
+        if asked.package != made.package:
+            self.result["chosen"]["package"] = made.package
+        if made.image:
+            image = self.offers.image(made.image)
+            name = f"{image['name']}@{image['version']}"
+            if asked.image not in (name, image["id"]):
+                self.result["chosen"]["image"] = f"{name} ({image['id']})"
 
     def _networks_of(self, machine: Machine) -> list[str] | None:
         """Networks for a machine like this one.

@@ -321,7 +321,13 @@ class Fleet:
             state = f"still {target.state} after {timeout:g} s"
             if target.ssh and probe:
                 problem = probe.problems.get(target.id) or "no answer"
-                target.fail("ssh", f"{state}, but ssh does not get in: {problem}")
+                hint = ""
+                if "Connection refused" in problem:
+                    hint = (
+                        f". Does its image ({target.machine.get('image')}) start sshd on this "
+                        "platform? base-64-lts 24.4.0 does not on newer ones, 24.4.1 does"
+                    )
+                target.fail("ssh", f"{state}, but ssh does not get in: {problem}{hint}")
             else:
                 target.fail("wait", state)
 

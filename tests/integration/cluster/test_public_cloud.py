@@ -67,7 +67,7 @@ def as_sub_user(public: DataCenter, tmp_path: Path) -> Iterator[dict[str, str]]:
 def test_a_cluster_where_nothing_is_called_as_in_the_playbooks(cluster: Cluster) -> None:
     made = cluster.play("site.yml", engines=1)
     assert "1 engine(s) ready" in made.output
-    assert "Chosen        z1-micro (package;" in made.output
+    assert "Package       z1-micro, chosen;" in made.output
     assert {machine["package"] for machine in cluster.machines.values()} == {"z1-micro"}
     refused = cluster.play("site.yml", engines=2, machine_package="h1-nano", check=False)
     assert refused.code and 'Brand "bhyve" requires the image type' in refused.output
