@@ -177,7 +177,7 @@ if [ "$word" != -- ] && [ $n -lt $# ]; then
 fi
 """
 _PS_TAIL = """\
-shown=$({program} "$@")
+shown=$(COLUMNS=1000 {program} "$@")
 status=$?
 # the arguments of a process are those that pr_psargs holds: PRARGSZ in <sys/procfs.h>
 case " $* " in *" -o args= "*) width=79 ;; *) width=0 ;; esac

@@ -187,8 +187,11 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
     child.wait()
 
 
-def test_ps_shows_79_characters_of_arguments(zone: Zone, process: subprocess.Popen[bytes]) -> None:
-    """sys/procfs.h: PRARGSZ 80, of which pr_psargs ends with a NUL."""
+def test_ps_shows_79_characters_of_arguments(
+    zone: Zone, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sys/procfs.h: PRARGSZ 80, of which pr_psargs ends with a NUL; the terminal does not count."""
+    monkeypatch.setenv("COLUMNS", "60")
     wanted = ("sleep 1000 0." + "0" * 100)[:79]
     assert zone.run("ps", "-o", "args=", "-p", str(process.pid)).stdout == f"{wanted}\n"
     for words in (["ps", "-f", "-p", str(process.pid)], ["ps", "-o", "pid,args"]):
