@@ -75,6 +75,18 @@ def test_from_nothing_to_nothing(scratch: Cluster) -> None:
     assert scratch.play("teardown.yml").total("changed") == 0
 
 
+def test_machines_that_configure_themselves_without_names(scratch: Cluster) -> None:
+    """Their host names are their ids here; a later run need not say how they were made."""
+    made = scratch.play("site.yml", engines=1, bootstrap="metadata")
+    assert "1 engine(s) ready" in made.output
+    assert hosts_that_compute(scratch) == {f"{scratch.name}-engine-001"}
+    again = scratch.play("site.yml")
+    assert again.total("changed") == 0, again.output
+    assert "1 engine(s) ready" in again.output
+    grown = scratch.play("site.yml", engines=2)
+    assert "2 engine(s) ready" in grown.output
+
+
 def test_a_run_that_failed_half_way_is_continued(scratch: Cluster) -> None:
     failed = scratch.play("site.yml", engines=2, machine_image="base-64-lst", check=False)
     assert failed.code
