@@ -51,7 +51,8 @@ def test_out_and_in_again(measured):
     ratios = {"out": [], "in": []}
     for _ in range(2):
         made, seconds, calls = measured(exact_count=COUNT)
-        assert len(made["created"]) == COUNT and calls <= COUNT + 6
+        # one of them for all names that are taken, before anything is made
+        assert len(made["created"]) == COUNT and calls <= COUNT + 7
         ratios["out"].append(seconds / floor(calls))
         again, _, calls = measured(exact_count=COUNT)
         assert not again["changed"] and calls <= 2

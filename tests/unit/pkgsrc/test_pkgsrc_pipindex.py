@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging import tags
 
-from localdc.pkgsrc import catalogue, pipindex
+from localdc.pkgsrc import catalogue, interpreter, pipindex
 from localdc.pkgsrc.catalogue import Entry
 
 from .test_pkgsrc_store import make_wheel
@@ -74,7 +74,8 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def find(tmp_path: Path, *names: str, **more: object) -> pipindex.Found:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return pipindex.find(names, scratch, [Entry("devel/py-known", "known", "1.0")], **more)
+    known = [Entry("devel/py-known", "known", "1.0")]
+    return pipindex.find(interpreter.current(), names, scratch, known, **more)
 
 
 def names(found: pipindex.Found) -> list[str]:
