@@ -50,6 +50,12 @@ options:
         them (tag C(engines_per_machine)).
     type: int
     default: 1
+  adopt:
+    description:
+      - Count machines, too, that have the cluster's names and tags and not its mark, the tag
+        C(ipython_cluster).
+    type: bool
+    default: false
   port:
     description:
       - Port where engines register.
@@ -104,10 +110,11 @@ from typing import Any
 from ansible.module_utils.sdc_base import Refused, SdcModule
 
 try:
+    from smartdc import clusters
     from smartdc.reach import address, is_private
 except ImportError:
     # SdcModule says so, and what to do
-    address = is_private = None
+    clusters = address = is_private = None
 
 KEY, URL = "ipython.key", "ipython.url"
 Machine = Mapping[str, Any]
@@ -134,6 +141,7 @@ OPTIONS: dict[str, Any] = {
     "controller": {"type": "str"},
     "networks": {"type": "list", "elements": "str", "default": []},
     "engines_per_machine": {"type": "int", "default": 1},
+    "adopt": {"type": "bool", "default": False},
     "port": {"type": "int", "default": 20000},
 }
 
@@ -146,7 +154,7 @@ class ControllerMetadata(SdcModule):
     def work(self) -> None:
         """Read the machines of the cluster."""
         self.cluster = self.params["cluster"]
-        machines = self.api.list_machines(tags={"ipython_cluster": self.cluster})
+        machines = clusters.machines_of(self.api, self.cluster, self.params["adopt"])
         controllers, engines = (
             [m for m in machines if (m.get("tags") or {}).get("role") == role]
             for role in ("controller", "engine")
@@ -204,6 +212,11 @@ class ControllerMetadata(SdcModule):
         if wanted == "auto" and own and self._url(own) in present:
             # another URL for the same controller would be a reason to restart engines
             return listens
+        told = present.pop() if len(present) == 1 else ""
+        host = told.removeprefix("tcp://").rpartition(":")[0]
+        if wanted == "auto" and own and host and address(host) is None:
+            # a name leads to whatever address the controller has
+            return "given", host
         name = self._cns_name()
         if name:
             return "cns", name

@@ -72,6 +72,11 @@ options:
         description: Networks of the first machines. Default is the data center's choice.
         type: list
         elements: str
+  adopt:
+    description:
+      - With O(groups), machines with these tags, a group's own selector and a name as the group
+        gives them count, too, although they lack the tags of O(selector), which they are given.
+    type: dict
   groups:
     description:
       - Several sets of machines, handled together. Each entry takes the options below; what it

@@ -142,14 +142,13 @@ class Machines(Updating, Power):
             return [self._plan_of_id()]
         groups = self.groups
         if self.counting:
-            machines = self.api.list_machines(tags=self.selector)
+            machines = self.with_adopted(self.api.list_machines(tags=self.selector))
             options = self.params["scale_in"], self.params["protect"]
             options += (self.params["count_stopped"],)
             own = [members(group, machines) for group in groups]
-            task = [machine for some in own for machine in some]
+            counts = counted(list(zip(groups, own, strict=True)))
             return [
-                plan_group(counted(group, some, task), some, *options)
-                for group, some in zip(groups, own, strict=True)
+                plan_group(group, some, *options) for group, some in zip(counts, own, strict=True)
             ]
         group = groups[0]
         machines = self.api.list_machines(name=group.name)

@@ -39,6 +39,7 @@ OPTIONS: dict[str, Any] = {
     **GROUP,
     "name": {"type": "str"},
     "groups": {"type": "list", "elements": "dict", "options": GROUP},
+    "adopt": {"type": "dict"},
     "state": {
         "type": "str",
         "default": "present",

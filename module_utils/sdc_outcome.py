@@ -21,7 +21,24 @@ class Outcome(Wish):
     @cached_property
     def fleet(self) -> Fleet:
         """Carries out the decisions."""
-        return Fleet(self.api, self.params["parallel"], self.selector)
+        # what is adopted lacks the selector's tags
+        selector = {} if self.params["adopt"] else self.selector
+        return Fleet(self.api, self.params["parallel"], selector)
+
+    def with_adopted(self, machines: Sequence[Machine]) -> list[Machine]:
+        """These machines, and those that the task takes in although they lack its selector."""
+        if not self.params["adopt"]:
+            return list(machines)
+        known = {machine["id"] for machine in machines}
+        found = [
+            machine
+            for machine in self.api.list_machines(tags=self.params["adopt"])
+            if machine["id"] not in known and not self.selector.keys() & (machine["tags"] or {})
+        ]
+        return [
+            *machines,
+            *(m for m in found if any(group.would_be_of(m) for group in self.groups)),
+        ]
 
     def machine_of_id(self) -> Machine | None:
         if not lookup.is_uuid(self.params["id"]):

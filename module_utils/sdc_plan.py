@@ -79,6 +79,11 @@ class Group:
         """Name of the machine with this index."""
         return self.name.format(index=index) if self.indexed else self.name
 
+    def would_be_of(self, machine: Machine) -> bool:
+        """Whether a machine has the group's own tags and one of its names."""
+        name = str(machine.get("name"))
+        return has_tags(machine, self.own) and self.index_of(name) is not None
+
     def index_of(self, name: str) -> int | None:
         """The index in a machine's name; None when the name is not of this group."""
         if not self.indexed:
@@ -165,14 +170,21 @@ def present(machines: Iterable[Machine]) -> list[Machine]:
     return [machine for machine in machines if machine.get("state") not in PAST]
 
 
-def counted(group: Group, own: Sequence[Machine], task: Sequence[Machine]) -> Group:
-    """The group with its number: what was said, else what there is, else the initial one.
+def counted(groups: Sequence[tuple[Group, Sequence[Machine]]]) -> list[Group]:
+    """The groups, with their machines, that have numbers: what was said, else what there is.
 
-    own: the group's machines; task: all of the task, none of which makes it a new one
+    As long as a group lacks machines of which the number was said, all is being made: then no
+    group has fewer than it begins with.
     """
-    if group.count is not None:
-        return group
-    return replace(group, count=len(present(own)) if present(task) else group.wanted)
+    begun = any(
+        group.count is not None and len(present(own)) < group.count for group, own in groups
+    ) or not any(present(own) for _, own in groups)
+    return [
+        group
+        if group.count is not None
+        else replace(group, count=max(len(present(own)), group.wanted if begun else 0))
+        for group, own in groups
+    ]
 
 
 def model(group: Group, plans: Sequence[GroupPlan]) -> Machine | None:

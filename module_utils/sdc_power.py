@@ -76,7 +76,7 @@ class Power(Outcome):
             machine = self.machine_of_id()
             return [] if machine is None else [machine]
         if self.params["groups"]:
-            listed = self._selected()
+            listed = self.with_adopted(self._selected())
             return [machine for group in self.groups for machine in members(group, listed)]
         name = self.params["name"]
         if name and "{" in name:

@@ -27,7 +27,7 @@ def limits_of(api: DataCenter) -> list[dict[str, Any]]:
     """
     try:
         return api.limits()
-    except (errors.Forbidden, errors.NotFound, errors.ProtocolError):
+    except errors.RequestError:
         return []
 
 

@@ -15,6 +15,7 @@ HOPELESS = {
     "Bad configuration option": "",
     "no matching host key type": "",
     "unknown key %k": "OpenSSH 8.4 or newer is needed here",
+    'Load key "': "ssh cannot use this file of the key, though CloudAPI takes its signatures",
 }
 """What no later attempt changes, and what to say of it."""
 
@@ -111,6 +112,8 @@ class SshProbe:
         return self._refused_for_good.is_set() and not self._opened.is_set()
 
     def _refused(self, problem: str) -> str:
+        if "jump host" in problem:
+            return f"{problem} (for {self.patience:g} s now)"
         return (
             f"the machine answers, and refuses the key {self.key} for {self.user}, as for "
             f"{self.patience:g} s now: {problem}. It takes the account's keys (triton key list) "
@@ -136,5 +139,9 @@ class SshProbe:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         for sign, remark in HOPELESS.items():
             if sign in done.stderr:
-                return f"{sign}; {remark}" if remark else sign
+                line = next(line for line in lines if sign in line)
+                return f"{line}; {remark}" if remark else sign
+        if lines and "UNKNOWN port" in lines[-1]:
+            # ssh itself has lost its way through another machine, whose ssh said why before
+            return f"no way through the jump host: {'; '.join(lines[-3:])}"
         return lines[-1] if lines else f"ssh ended with status {done.returncode}"

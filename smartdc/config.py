@@ -14,7 +14,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,10 +122,14 @@ def resolve(
     }
     arguments = _Layer("arguments", {k: v for k, v in given.items() if v not in (None, "")})
     layers = [arguments, *_layers(profile, env)]
+    here = Path(cwd) if cwd is not None else Path.cwd()
     if not any(layer.has_core for layer in layers):
-        embedded = _embedded(env, Path(cwd) if cwd is not None else Path.cwd())
-        layers.append(embedded)
-    return _combine(layers)
+        layers.append(_embedded(env, here))
+    settings = _combine(layers)
+    # as after: eval "$(python -m localdc env)"
+    if not settings.embedded and settings.url == _embedded_url(env, here):
+        settings = replace(settings, embedded=True)
+    return settings
 
 
 def _layers(profile: str | None, env: Mapping[str, str]) -> list[_Layer]:
@@ -304,9 +308,23 @@ def _profile(name: str, env: Mapping[str, str]) -> _Layer:
     return _Layer(f"profile {name}", values)
 
 
+def _embedded_file(env: Mapping[str, str], cwd: Path) -> Path:
+    return cwd / (env.get("LOCALDC_DIR") or ".localdc") / "datacenter.json"
+
+
+def _embedded_url(env: Mapping[str, str], cwd: Path) -> str | None:
+    """Where the embedded data center of a directory is, or was; None without one."""
+    try:
+        data = _read_json(_embedded_file(env, cwd)) or {}
+    except ConfigError:
+        return None
+    url = data.get("url")
+    return url.rstrip("/") if isinstance(url, str) else None
+
+
 def _embedded(env: Mapping[str, str], cwd: Path) -> _Layer:
-    state = cwd / (env.get("LOCALDC_DIR") or ".localdc")
-    path = state / "datacenter.json"
+    path = _embedded_file(env, cwd)
+    state = path.parent
     data = _read_json(path)
     hint = (
         "start the embedded one (python -m localdc start), or set SDC_URL, SDC_ACCOUNT and "

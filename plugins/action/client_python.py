@@ -1,7 +1,8 @@
 """Action plugin: whether the Python of this computer and that of the machines fit together.
 
-    - client_python:                     # before there are machines
-        cluster: ipython                 # the Python of its machines, if it has any
+    - client_python:                     # before there are machines, or they are asked
+        cluster: ipython
+        recorded: ["3.13"]               # what its machines say, if it has any
         image: base-64-lts               # else one that the package repository of this image has
         repository: https://pkgsrc.smartos.org/packages/SmartOS
       register: here
@@ -43,9 +44,6 @@ from smartdc.config import Settings, resolve
 from smartdc.errors import ConfigError, LookupFailed, NoDataCenter, SmartDCError
 
 OWN = "{}.{}".format(*sys.version_info)
-RECORDED = "ipython.python"
-"""The metadata in which machines leave the version of their Python (roles/pkgsrc)."""
-
 LIMIT = 10.0
 """Seconds for the repository: not to know beforehand is no reason to stop."""
 
@@ -131,25 +129,24 @@ def offered(lines: Iterator[str]) -> list[str]:
     return []
 
 
-def recorded(machines: list[dict[str, Any]]) -> list[str]:
-    """The versions that machines have left in their metadata, oldest first."""
-    texts = [str((machine.get("metadata") or {}).get(RECORDED, "")) for machine in machines]
-    found = {text for text in texts if re.fullmatch(r"3\.\d+", text)}
-    return sorted(found, key=lambda text: int(text.partition(".")[2]))
-
-
-def advice(versions: Collection[str]) -> str:
-    """What to do, for machines that have one of these versions."""
-    best = list(versions)[-1]
+def advice(versions: Collection[str], machines: bool) -> str:
+    """What to do, for machines that have one of these versions, or will."""
+    newest_first = list(reversed(list(versions)))
+    best = next((v for v in newest_first if next(interpreters(v), None)), newest_first[0])
     there = next(interpreters(best), None)
     python = there.path if there else f"python{best}"
     where = "" if there else f", once {python} is installed here"
-    return (
-        f"Make a client side with Python {best}: make setup PYTHON={python}{where}. "
+    controller = (
         "Or work on the controller: log in and run IPYTHONDIR=/opt/local/share/ipython "
         "/opt/local/libexec/ipyparallel/python3 -m IPython, there ipyparallel.Client("
-        "profile='default'). Or, if you send no functions and no data but use %px and execute "
-        "only: -e python_mismatch=allow"
+        "profile='default'). "
+        if machines
+        else ""
+    )
+    return (
+        f"Make a client side with Python {best}: make setup PYTHON={python}{where}. {controller}"
+        "Or, if you send no functions and no data but use %px and execute only, or mean to work on "
+        "the controller: -e python_mismatch=allow"
     )
 
 
@@ -160,7 +157,9 @@ def major(version: str) -> str:
 class ActionModule(ActionBase):
     """See the module's documentation."""
 
-    _VALID_ARGS = frozenset(("cluster", "image", "repository", "python", "ipyparallel", "mismatch"))
+    _VALID_ARGS = frozenset(
+        ("cluster", "image", "repository", "recorded", "python", "ipyparallel", "mismatch")
+    )
     _supports_check_mode = True
 
     def run(
@@ -172,6 +171,7 @@ class ActionModule(ActionBase):
                 "cluster": {"type": "str"},
                 "image": {"type": "str"},
                 "repository": {"type": "str"},
+                "recorded": {"type": "list", "elements": "str"},
                 "python": {"type": "str"},
                 "ipyparallel": {"type": "str"},
                 "mismatch": {"choices": ["fail", "allow", "search"], "default": "fail"},
@@ -186,13 +186,12 @@ class ActionModule(ActionBase):
             self._check_ipyparallel(options["ipyparallel"])
             found = [options["python"]]
             return {**result, **self._compare(found, "The machines run", found == [OWN])}
-        settings = self._settings()
-        machines = self._machines(settings, options["cluster"]) if settings else []
-        if machines:
-            said, source, found = "The machines run", "cluster", recorded(machines)
+        if options["recorded"] is not None:
+            said, source, found = "The machines run", "cluster", options["recorded"]
             matches = found == [OWN]
         else:
             said, source = f"Machines of {options['image']} can run", "repository"
+            settings = self._settings()
             found = self._offered(settings, options["image"], options["repository"])
             matches = OWN in found
         if not found:
@@ -211,7 +210,7 @@ class ActionModule(ActionBase):
         if self.mismatch != "allow":
             raise AnsibleActionFail(
                 f"{note}. ipyparallel sends functions as byte code, which another version of "
-                f"Python refuses, or dies of. {advice(versions)}"
+                f"Python refuses, or dies of. {advice(versions, said == 'The machines run')}"
             )
         return change
 
@@ -231,15 +230,6 @@ class ActionModule(ActionBase):
             return resolve()
         except (NoDataCenter, ConfigError):
             return None
-
-    def _machines(self, settings: Settings, cluster: str) -> list[dict[str, Any]]:
-        """The machines that the cluster has already."""
-        try:
-            return settings.connect().list_machines(tags={"ipython_cluster": cluster})
-        except SmartDCError as error:
-            # what asks for machines next says it better
-            self._display.vv(f"client_python: {error}")
-            return []
 
     def _offered(self, settings: Settings | None, image: str, repository: str) -> list[str]:
         """The versions that machines of an image can have, [] when it cannot be known."""

@@ -2,32 +2,38 @@
 
     - cluster_machines:
         cluster: ipython
+        ask: true          # the data center too, which knows of machines that do not run
+        adopt: false       # count machines without the mark, too (see smartdc.clusters)
         ids: [...]         # those that a task has just made or kept; default: all of the cluster
       register: here       # see below
 
-Tags and groups are anybody's: a machine may have the tags cluster and role and be somebody else's
-database, and groups of my-app and my_app have one name. What decides is the tag ipython_cluster,
-which only this project writes.
+Groups are anybody's: those of my-app and my_app have one name, and a machine may have the tags
+cluster and role and be somebody else's database. What decides is in smartdc.clusters.
 
 Returns, as names of hosts: `all`, `controllers`, `engines`, and `strangers`, which share the tag
-`cluster` and are none of them. `probed`: the engines' machines with all that they may call
-themselves. `bootstrap` and `engines_per_machine`: what the machines were made with, empty if that
-is not known.
+`cluster` and are none of them, those with names of the cluster as `alike`. `probed`: the engines'
+machines with all that they may call themselves. With `ask`, what the cluster was made with:
+`exists`, `bootstrap`, `engines`, `engines_per_machine` and `pythons`.
 
-It runs on the machine of the user, and asks nobody.
+It runs on the machine of the user.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-MARK = "ipython_cluster"
+from smartdc import clusters
+from smartdc.config import resolve
+from smartdc.errors import NoDataCenter, SmartDCError
+
+RECORDED = "ipython.python"
+"""The metadata in which machines leave the version of their Python (roles/pkgsrc)."""
 
 
 @dataclass(frozen=True)
@@ -59,43 +65,54 @@ class Host:
         return list(dict.fromkeys([*known, *map(str, self.variables.get("sdc_ips") or ())]))
 
 
-def sort_out(hosts: Iterable[Host], cluster: str, ids: Iterable[str] | None) -> dict[str, Any]:
-    """The plugin's result; KeyError with the ids that no host has."""
-    known = list(hosts)
-    own = [host for host in known if str(host.tags.get(MARK, "")) == cluster]
-    if ids is not None:
-        wanted = set(ids)
-        own = [host for host in known if host.id in wanted]
-        missing = wanted - {host.id for host in own}
-        if missing:
-            raise KeyError(*sorted(missing))
+def sort_out(hosts: Sequence[Host], own: Sequence[Host], cluster: str) -> dict[str, Any]:
+    """The names of the hosts, by what they are."""
     engines = [host for host in own if host.tags.get("role") == "engine"]
     ours = {host.name for host in own}
+    strangers = [
+        host
+        for host in hosts
+        if host.name not in ours and str(host.tags.get("cluster", "")) == cluster
+    ]
     return {
         "all": [host.name for host in own],
         "controllers": [host.name for host in own if host.tags.get("role") == "controller"],
         "engines": [host.name for host in engines],
         "probed": [{"name": host.name, "aliases": host.aliases()} for host in engines],
-        "strangers": [
-            host.name
-            for host in known
-            if host.name not in ours and str(host.tags.get("cluster", "")) == cluster
-        ],
-        "bootstrap": _common(own, "bootstrap") or ("ssh" if own else ""),
-        "engines_per_machine": _common(engines, "engines_per_machine"),
+        "strangers": [host.name for host in strangers],
+        "alike": [host.name for host in strangers if clusters.is_name_of(host.name, cluster)],
     }
 
 
-def _common(hosts: Iterable[Host], tag: str) -> str:
-    """The value of a tag that some of the machines have; empty if they have several."""
-    values = {str(host.tags[tag]) for host in hosts if tag in host.tags}
-    return values.pop() if len(values) == 1 else ""
+def of_one_center(own: Sequence[Host], center: str) -> list[Host]:
+    """The hosts that are in the data center which the modules talk to.
+
+    Only asked when an inventory has several: there, its name for one need not be ours.
+    """
+    centers = {str(host.variables.get("sdc_datacenter")) for host in own}
+    if len(centers) < 2:
+        return list(own)
+    return [host for host in own if str(host.variables.get("sdc_datacenter")) == center]
+
+
+def made_with(machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the machines say of their cluster, those that do not run included."""
+    found = [dict(machine) for machine in machines]
+    texts = {str((m.get("metadata") or {}).get(RECORDED, "")) for m in found}
+    versions = [text for text in texts if re.fullmatch(r"3\.\d+", text)]
+    return {
+        "exists": bool(found),
+        "bootstrap": clusters.common_tag(found, "bootstrap") or ("ssh" if found else ""),
+        "engines": clusters.engines_of(found),
+        "engines_per_machine": clusters.common_tag(found, "engines_per_machine"),
+        "pythons": sorted(versions, key=lambda text: int(text.partition(".")[2])),
+    }
 
 
 class ActionModule(ActionBase):
     """See the module's documentation."""
 
-    _VALID_ARGS = frozenset(("cluster", "ids"))
+    _VALID_ARGS = frozenset(("cluster", "ids", "ask", "adopt"))
     _supports_check_mode = True
 
     def run(
@@ -106,18 +123,50 @@ class ActionModule(ActionBase):
             {
                 "cluster": {"type": "str", "required": True},
                 "ids": {"type": "list", "elements": "str"},
+                "ask": {"type": "bool", "default": False},
+                "adopt": {"type": "bool", "default": False},
             }
         )
-        variables = task_vars or {}
+        cluster, variables = options["cluster"], task_vars or {}
+        asked = self._ask(cluster, options["adopt"]) if options["ask"] else {}
+        if "sdc_way" not in variables:
+            raise AnsibleActionFail(
+                "The inventory could not be read, so nothing is known of machines. The warning "
+                "above says why."
+            )
         hostvars = variables["hostvars"]
         # as they are: a name or a tag that looks like a template is none
         hosts = [Host(name, hostvars.raw_get(name)) for name in variables["groups"]["all"]]
+        own = self._own(hosts, cluster, options["ids"])
+        return {**result, **asked, **sort_out(hosts, own, cluster), "changed": False}
+
+    def _ask(self, cluster: str, adopt: bool) -> dict[str, Any]:
         try:
-            found = sort_out(hosts, options["cluster"], options["ids"])
-        except KeyError as error:
+            with resolve().connect() as api:
+                return made_with(clusters.machines_of(api, cluster, adopt))
+        except NoDataCenter:
+            return made_with([])
+        except SmartDCError as error:
+            raise AnsibleActionFail(str(error)) from error
+
+    def _own(self, hosts: Sequence[Host], cluster: str, ids: list[str] | None) -> list[Host]:
+        if ids is None:
+            own = [host for host in hosts if str(host.tags.get(clusters.MARK, "")) == cluster]
+            return of_one_center(own, self._center()) if own else []
+        own = [host for host in hosts if host.id in set(ids)]
+        missing = set(ids) - {host.id for host in own}
+        # in check mode, what does not run yet has not been started
+        if missing and not self._task.check_mode:
             raise AnsibleActionFail(
-                f"{len(error.args)} machine(s) of the cluster are not in the inventory: "
-                f"{', '.join(error.args)}. Does it ask another data center or account than the "
-                "modules do (inventory/sdc.yml), or leave machines out?"
-            ) from error
-        return {**result, **found, "changed": False}
+                f"{len(missing)} machine(s) of the cluster are not in the inventory: "
+                f"{', '.join(sorted(missing))}. Does it ask another data center or account than "
+                "the modules do (inventory/sdc.yml), or leave machines out?"
+            )
+        return own
+
+    @staticmethod
+    def _center() -> str:
+        try:
+            return resolve().name
+        except SmartDCError:
+            return ""

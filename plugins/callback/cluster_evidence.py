@@ -283,8 +283,9 @@ class CallbackModule(CallbackBase):
         variables = self._variables("localhost")
         if not variables.get("sdc_cluster_data_center", {}).get("running"):
             return
-        known = variables.get("cluster_machines") or variables["existing"]
-        machines = self._suspects(failed, known["all"])
+        found = (variables.get(name) or {} for name in ("cluster_machines", "existing"))
+        known = next((hosts["all"] for hosts in found if "all" in hosts), [])
+        machines = self._suspects(failed, known)
         refused = [
             refusal(entry)
             for failure in failed.values()

@@ -62,6 +62,8 @@ def as_configured(cluster: Cluster, home: Path, agent: str, **more: str) -> Clus
         "SSH_AUTH_SOCK": agent,
         **more,
     }
+    # what is configured is not known for the embedded one
+    del other.env["LOCALDC_DIR"]
     return Cluster(other, cluster.name)
 
 

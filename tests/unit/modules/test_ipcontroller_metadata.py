@@ -154,3 +154,11 @@ def test_fabric_networks(cloud, ask):
         client.update_config(default_network=lan["id"])
         assert ask()["url"] == NAME, "both networks have names in the same zone"
     assert cloud.count("GET", "/config") == 0
+
+
+def test_a_name_that_engines_were_given_is_kept(ask, make):
+    """Another URL would be a reason to boot them anew, and their data would be lost."""
+    make("controller")
+    make("engine", ipython_url="tcp://head.example:20000")
+    told = ask()
+    assert (told["url"], told["stale"]) == ("tcp://head.example:20000", [])

@@ -294,3 +294,43 @@ def test_a_taken_name_is_found_before_anything_is_made(cloud, sdc_machine):
         assert "ipython-controller" in failed.msg and foreign in failed.msg
     assert cloud.count("POST") == before
     assert set(cloud.machines()) == {"ipython-controller"}
+
+
+def test_a_cluster_that_was_begun_is_finished(cloud, sdc_machine):
+    """The first run failed half-way; what it made is no reason for a smaller cluster."""
+    sdc_machine(**unsaid(exact_count=1))
+    with cloud.client() as client:
+        client.delete(cloud.machines()["ipython-controller"]["id"])
+    assert set(sdc_machine(**unsaid())["created"]) & {
+        machine["id"] for machine in cloud.machines().values()
+    }
+    assert set(cloud.machines()) == {
+        "ipython-controller",
+        "ipython-engine-001",
+        "ipython-engine-002",
+    }
+
+
+MARKED = {"selector": {"mark": "ipython"}, "tags": SELECTOR, "adopt": SELECTOR}
+
+
+def test_adopted_are_machines_with_the_tags_and_a_name(cloud, sdc_machine):
+    old = sdc_machine(**cluster(2))
+    other = sdc_machine(name="game-engine", **OFFER, tags={**SELECTOR, "role": "engine"})
+    task = {**cluster(2), **MARKED}
+    predicted = sdc_machine(check=True, **task)
+    assert predicted["created"] == [] and len(predicted["updated"]) == 3
+    adopted = sdc_machine(**task)
+    assert sorted(adopted["kept"]) == sorted(old["created"]) and not adopted["created"]
+    assert not sdc_machine(**task)["changed"]
+    refused = sdc_machine(expect="fail", **{**task, "selector": {"mark": "b"}, "adopt": None})
+    assert "ipython-controller" in refused.msg
+    gone = sdc_machine(**{**task, "state": "absent"})
+    assert sorted(gone["deleted"]) == sorted(old["created"])
+    assert [m["id"] for m in cloud.machines().values()] == other["created"]
+
+
+def test_those_to_be_adopted_are_deleted_and_awaited(cloud, sdc_machine):
+    old = sdc_machine(**cluster(1))
+    gone = sdc_machine(**{**cluster(1), **MARKED, "state": "absent", "stop_first": False})
+    assert sorted(gone["deleted"]) == sorted(old["created"]) and cloud.machines() == {}

@@ -258,12 +258,26 @@ def test_a_key_that_machines_refuse_ends_the_wait(cloud, sdc_machine, fake_ssh):
     [
         "percent_expand: unknown key %k",
         "Unable to negotiate with 10.88.0.5 port 22: no matching host key type found.",
+        'Load key "/home/me/.ssh/triton": bad permissions\nme@10.88.0.5: Permission denied.',
     ],
 )
 def test_what_no_later_attempt_changes_ends_the_wait(cloud, sdc_machine, fake_ssh, line):
     (fake_ssh / "says").write_text(line + "\n")
     failed = sdc_machine(expect="fail", **cluster(1), wait="ssh", wait_timeout=300)
-    assert "unknown key %k" in failed.msg or "no matching host key type" in failed.msg
+    signs = ("unknown key %k", "no matching host key type", 'triton": bad permissions')
+    assert any(sign in failed.msg for sign in signs)
+
+
+def test_a_jump_host_that_refuses_is_told_from_the_machine(cloud, sdc_machine, fake_ssh):
+    (fake_ssh / "says").write_text(
+        "root@bastion: Permission denied (publickey).\n"
+        "kex_exchange_identification: Connection closed by remote host\n"
+        "Connection closed by UNKNOWN port 65535\n"
+    )
+    failed = sdc_machine(
+        expect="fail", **cluster(1), wait="ssh", wait_timeout=300, ssh_refused_timeout=1
+    )
+    assert "jump host" in failed.msg and "root@bastion: Permission denied" in failed.msg
 
 
 def test_the_way_to_a_machine_is_that_of_the_inventory(cloud, sdc_machine, fake_ssh):

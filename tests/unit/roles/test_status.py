@@ -32,7 +32,8 @@ def test_a_machine_that_is_not_reachable_hides_no_other(
         for role, how in {"controller": controller, "engine": NOWHERE}.items()
     }
     inventory = tmp_path / "machines.yml"
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": machines}}))
+    known = {"hosts": machines, "vars": {"sdc_way": {}}}
+    inventory.write_text(yaml.safe_dump({"all": known}))
     variables = REPOSITORY / "inventory" / "group_vars" / "all.yml"
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     done = subprocess.run(

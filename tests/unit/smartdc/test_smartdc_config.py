@@ -198,6 +198,16 @@ def test_embedded(home: Path) -> None:
     assert go(home, FULL, profile="embedded").source == "embedded"
 
 
+def test_the_embedded_one_by_its_variables(home: Path) -> None:
+    """As after: eval "$(python -m localdc env)"; nothing of it costs money."""
+    data = embedded(home / ".localdc")
+    names = {"SDC_URL": data["url"], "SDC_ACCOUNT": "localdc", "SDC_KEY_ID": "aa"}
+    assert go(home, names).embedded
+    assert not go(home, {**names, "SDC_URL": "https://other.example"}).embedded
+    (home / ".localdc" / "datacenter.json").write_text("{")
+    assert not go(home, names).embedded
+
+
 def test_embedded_that_does_not_run(home: Path) -> None:
     child = subprocess.Popen(["true"])
     child.wait()
