@@ -13,7 +13,7 @@ cluster and role and be somebody else's database. What decides is in smartdc.clu
 Returns, as names of hosts: `all`, `controllers`, `engines`, and `strangers`, which share the tag
 `cluster` and are none of them, those with names of the cluster as `alike`. `probed`: the engines'
 machines with all that they may call themselves. With `ask`, what the cluster was made with:
-`exists`, `bootstrap`, `engines`, `engines_per_machine` and `pythons`.
+`exists`, `bootstrap`, `wanted_engines`, `engines_per_machine` and `pythons`.
 
 It runs on the machine of the user.
 """
@@ -103,7 +103,7 @@ def made_with(machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "exists": bool(found),
         "bootstrap": clusters.common_tag(found, "bootstrap") or ("ssh" if found else ""),
-        "engines": clusters.engines_of(found),
+        "wanted_engines": clusters.engines_of(found),
         "engines_per_machine": clusters.common_tag(found, "engines_per_machine"),
         "pythons": sorted(versions, key=lambda text: int(text.partition(".")[2])),
     }
