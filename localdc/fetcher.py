@@ -23,6 +23,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from localdc.paths import package_path
+
 VARIABLE = "LOCALDC_PACKAGES"
 MAX_LINE = 1 << 16
 
@@ -36,7 +38,7 @@ def spawn(packages: Path, log: Path) -> socket.socket:
     with far, log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "localdc.fetcher"],
-            env={**os.environ, VARIABLE: str(packages), "PYTHONPATH": _package_path()},
+            env={**os.environ, VARIABLE: str(packages), "PYTHONPATH": package_path()},
             cwd="/",
             stdin=far.fileno(),
             stdout=output,
@@ -46,12 +48,6 @@ def spawn(packages: Path, log: Path) -> socket.socket:
     # it outlives this process, which need not wait for it
     process.returncode = 0
     return near
-
-
-def _package_path() -> str:
-    own = str(Path(__file__).parents[1])
-    others = os.environ.get("PYTHONPATH")
-    return f"{own}{os.pathsep}{others}" if others else own
 
 
 def main() -> int:

@@ -177,3 +177,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def package_path() -> str:
+    """PYTHONPATH for a process that runs elsewhere and must find this very package."""
+    own = str(Path(__file__).parent.parent)
+    others = os.environ.get("PYTHONPATH")
+    return f"{own}{os.pathsep}{others}" if others else own

@@ -21,7 +21,7 @@ from localdc.control import ask
 from localdc.errors import LocalDCError
 from localdc.fetcher import spawn as spawn_fetcher
 from localdc.options import StartOptions, kept_catalogue
-from localdc.paths import StateDir, write_atomically
+from localdc.paths import StateDir, package_path, write_atomically
 from localdc.zones import cores
 from localdc.zones.isolate import spawn, subordinate_ids
 
@@ -180,7 +180,7 @@ def _start_with(
         }
         command = [sys.executable, "-m", "localdc", "daemon"]
         descriptors = [api.fileno(), lock, ready_end, *([] if fetcher is None else [fetcher])]
-        env = {**os.environ, VARIABLE: json.dumps(order), "PYTHONPATH": _package_path()}
+        env = {**os.environ, VARIABLE: json.dumps(order), "PYTHONPATH": package_path()}
         say("starting the data center")
         try:
             run = _spawn_plainly if options.records_only else spawn
@@ -210,13 +210,6 @@ def _spawn_plainly(
     # It outlives this process, which need not wait for it.
     process.returncode = 0
     return process.pid
-
-
-def _package_path() -> str:
-    """The daemon runs in / and must find this very package."""
-    own = str(Path(__file__).parent.parent)
-    others = os.environ.get("PYTHONPATH")
-    return f"{own}{os.pathsep}{others}" if others else own
 
 
 def _follow(news: Any, pid: int, paths: StateDir, say: Progress) -> None:

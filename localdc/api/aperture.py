@@ -52,6 +52,11 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 
+# What may stand behind a pattern, each once (ECMAScript 2015, 21.2.3.2.2).
+_FLAGS = {"g": 0, "i": re.IGNORECASE, "m": re.MULTILINE, "u": 0, "y": 0}
+MAX_DEPTH = 100
+"""Of parentheses and NOTs around a condition; the original knows no limit but its stack."""
+
 Token = tuple[str, str]
 Condition = tuple[Any, ...]
 
@@ -106,6 +111,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.tokens: list[Token] = []
         self.at = 0
+        self.depth = 0
         position = len(text) - len(text.lstrip())
         while position < len(text):
             match = _TOKEN.match(text, position)
@@ -172,32 +178,35 @@ class _Parser:
             return _regex(value.rpartition("::")[0])
         if kind == "text" and value == "*":
             raise _unreadable()
-        return re.compile(_glob(value)) if kind == "text" and "*" in value else value
+        return _compiled(_glob(value)) if kind == "text" and "*" in value else value
 
     def either(self) -> Condition:
-        found = self.both()
+        found = [self.both()]
         while self.kind == "OR":
             self.take("OR")
-            found = ("or", found, self.both())
-        return found
+            found.append(self.both())
+        return ("or", *found)
 
     def both(self) -> Condition:
-        found = self.negated()
+        found = [self.negated()]
         while self.kind == "AND":
             self.take("AND")
-            found = ("and", found, self.negated())
-        return found
+            found.append(self.negated())
+        return ("and", *found)
 
     def negated(self) -> Condition:
-        if self.kind == "NOT":
-            self.take("NOT")
-            return ("not", self.negated())
-        if self.kind == "(":
-            self.take("(")
+        if self.kind not in ("NOT", "("):
+            return self.comparison()
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise RuleError(f"a condition is in {MAX_DEPTH} parentheses and NOTs at most here")
+        if self.take("NOT", "(") == "NOT":
+            found: Condition = ("not", self.negated())
+        else:
             found = self.either()
             self.take(")")
-            return found
-        return self.comparison()
+        self.depth -= 1
+        return found
 
     def comparison(self) -> Condition:
         name, kind = self.take("text", "quoted"), None
@@ -232,12 +241,24 @@ def _glob(text: str) -> str:
 
 
 def _regex(literal: str) -> re.Pattern[str]:
-    """`/body/flags`; raises RuleError."""
-    body, _, flags = literal[1:].rpartition("/")
+    """`/body/flags`; raises RuleError.
+
+    Where there is no second slash, the first character is the body, and what follows the only
+    slash, or else all of it, are flags (node-aperture, types/string.js and lib/evaluator.js).
+    """
+    last = literal.rfind("/")
+    body, flags = literal[1:last] if last > 0 else literal[:1], literal[last + 1 :]
+    if not _FLAGS.keys() >= set(flags) or len(set(flags)) < len(flags):
+        raise RuleError(f"Invalid flags supplied to RegExp constructor '{flags}'")
+    # sticky: a new expression begins at the first character
+    return _compiled(rf"\A(?:{body})" if "y" in flags else body, *(_FLAGS[flag] for flag in flags))
+
+
+def _compiled(body: str, *flags: int) -> re.Pattern[str]:
     try:
-        return re.compile(body, re.IGNORECASE if "i" in flags else 0)
-    except re.error as error:
-        raise RuleError(f"Invalid regular expression: {literal}: {error}") from None
+        return re.compile(body, sum(flags))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise RuleError(f"Invalid regular expression: /{body}/: {error}") from None
 
 
 def _check(op: str, name: str, value: str, kind: str | None) -> None:
@@ -253,7 +274,7 @@ def _check(op: str, name: str, value: str, kind: str | None) -> None:
             _regex(value)
         else:
             _READERS[kind](value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise RuleError(f'unable to validate value "{value}" as type "{kind}"') from None
 
 
@@ -267,9 +288,9 @@ def allowed(
 def _holds(condition: Condition, known: Mapping[str, Any]) -> bool:
     word, *rest = condition
     if word == "and":
-        return _holds(rest[0], known) and _holds(rest[1], known)
+        return all(_holds(one, known) for one in rest)
     if word == "or":
-        return _holds(rest[0], known) or _holds(rest[1], known)
+        return any(_holds(one, known) for one in rest)
     if word == "not":
         return not _holds(rest[0], known)
     if word == "in":
@@ -294,7 +315,10 @@ def _compare(op: str, name: str, kind: str | None, value: str, known: Mapping[st
     if kind == "array" and isinstance(has, list):
         return value in has
     if kind == "ip" and isinstance(has, str):
-        inside = ip_address(has) in ip_network(value, strict=False)
+        try:
+            inside = ip_address(has) in ip_network(value, strict=False)
+        except ValueError as error:
+            raise EvaluationError(f'"{name}": {error}') from None
         return inside if op == "=" else not inside
     expected: type | tuple[type, ...] = _CONTEXT.get(kind, ())
     if not isinstance(has, expected) or (kind == "number" and isinstance(has, bool)):

@@ -6,13 +6,14 @@ docs/localdc-admin.md tells what may stand in it.
 from __future__ import annotations
 
 import json
+import re
 import typing
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from localdc.api.catalogue import BRANDS, IMAGE_OWNER, Image, Package
+from localdc.api.catalogue import BRANDS, IMAGE_OWNER, Image, Package, networks
 from localdc.api.settings import NAMESPACE
 
 PUBLIC = Path(__file__).with_name("public.json")
@@ -21,6 +22,11 @@ PUBLIC = Path(__file__).with_name("public.json")
 Thing = TypeVar("Thing", Package, Image)
 _WORDS = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a list of texts"}
 _TEXTS = ("cns_public", "cns_private")
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.IGNORECASE)
+_POSITIVE = ("memory", "disk", "swap", "lwps", "vcpus", "cpu_cap")
+# IMGAPI, docs/index.md, Image manifests
+_TYPES = ("zone-dataset", "lx-dataset", "zvol", "docker", "lxd", "other")
 
 
 class OfferError(ValueError):
@@ -45,6 +51,8 @@ def read(text: str) -> dict[str, Any]:
             settings[name] = _checked(name, value, tuple)
         elif name in _TEXTS:
             settings[name] = _checked(name, value, str)
+            if not _DOMAIN.fullmatch(settings[name]):
+                raise OfferError(f"{name} must be a name of DNS, such as cns.example")
         else:
             known = ", ".join(("packages", "images", "fabric_package_prefixes", *_TEXTS))
             raise OfferError(f"{name}: unknown; known are {known}")
@@ -71,6 +79,7 @@ def _thing(where: str, entry: object, kind: type[Thing]) -> Thing:
         if name not in hints:
             raise OfferError(f"{where}: unknown field {name}; known are {', '.join(hints)}")
         fields[name] = _checked(f"{where}: {name}", value, _kind(hints[name]))
+    _sensible(where, fields)
     required = ("name", "memory", "disk") if kind is Package else ("name", "version")
     missing = [name for name in required if name not in fields]
     if missing:
@@ -79,6 +88,25 @@ def _thing(where: str, entry: object, kind: type[Thing]) -> Thing:
     if brand is not None and brand not in BRANDS:
         raise OfferError(f"{where}: brand must be one of {', '.join(BRANDS)}")
     return kind(**{**_defaults(kind, fields), **fields})
+
+
+def _sensible(where: str, fields: Mapping[str, Any]) -> None:
+    """Raises OfferError for values of the right type that no machine could be made of."""
+    for name in _POSITIVE:
+        if fields.get(name, 1) < 1:
+            raise OfferError(f"{where}: {name} must be 1 or more")
+    if fields.get("size", 0) < 0:
+        raise OfferError(f"{where}: size must not be negative")
+    if fields.get("type", _TYPES[0]) not in _TYPES:
+        raise OfferError(f"{where}: type must be one of {', '.join(_TYPES)}")
+    for name in ("min_ram", "max_ram"):
+        least = (fields.get("requirements") or {}).get(name, 0)
+        if _checked(f"{where}: {name}", least, int) < 0:
+            raise OfferError(f"{where}: {name} must not be negative")
+    known = {network.id for network in networks()}
+    for ident in fields.get("networks", ()):
+        if ident not in known:
+            raise OfferError(f"{where}: no network {ident} in a new data center: {sorted(known)}")
 
 
 def _defaults(kind: type[Thing], fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -272,14 +272,17 @@ def permits(
     """
     tags = set(tagged)
     rules: list[aperture.Rule] = []
-    for role in roles:
-        if role["name"] == ADMINISTRATOR:
-            return True
-        own = [rule for policy in role["policies"] for rule in _rules(store, account.uuid, policy)]
-        rules += [rule for rule in own if rule.names_resource or role["id"] in tags]
+    held = list(roles)
+    if any(role["name"] == ADMINISTRATOR for role in held):
+        return True
     try:
+        for role in held:
+            for policy in role["policies"]:
+                own = _rules(store, account.uuid, policy)
+                rules += [rule for rule in own if rule.names_resource or role["id"] in tags]
         return aperture.allowed(rules, action, path, conditions)
-    except aperture.EvaluationError:
+    except (aperture.EvaluationError, aperture.RuleError):
+        # a rule that was accepted once, and is not any more, can be looked at no better
         return False
 
 

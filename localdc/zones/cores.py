@@ -11,6 +11,7 @@ parent has collected it: a crash that cannot be told from others' in time is pas
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -20,6 +21,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from localdc.paths import package_path
 from localdc.smartos.smf import door
 from localdc.smartos.smf.wire import framed, pack_request
 
@@ -31,6 +33,8 @@ PROC_EVENT_COREDUMP = 0x40000000
 NLMSG_DONE = 3
 _NETLINK, _CONNECTOR = struct.Struct("=IHHII"), struct.Struct("=IIIIHH")
 _LISTEN, _EVENT, _DUMPED = struct.Struct("=II"), struct.Struct("=IIQ"), struct.Struct("=IIII")
+# a struct timeval: how long a svc.startd may be busy with others
+PATIENCE = struct.pack("@ll", 2, 0)
 _BODY = _NETLINK.size + _CONNECTOR.size
 
 
@@ -64,11 +68,10 @@ def dumped(message: bytes) -> int | None:
 
 def spawn(first: int, log: Path) -> None:
     """Start the process for the data center whose first process is `first`."""
-    own = str(Path(__file__).parents[2])
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "localdc.zones.cores", str(first)],
-            env={**os.environ, "PYTHONPATH": own},
+            env={**os.environ, "PYTHONPATH": package_path()},
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -92,7 +95,8 @@ def main(first: int) -> None:
             ready, _, _ = select.select([center, events.fileno()], [], [])
             if center in ready:
                 return
-            with contextlib.suppress(OSError):
+            # whatever a process of the host may be called or be, the next crash is told again
+            with contextlib.suppress(OSError, ValueError, LookupError):
                 pid = dumped(events.recv(4096))
                 if pid is not None:
                     pass_on(pid, first)
@@ -110,23 +114,39 @@ def pass_on(pid: int, first: int) -> None:
     launcher = status["PPid"][0]
     if len(status["NSpid"]) < 3 or not _below(launcher, first):
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-        directory = _directory(Path("/proc", str(init), "root"), Path(door.DEFAULT).parent)
-        try:
-            name = Path(door.DEFAULT).name
-            if not stat.S_ISSOCK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-                return
-            peer.connect(f"/proc/self/fd/{directory}/{name}")
-        finally:
-            os.close(directory)
-        # the answer would be a zone's word to a process of the host, which has no use for it
-        request = {"op": "core", "pids": [str(own), str(above)], "group": group}
-        peer.sendall(framed(pack_request(request)))
+    request = {"op": "core", "pids": [str(own), str(above)], "group": group}
+    tell(Path("/proc", str(init), "root"), request)
+
+
+def tell(root: Path, request: dict[str, object]) -> None:
+    """Send a request to the svc.startd of the zone whose files are below `root`.
+
+    The zone's root may put anything in the way: raises OSError for what is no socket, and after
+    `PATIENCE` for one that nobody serves.
+    """
+    directory = _directory(root, Path(door.DEFAULT).parent)
+    try:
+        # held, so that what is looked at is what is connected to
+        held = os.open(Path(door.DEFAULT).name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+    finally:
+        os.close(directory)
+    try:
+        if not stat.S_ISSOCK(os.fstat(held).st_mode):
+            raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK), door.DEFAULT)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+            # unlike settimeout, this waits where the queue of connections is full
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, PATIENCE)
+            peer.connect(f"/proc/self/fd/{held}")
+            # the answer would be a zone's word to a process of the host, which has no use for it
+            peer.sendall(framed(pack_request(request)))
+    finally:
+        os.close(held)
 
 
 def _status(pid: int) -> dict[str, list[int]]:
     """The numbers in /proc/PID/status, as the host sees them, and then each namespace below."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    # the name of a program need not be text
+    lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
     return {name: [int(n) for n in fields[name].split()] for name in ("PPid", "NSpid", "NSpgid")}
 

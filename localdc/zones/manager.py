@@ -23,6 +23,7 @@ from localdc.image import ImageError, Layer, configure_root, create_root
 from localdc.image.root import zone_hostname
 from localdc.paths import StateDir, write_atomically
 from localdc.pkgsrc.door import Fetcher
+from localdc.smartos.smf.startd import HALT
 from localdc.zones import copies
 from localdc.zones.agent import MetadataAgent
 from localdc.zones.container import Launch
@@ -125,7 +126,7 @@ class ZoneCompute:
 
     async def halt(self, uuid: str) -> None:
         """See Compute."""
-        await self._end(uuid, signal.SIGTERM)
+        await self._end(uuid, HALT)
 
     async def destroy(self, uuid: str) -> None:
         """See Compute."""
@@ -294,7 +295,7 @@ class ZoneCompute:
                 )
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _end(self, uuid: str, number: signal.Signals) -> None:
+    async def _end(self, uuid: str, number: int) -> None:
         zone = self.zones.get(uuid)
         if zone is None:
             return
@@ -312,7 +313,7 @@ class ZoneCompute:
             self._launcher.signal(uuid, signal.SIGKILL)
             await zone.ended.wait()
 
-    async def _catches(self, zone: Zone, number: signal.Signals) -> None:
+    async def _catches(self, zone: Zone, number: int) -> None:
         """Wait until pid 1 has a handler: the kernel drops signals to it before, signal(7)."""
         status = Path(f"/proc/{zone.pid}/status")
         deadline = time.monotonic() + HALT_SECONDS

@@ -27,6 +27,12 @@ MATCH, NO_MATCH, USAGE, ERROR = range(4)
 _LISTS = {"P": "ppid", "g": "pgrp", "s": "sid", "u": "euid", "U": "uid", "G": "gid", "c": "ctid"}
 # lists of things that no process here has
 _ELSEWHERE = "JTtzD"
+# regcomp(3C) in the locale C; re knows none of them
+_CLASSES = {
+    "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "blank": r" \t", "cntrl": r"\x00-\x1f\x7f",
+    "digit": "0-9", "graph": "!-~", "lower": "a-z", "print": " -~",
+    "punct": r"!-/:-@\[-`{-~", "space": r"\t-\r ", "upper": "A-Z", "xdigit": "0-9A-Fa-f",
+}  # fmt: skip
 _USAGE = """\
 Usage: {program} {own} [-P ppidlist] [-g pgrplist] [-s sidlist]
 \t[-u euidlist] [-U uidlist] [-G gidlist] [-J projidlist]
@@ -177,10 +183,7 @@ def _own(option: str) -> int:
 
 
 def _matching(criteria: Criteria, pattern: str | None, flags: set[str]) -> Iterator[Process]:
-    try:
-        expression = None if pattern is None else re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"{pattern}: {error}", usage=False) from None
+    expression = None if pattern is None else _expression(pattern)
     members = _members(criteria.pop("ctid")) if "ctid" in criteria else None
     for name in sorted(filter(str.isdigit, os.listdir("/proc")), key=int):
         try:
@@ -197,6 +200,16 @@ def _matching(criteria: Criteria, pattern: str | None, flags: set[str]) -> Itera
             continue
         if fits is not ("v" in flags):
             yield process
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """The pattern, with the character classes of extended regular expressions."""
+    try:
+        return re.compile(re.sub(r"\[:(\w*):\]", lambda found: _CLASSES[found[1]], pattern))
+    except KeyError:
+        raise UsageError(f"{pattern}: invalid character class", usage=False) from None
+    except re.error as error:
+        raise UsageError(f"{pattern}: {error}", usage=False) from None
 
 
 def _members(contracts: set[int]) -> set[int]:

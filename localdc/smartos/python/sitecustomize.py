@@ -74,13 +74,13 @@ class _Loader:
 
 
 class _Finder:
-    """Finds modules of _LATER, each once; the first finder of sys.meta_path."""
+    """Finds modules of _LATER, again when they are reloaded; the first of sys.meta_path."""
 
     @classmethod
     def find_spec(
         cls, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
     ) -> "ModuleSpec | None":
-        change = _LATER.pop(name, None)
+        change = _LATER.get(name)
         if change is None:
             return None
         for finder in sys.meta_path:
@@ -103,6 +103,7 @@ for _name in _ABSENT["os"].split():
 for _name in ("cpu_count", "process_cpu_count"):
     if hasattr(os, _name):
         setattr(os, _name, _cpu_count)
-for _name in [name for name in _LATER if name in sys.modules]:
-    _LATER.pop(_name)(sys.modules[_name])
+for _name in _LATER:
+    if _name in sys.modules:
+        _LATER[_name](sys.modules[_name])
 sys.meta_path.insert(0, _Finder)

@@ -190,14 +190,19 @@ class Api:
     def watch(self, _peer: Peer, request: Wire) -> object:
         """Answers when the entity has changed since ``generation``, or is gone.
 
-        With ``satisfied`` also when the dependencies of the instance stand otherwise than that.
+        With ``satisfied`` also when the dependencies of the instance stand otherwise than that;
+        with ``asked`` also when the graph thread has done, or is yet to do, what it was asked for:
+        that need not change an instance which is already where it should be.
         """
         fmri, since, satisfied = request["fmri"], request["generation"], request.get("satisfied")
+        asked = request.get("asked")
 
         def ready() -> object:
             entity = self.repository.get(fmri)
             instance = self.restarter.instances.get(fmri)
             changed = entity.generation > since
+            if asked is not None:
+                changed |= self.restarter.asked(fmri) != asked
             if instance is not None and satisfied is not None:
                 changed |= self.restarter.graph.satisfied(instance) != satisfied
             return {"generation": entity.generation} if changed else None

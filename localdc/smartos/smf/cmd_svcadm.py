@@ -218,8 +218,8 @@ class Svcadm:
                 status = _verdict(fmri, enable, detail)
                 if status is not None:
                     return status
-                satisfied = detail.get("satisfied")
-                self.door.call("watch", fmri=fmri, generation=generation, satisfied=satisfied)
+                seen = {key: detail.get(key) for key in ("asked", "satisfied")}
+                self.door.call("watch", fmri=fmri, generation=generation, **seen)
             except SmfError as error:
                 if error.code != "not-found":
                     raise

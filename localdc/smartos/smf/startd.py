@@ -27,6 +27,13 @@ else:
 if TYPE_CHECKING:
     from typing import NoReturn
 
+# Asks pid 1 to halt the zone, as it does systemd in a container. SIGTERM and SIGINT come from
+# services of root, too, by `kill 0`; they end svc.startd on illumos as well (startd.c,
+# die_handler), but there init starts it again.
+HALT = signal.SIGRTMIN + 3
+IGNORED = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM,
+)  # fmt: skip
 EXIT_HALTED = 0
 EXIT_REBOOT = 6
 SHUTDOWN_LIMIT = 60.0
@@ -90,10 +97,11 @@ class Startd:
             os.setpgid(0, 0)
         become_reaper()
         self.loop.on_signal(signal.SIGCHLD, self.restarter.executor.reap)
-        self.loop.on_signal(signal.SIGTERM, lambda: self.shut_down(False))
-        # a terminal's interrupt, when run by hand; pid 1 gets it as ctrl-alt-del
-        self.loop.on_signal(signal.SIGINT, lambda: self.shut_down(False))
-        for ignored in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+        # by hand and in tests there is nobody to send the other one
+        halting = {HALT} if os.getpid() == 1 else {HALT, signal.SIGTERM, signal.SIGINT}
+        for number in halting:
+            self.loop.on_signal(number, lambda: self.shut_down(False))
+        for ignored in {*IGNORED} - halting:
             self.loop.on_signal(ignored, lambda: None)
         self.loop.settled = self._settled
         self.restarter.load()

@@ -67,3 +67,37 @@ def test_a_child_that_crashes(center: Center, pair: Pair, ignored: str) -> None:
             assert "Stopping because all processes in service exited." in log
     finally:
         center.ssh(address, f"svcadm disable -s {FMRI}; svccfg delete -f site/victim")
+
+
+KILLER = """#!/bin/sh
+trap '' TERM INT
+kill 0
+kill -INT 0
+"""
+
+
+def test_a_service_that_signals_its_process_group(center: Center, pair: Pair) -> None:
+    """Without need_session that of svc.startd (illumos, cmd/svc/startd/method.c), which init would
+    start again (startd.c, die_handler): the zone does not halt."""
+    machine = pair[1]
+    address = machine.public_ips[0]
+    manifest = MANIFEST.format("").replace("victim", "killer").replace("child", "transient")
+    files = {"/root/killer": KILLER, "/root/killer.xml": manifest.replace("need_", "no_")}
+    for path, text in files.items():
+        center.ssh(address, f"cat >{path} <<'END'\n{text}END\nchmod 0755 {path}")
+    center.ssh(address, "svccfg import /root/killer.xml")
+    try:
+        # sshd may be in the group, and not answer for a moment
+        center.ssh(address, "svcadm enable site/killer", check=False)
+        eventually(lambda: "online" in center.ssh(address, "svcs -H -o state killer", check=False))
+        log = center.ssh(address, "cat /var/svc/log/svc.startd.log 2>/dev/null || :")
+        assert "coming down" not in log
+    finally:
+        center.ssh(address, "svccfg delete -f site/killer", check=False)
+    # and it halts when the data center says so
+    machine.stop()
+    machine.poll_until("stopped", interval=0.3, timeout=60)
+    machine.start()
+    machine.poll_until("running", interval=0.3, timeout=60)
+    log = center.ssh(address, "cat /var/svc/log/svc.startd.log")
+    assert "coming down" in log

@@ -218,9 +218,29 @@ def test_pgrep_sees_79_characters(
     assert long == f"{process.pid:5d} sleep 1000 0.{'0' * 66}\n"
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("pattern", "status"),
+    [
+        ("[[:alpha:]]*[[:blank:]]1[[:digit:]]{3}", 0),
+        ("^[[:lower:]p-]+[[:space:]][^[:alpha:][:cntrl:]]+$", 0),
+        ("^[[:upper:]]", 1),
+        ("1000[[:punct:]]", 1),
+        ("[[:punct:]]0", 0),
+    ],
+)
+def test_character_classes_of_pgrep(
+    capsys: pytest.CaptureFixture[str], process: subprocess.Popen[bytes], pattern: str, status: int
+) -> None:
+    """pgrep/pgrep.c: regcomp(3C) with REG_EXTENDED."""
+    found = run_pgrep(capsys, "pgrep", "-P", str(os.getpid()), "-f", pattern)
+    assert found == (status, "" if status else f"{process.pid}\n", "")
+
+
 @pytest.mark.parametrize(
     ("words", "message", "status"),
     [
+        ("pgrep [[:nothing:]]", "[[:nothing:]]: invalid character class", 2),
         ("pgrep", "No matching criteria specified", 2),
         ("pgrep -a x", "illegal option -- a", 2),
         ("pgrep -P", "missing argument -- P", 2),

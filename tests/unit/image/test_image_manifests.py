@@ -12,6 +12,7 @@ import pytest
 
 from localdc.image.layer import _MANIFEST_DIRECTORIES, IMAGE
 from localdc.smartos.smf import seed
+from localdc.smartos.smf.repository import Repository
 
 etree = pytest.importorskip("lxml.etree")
 PROJECT = Path(__file__).parents[3]
@@ -62,3 +63,21 @@ def test_methods_are_shell(path: Path) -> None:
 def test_repository_can_be_seeded(tmp_path: Path) -> None:
     seed(MANIFESTS, tmp_path / "repository.db")
     assert (tmp_path / "repository.db").stat().st_size > 0
+
+
+def test_mdata_execute_is_that_of_the_image(tmp_path: Path) -> None:
+    """zoneinit, mdata.xml: what svc.startd sees of it, the file system's name aside."""
+    seed(MANIFESTS, tmp_path / "repository.db")
+    groups = Repository(str(tmp_path / "repository.db")).current("svc:/smartdc/mdata:execute")
+    dependencies = {
+        name: (group.first("restart_on"), group.first("entities"))
+        for name, group in groups.items()
+        if group.type == "dependency"
+    }
+    assert dependencies == {
+        "filesystem": ("error", "svc:/system/filesystem/local:default"),
+        "mdata": ("error", "svc:/smartdc/mdata:fetch"),
+        "network": ("error", "svc:/milestone/multi-user:default"),
+    }
+    startd = {name: prop.values[0] for name, prop in groups["startd"].props.items()}
+    assert startd == {"duration": "transient", "ignore_error": "core,signal"}

@@ -46,6 +46,17 @@ def test_what_sunos_lacks(module: str, names: str) -> None:
     assert python(code) == "[]\n"
 
 
+def test_what_sunos_lacks_stays_away_however_often_it_is_looked_for() -> None:
+    code = "import importlib.util as u; u.find_spec('resource'); import resource as r; print({})"
+    found = "hasattr(r, 'prlimit'), r.__spec__.loader is r.__loader__"
+    assert python(code.format(found)) == "False True\n"
+
+
+def test_a_module_that_is_loaded_again_is_still_on_sunos() -> None:
+    code = "import importlib, ipykernel.iostream as m; importlib.reload(m); print(m.sys.platform)"
+    assert python(code) == "sunos5\n"
+
+
 def test_what_sunos_has_stays() -> None:
     names = "select.epoll os.fork os.getloadavg resource.RLIMIT_NOFILE socket.SO_KEEPALIVE"
     code = "import os, select, resource, socket, sys; print(sys.platform, all([{}]))"

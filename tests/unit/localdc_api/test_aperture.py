@@ -93,8 +93,69 @@ def test_the_first_that_allows_counts_but_not_behind_one_that_cannot_be_looked_a
         ("CAN a WHEN tag_x = y", 'no type for "tag_x"'),
         ("CAN a WHEN n::number = many", 'unable to validate value "many" as type "number"'),
         ("CAN a /(/::regex", "Invalid regular expression"),
+        ("CAN a \\*", "Invalid regular expression"),
+        ("CAN a /b/q::regex", "Invalid flags"),
+        ("CAN a /b/II::regex", "Invalid flags"),
+        ("CAN a /b{99999999999999999999}/::regex", "Invalid regular expression"),
+        ('CAN a * WHEN time::time > "99999999999999:0:0"', "unable to validate value"),
+        ("CAN a * WHEN time::time > 0001-01-01T00:00:00+14:00", "unable to validate value"),
+        (f"CAN a * WHEN {'NOT ' * 3000} n::number = 7", "parentheses and NOTs at most"),
+        (f"CAN a * WHEN {'(' * 3000} n::number = 7 {')' * 3000}", "parentheses and NOTs at most"),
     ],
 )
 def test_rules_that_are_refused(text, message):
     with pytest.raises(RuleError, match=message.replace("(", "\\(")):
         parse(text)
+
+
+@pytest.mark.parametrize("pattern", ["db", "/x/q", "/x/ii", "/x", '"/(/"'])
+def test_patterns_that_are_refused(pattern):
+    """node-aperture, types/string.js: what follows the last slash, or all of it, are flags; and
+    lib/parser.js: what RegExp throws is said of the value."""
+    shown = pattern.strip('"')
+    with pytest.raises(RuleError) as refused:
+        parse(f"CAN getmachine * WHEN tag_role::string like {pattern}")
+    assert str(refused.value) == f'unable to validate value "{shown}" as type "string"'
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "expected"),
+    [
+        ("/^ENG/i", "engine", "allow"),
+        ("/^b/m", "a\nb", "allow"),
+        ("/^b/", "a\nb", "deny"),
+        ("/n/y", "engine", "deny"),
+        ("/e/y", "engine", "allow"),
+        ("/n/gi", "engine", "allow"),
+        # one letter is pattern and flag
+        ("i", "IN", "allow"),
+        ("i", "db", "deny"),
+        # no pattern in front of the slash
+        ("x/", "db", "allow"),
+    ],
+)
+def test_flags_of_a_pattern(pattern, value, expected):
+    rule = parse(f"CAN getmachine * WHEN tag_role::string like {pattern}")
+    assert verdict(rule, ("getmachine", "/x", {"tag_role": value})) == expected
+
+
+@pytest.mark.parametrize("op", ["=", "!="])
+def test_a_value_that_is_no_address_cannot_be_looked_at(op):
+    """node-aperture, types/ip.js: ipaddr.parse throws."""
+    rule = parse(f"CAN getmachine * WHEN tag_x::ip {op} 10.0.0.0/8")
+    assert verdict(rule, ("getmachine", "/x", {"tag_x": "web"})) == "error"
+    inside = "allow" if op == "=" else "deny"
+    assert verdict(rule, ("getmachine", "/x", {"tag_x": "10.1.2.3"})) == inside
+
+
+@pytest.mark.parametrize("word", ["AND", "OR"])
+def test_long_conditions(word):
+    terms = ["n::number = 7", *["n::number = 8"] * 3000]
+    rule = parse(f"CAN a * WHEN {f' {word} '.join(terms)}")
+    expected = "allow" if word == "OR" else "deny"
+    assert verdict(rule, ("a", "/x", {"n": 7})) == expected
+
+
+def test_deep_conditions():
+    deep = f"{'NOT ( ' * 50}n::number = 7{' )' * 50}"
+    assert verdict(parse(f"CAN a * WHEN {deep}"), ("a", "/x", {"n": 7})) == "allow"

@@ -58,6 +58,17 @@ def test_what_is_left_out_is_filled_in():
         ({"images": [{"name": "i", "version": "1"}] * 2}, "is there twice"),
         ({"fabric_package_prefixes": "g4-"}, "must be a list of texts"),
         ({"cns_public": 1}, "cns_public must be a text"),
+        ({"cns_public": ""}, "cns_public must be a name of DNS"),
+        ({"cns_private": "x y"}, "cns_private must be a name of DNS"),
+        ({"cns_private": f"{'a' * 64}.example"}, "cns_private must be a name of DNS"),
+        ({"packages": [{"name": "p", "memory": 0, "disk": 1}]}, "memory must be 1 or more"),
+        ({"packages": [{"name": "p", "memory": 1, "disk": -5}]}, "disk must be 1 or more"),
+        ({"packages": [{"cpu_cap": -1}]}, r"packages\[0\]: cpu_cap must be 1 or more"),
+        ({"packages": [{"networks": ["nosuch"]}]}, "no network nosuch"),
+        ({"images": [{"requirements": {"min_ram": "many"}}]}, "min_ram must be a whole number"),
+        ({"images": [{"requirements": {"min_ram": -1}}]}, "min_ram must not be negative"),
+        ({"images": [{"type": "nonsense"}]}, "type must be one of zone-dataset, lx-dataset, zvol"),
+        ({"images": [{"size": -1}]}, "size must not be negative"),
     ],
 )
 def test_what_cannot_be_used_is_named(content, words):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 import requests
 
@@ -100,6 +102,27 @@ def test_rules_may_look_at_tags(dc, bob):
     assert [bob.call("DELETE", f"/my/machines/{m}").status_code for m in (own, other, bare)] == [
         204, 403, 403,
     ]  # fmt: skip
+
+
+def test_rules_that_cannot_be_looked_at_refuse(dc, bob):
+    bob.may("lookers", "CAN getmachine * WHEN tag_x::ip = 10.0.0.0/8")
+    inside, other = dc.create("a", **{"tag.x": "10.1.2.3"}), dc.create("b", **{"tag.x": "web"})
+    found = [bob.call("GET", f"/my/machines/{m}").status_code for m in (inside, other)]
+    assert found == [200, 403]
+
+
+def test_a_rule_that_was_accepted_once_refuses(start, tmp_path):
+    """One of a data center that took more rules than CloudAPI does."""
+    path = tmp_path / "state.db"
+    dc = start(path)
+    bob = Actor(dc, "bobby")
+    bob.may("lookers", "CAN getmachine *", "CAN listmachines * WHEN method::string like /get/")
+    dc.stop()
+    with sqlite3.connect(path) as store:
+        store.execute("UPDATE documents SET record = replace(record, 'like /get/', 'like get')")
+    store.close()
+    bob.dc = start(path)
+    assert error(bob.call("GET", "/my/machines"))[:2] == (403, "NotAuthorized")
 
 
 def test_a_rule_without_resource_counts_where_its_role_is_a_tag(dc, bob):

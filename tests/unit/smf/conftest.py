@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +45,11 @@ class Zone:
         self.env = {**os.environ, "LOCALDC_SMF_DOOR": str(self.door), "TZ": "UTC"}
 
     def start(self) -> None:
+        # by which its processes are known, see `sweep`
+        name = self.root / "etc/zonename"
+        if not name.exists():
+            name.parent.mkdir(exist_ok=True)
+            name.write_text(f"{self.root.name}\n")
         self.process = subprocess.Popen(
             [*PYTHON, self.preface + DAEMON, "--root", str(self.root), *self.options],
             env=self.env, cwd="/",
@@ -61,6 +68,15 @@ class Zone:
         assert self.process is not None
         self.process.terminate()
         return self.process.wait(70)
+
+    def sweep(self) -> None:
+        """End the processes that services have left, as the end of a zone's namespace would."""
+        mine = f"SMF_ZONENAME={self.root.name}".encode()
+        for directory in Path("/proc").glob("[0-9]*"):
+            # gone meanwhile, or somebody else's
+            with contextlib.suppress(OSError):
+                if mine in (directory / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(directory.name), signal.SIGKILL)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -184,7 +200,10 @@ def tmp_path() -> Iterator[Path]:
 def zone(tmp_path: Path) -> Iterator[Zone]:
     """A running svc.startd with an empty repository."""
     running = Zone(tmp_path)
-    running.start()
-    yield running
-    if running.process is not None and running.process.poll() is None:
-        running.stop()
+    try:
+        running.start()
+        yield running
+        if running.process is not None and running.process.poll() is None:
+            running.stop()
+    finally:
+        running.sweep()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import shutil
 import subprocess
 import time
@@ -317,3 +318,16 @@ def test_a_repository_that_cannot_be_written_does_not_hold_up_the_shutdown(zone:
     begun = time.monotonic()
     assert zone.stop() == 0
     assert time.monotonic() - begun < 10
+
+
+def test_nothing_outlives_a_test(zone: Zone, tmp_path: Path) -> None:
+    """As nothing outlives a zone: what svc.startd has abandoned, too."""
+    fmri = zone.service("a", f"sh -c 'sleep 1000 & echo $! >{tmp_path}/pid'")
+    zone.reaches(fmri, "online")
+    left = os.pidfd_open(int((tmp_path / "pid").read_text()))
+    zone.ok("svcadm", "mark", "-I", "maintenance", fmri)
+    zone.reaches(fmri, "maintenance")
+    zone.stop()
+    zone.sweep()
+    assert select.select([left], [], [], 30)[0]
+    os.close(left)

@@ -6,6 +6,7 @@ cmd/svc/startd/graph.c (process_actions goes by time stamps; the running snapsho
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from localdc.smartos.smf.door import Door
 from localdc.smartos.smf.manifest import load
 
-from .conftest import HEADER, Zone, service
+from .conftest import BEGIN, HEADER, PYTHON, Zone, service
 
 A = "svc:/site/a:default"
 # a busy machine may take the moment away, though not each time
@@ -86,6 +87,23 @@ def test_enable_s_waits_for_an_instance_that_is_not_seen_yet(zone: Zone, tmp_pat
         done = zone.run("svcadm", "enable", "-s", f"site/s{number}")
         assert (done.returncode, done.stderr) == (0, "")
         assert zone.state(f"svc:/site/s{number}:default") == "online"
+
+
+@pytest.mark.parametrize(("verb", "enabled"), [("enable", True), ("disable", False)])
+def test_s_ends_where_nothing_is_to_be_done(zone: Zone, verb: str, enabled: bool) -> None:
+    zone.service("a", ":true", ":true", "transient", enabled=enabled)
+    zone.service("b", enabled=False)
+    zone.reaches(A, "online" if enabled else "disabled")
+    # in one process: the refresh of another instance must still be outstanding
+    code = (
+        f"{BEGIN}from localdc.smartos.smf import cmd_svcadm, door; import sys; "
+        "door.connect().call('action', fmri='svc:/site/b:default', verb='refresh'); "
+        "sys.exit(cmd_svcadm.main(door.connect, sys.argv[1:]))"
+    )
+    for _ in range(TRIES):
+        argv = [*PYTHON, code, verb, "-s", A]
+        done = subprocess.run(argv, env=zone.env, timeout=60, check=False)
+        assert done.returncode == 0
 
 
 def test_nothing_that_was_asked_for_is_lost_in_a_halt(zone: Zone, door: Door) -> None:
