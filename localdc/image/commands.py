@@ -29,7 +29,8 @@ class Command:
 
     options: as getopt(3C) has them, `x:` with an argument and `x::` with one
     that may follow at once; long: options that begin with `--`; status: exit
-    status of wrong usage; anywhere: options may follow operands.
+    status of wrong usage; anywhere: options may follow operands; operands: what is
+    one though it begins with a dash, as a pattern of the shell.
     """
 
     options: str
@@ -37,6 +38,7 @@ class Command:
     status: int = 2
     long: tuple[str, ...] = ()
     anywhere: bool = False
+    operands: str = ""
     directory: str = "bin"
 
 
@@ -55,8 +57,12 @@ _LS_LONG = words(
 TABLE = {
     "awk": Command("F:f:v:", "[-F fs][-v var=value][prog | -f progfile][file ...]"),
     "cat": Command("usvtebn", "[ -usvtebn ] [-|file] ..."),
-    # letters of a symbolic mode look like options: chmod -w file
-    "chmod": Command("Rfrwxstugoa", "[-fR] <absolute-mode|symbolic-mode-list> file ..."),
+    # chmod.c takes for a mode what looks like one: chmod -w file
+    "chmod": Command(
+        "Rf",
+        "[-fR] <absolute-mode|symbolic-mode-list> file ...",
+        operands="-[rwxXlstugoa]*",
+    ),
     "chown": Command("hRfHLP", "[-fhR] owner[:group] file..."),
     "chgrp": Command("hRfHLP", "[-fhR] group file..."),
     "cmp": Command("bi:ln:s", "[-bls] [-i skip] [-n count] file1 file2 [skip1 [skip2]]"),
@@ -101,13 +107,8 @@ TABLE = {
     ),
     "wc": Command("cmlwL", "[-cmlwL] [file ...]"),
 }
-_PS = Command(
-    "jlfeAadLyt:p:g:u:U:G:s:o:",
-    "[ -aAdefHlcjLPWyZ ] [ -o format ] [ -t termlist ] [ -u userlist ] [ -p proclist ]",
-    1,
-)
-_STARTERS = words("env find xargs")
-"""What hands its environment on to other programs; see localdc.smartos.commands.starters."""
+_MODULES = {"env": "starters", "find": "starters", "ps": "ps", "xargs": "starters"}
+"""What no script of a shell can be; see localdc.smartos.commands."""
 _GETENT = words(
     "passwd group shadow hosts ipnodes services protocols ethers networks netmasks project",
     "auth_attr exec_attr prof_attr user_attr netgroup",
@@ -152,7 +153,7 @@ for _lc_word do
 	else
 		case $_lc_word in
 		--) _lc_end= ;;
-{long}		--*) refuse "{name}: illegal option -- ${{_lc_word#--}}" ;;
+{operands}{long}		--*) refuse "{name}: illegal option -- ${{_lc_word#--}}" ;;
 		-?*) _lc_rest=${{_lc_word#-}} ;;
 		*) {operand};;
 		esac
@@ -177,17 +178,6 @@ _OPERANDS = """\
 shift $_lc_n
 [ $# -gt 0 ] || _lc_end=
 eval "set -- $_lc_kept $_lc_end \\"\\$@\\""
-"""
-_REFUSED = 'refuse "ps: illegal argument -- $_lc_word"'
-_PS_TAIL = """\
-shown=$(COLUMNS=1000 {program} "$@")
-status=$?
-# the arguments of a process are those that pr_psargs holds: PRARGSZ in <sys/procfs.h>
-case " $* " in *" -o args= "*) width=79 ;; *) width=0 ;; esac
-[ -z "$shown" ] || printf '%s\\n' "$shown" | {awk} -v width=$width '
-	NR == 1 && match($0, /(CMD|COMMAND)$/) {{ width = RSTART + 78 }}
-	{{ print width ? substr($0, 1, width) : $0 }}'
-exit $status
 """
 _GETENT_BODY = """\
 case ${{1-}} in
@@ -250,39 +240,33 @@ def _write(path: Path, text: str) -> None:
 def _scripts(shell: str, python: str, library: str) -> list[tuple[str, str, str]]:
     """Name, directory and text of every script."""
     scripts = [(name, c.directory, _script(shell, name, c)) for name, c in TABLE.items()]
-    for name in _STARTERS:
+    for name, module in _MODULES.items():
         call = f'lambda: main("/usr/{HOST_PROGRAMS}/{name}", sys.argv[1:])'
-        text = python_script(python, library, "commands.starters", call)
+        text = python_script(python, library, f"commands.{module}", call)
         scripts.append((name, "bin", text))
-    awk = f"/usr/{HOST_PROGRAMS}/awk"
-    tail = _PS_TAIL.format(program=f"/usr/{HOST_PROGRAMS}/ps", awk=awk)
-    scripts.append(("ps", "bin", _script(shell, "ps", _PS, tail)))
     body = _GETENT_BODY.format(known=" | ".join(_GETENT))
     usage = "getent database [ key ... ]"
     scripts.append(("getent", "bin", _joined(shell, "getent", usage, 1, body)))
     return scripts
 
 
-def _script(shell: str, name: str, command: Command, tail: str | None = None) -> str:
-    operand = "" if command.anywhere else "break "
+def _script(shell: str, name: str, command: Command) -> str:
     body = _PARSE.format(
         name=name,
+        operands=f"\t\t{command.operands}) break ;;\n" if command.operands else "",
         long="".join(f"\t\t--{name} | --{name}=*) ;;\n" for name in command.long),
         cases=_cases(command),
-        operand=operand if tail is None else f"{_REFUSED} ",
+        operand="" if command.anywhere else "break ",
         keep="" if command.anywhere else _KEEP,
     )
     if not command.anywhere:
         body += _OPERANDS
-    usage = f"{name} {command.usage}"
-    return _joined(shell, name, usage, command.status, body, tail)
+    return _joined(shell, name, f"{name} {command.usage}", command.status, body)
 
 
-def _joined(
-    shell: str, name: str, usage: str, status: int, body: str, tail: str | None = None
-) -> str:
+def _joined(shell: str, name: str, usage: str, status: int, body: str) -> str:
     head = _HEAD.format(shell=shell, name=name, usage=f"'usage: {usage}'", status=status)
-    return head + body + (tail or f'exec /usr/{HOST_PROGRAMS}/{name} "$@"\n')
+    return f'{head}{body}exec /usr/{HOST_PROGRAMS}/{name} "$@"\n'
 
 
 def _cases(command: Command) -> str:

@@ -225,8 +225,19 @@ def test_symbolic_modes_that_look_like_options(zone: Zone) -> None:
     """chmod/chmod.c: main() tells them from -R and -f itself."""
     file = zone.directory / "file"
     file.touch(0o644)
-    assert zone.run("chmod", "-w", "file").returncode == 0
-    assert file.stat().st_mode & 0o777 == 0o444
+    for before, mode, after in (
+        (0o644, "-w", 0o444),
+        (0o777, "-x,u+w", 0o666),
+        (0o777, "-x,g-w", 0o646),
+        (0o644, "-rw", 0o000),
+        (0o644, "-w+x", 0o555),
+    ):
+        file.chmod(before)
+        for words in ([mode, "file"], ["-f", mode, "file"], ["-R", "--", mode, "file"]):
+            done = zone.run("chmod", *words)
+            assert (done.returncode, done.stderr) == (0, ""), words
+            assert file.stat().st_mode & 0o777 == after, words
+            file.chmod(before)
 
 
 def test_programs_that_no_zone_has_are_hidden() -> None:
@@ -253,6 +264,46 @@ def test_ps_shows_79_characters_of_arguments(
         lines = zone.run(*words, "-p", str(process.pid)).stdout.splitlines()
         assert [line for line in lines if line.endswith(f" {wanted}")], lines
     assert zone.run("ps", "-p", "999999999").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "output"),
+    [
+        ("-o args=", "{}\n"),
+        ("-oargs=", "{}\n"),
+        ("-o pid= -o args=", "{pid} {}\n"),
+        ("-o pid=,args=", ",args=\n{pid}\n"),
+        ("-o pid= -o args= -o ppid=", "{pid} {} {ppid}\n"),
+        ("-o args=WORDS", "WORDS\n{}\n"),
+        ("-o args= -o comm", "COMMAND\n{} sleep\n"),
+        ("-o ppid= -o pid=", "{ppid} {pid}\n"),
+    ],
+)
+def test_ps_cuts_arguments_where_they_begin(
+    zone: Zone, process: subprocess.Popen[bytes], words: str, output: str
+) -> None:
+    """ps/ps.c, parse_format(): what follows `=`, commas included, is the header."""
+    done = zone.run("ps", "-p", str(process.pid), *words.split())
+    wanted = ("sleep 1000 0." + "0" * 100)[:79]
+    text = output.format(wanted, pid=process.pid, ppid=os.getpid())
+    squeezed = [line.split() for line in done.stdout.splitlines()]
+    assert squeezed == [line.split() for line in text.splitlines()]
+
+
+def test_no_line_of_ps_has_more_arguments_than_there_are(
+    zone: Zone, process: subprocess.Popen[bytes]
+) -> None:
+    lines = zone.run("ps", "-eo", "args=").stdout.splitlines()
+    assert ("sleep 1000 0." + "0" * 100)[:79] in lines
+    assert max(map(len, lines)) <= 79
+
+
+def test_formats_that_illumos_does_not_know(zone: Zone) -> None:
+    """ps/ps.c: fname[]; those of the host show arguments uncut."""
+    for name in ("cmd", "command", "euser", "args:200"):
+        done = zone.run("ps", "-o", f"pid,{name}=")
+        assert done.stderr.splitlines()[0] == f"ps: unknown output format: -o {name}"
+        assert (done.returncode, done.stdout) == (1, "")
 
 
 def run_pgrep(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
