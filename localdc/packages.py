@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from localdc import pythons
 from localdc.errors import LocalDCError
 from localdc.paths import StateDir
 
@@ -18,6 +19,7 @@ def fetch(paths: StateDir, names: Sequence[str], everything: bool, say: Progress
     from localdc.pkgsrc import demand
     from localdc.pkgsrc.store import StoreError, build_store
 
+    pythons.use_kept(paths, say)
     try:
         build_store(paths.packages, say)
         wanted = demand.all_names() if everything else demand.closure(names)
@@ -39,6 +41,7 @@ def fetch_wheels(
     from localdc.pkgsrc import catalogue, interpreter, pipindex
     from localdc.pkgsrc.store import StoreError, build_store, locked, scratch_directory
 
+    pythons.use_kept(paths, say)
     try:
         store = build_store(paths.packages, say)
         python = interpreter.chosen()

@@ -40,6 +40,16 @@ class StateDir:
         return self.root / "catalogue.json"
 
     @property
+    def lenient(self) -> Path:
+        """In what the machines are generous, since the last start."""
+        return self.root / "lenient"
+
+    @property
+    def python(self) -> Path:
+        """The Python that machines are made for, where a start has chosen it."""
+        return self.root / "python"
+
+    @property
     def port(self) -> Path:
         return self.root / "port"
 

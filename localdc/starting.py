@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from localdc import access
+from localdc import access, pythons
 from localdc.control import ask
 from localdc.errors import LocalDCError
 from localdc.fetcher import spawn as spawn_fetcher
@@ -50,11 +50,12 @@ def start(paths: StateDir, say: Progress, options: StartOptions | None = None) -
             access.remove_traces(paths)
             _rotate(paths.log)
             write_atomically(paths.mode, f"{options.mode}\n")
+            write_atomically(paths.lenient, f"{_names(options)}\n")
             if options.catalogue is not None:
                 write_atomically(paths.catalogue, options.catalogue)
             _start_daemon(paths, lock.fileno(), say, options)
         else:
-            _check_catalogue(paths, options)
+            _check_running(paths, options)
     return _wait_for_machines(paths, say)
 
 
@@ -68,12 +69,22 @@ def _check_mode(paths: StateDir, options: StartOptions) -> None:
         )
 
 
-def _check_catalogue(paths: StateDir, options: StartOptions) -> None:
-    """One that runs already keeps what it offers."""
+def _check_running(paths: StateDir, options: StartOptions) -> None:
+    """One that runs already keeps what it offers, and how its machines are."""
     if options.catalogue is not None and options.catalogue != kept_catalogue(paths):
         raise LocalDCError(
             "The data center runs with another catalogue. Stop it first: python -m localdc stop"
         )
+    has = paths.lenient.read_text().strip() if paths.lenient.exists() else ""
+    if options.lenient and _names(options) != has:
+        how = f"with --lenient {has}" if has else "without --lenient"
+        raise LocalDCError(f"The data center runs {how}. Stop it first: python -m localdc stop")
+    if not options.records_only:
+        pythons.check_running(paths)
+
+
+def _names(options: StartOptions) -> str:
+    return ",".join(sorted(set(options.lenient)))
 
 
 def _lock(paths: StateDir, lock: IO[str], say: Progress) -> bool:
@@ -134,6 +145,7 @@ def _package_store(paths: StateDir, say: Progress) -> dict[str, str]:
     """The package store, built here because the data center has no network of the host."""
     from localdc.pkgsrc.store import StoreError, build_store
 
+    pythons.use_kept(paths, say)
     try:
         store = build_store(paths.packages, say)
     except StoreError as error:
@@ -143,6 +155,7 @@ def _package_store(paths: StateDir, say: Progress) -> dict[str, str]:
             f"The package store {paths.packages} cannot be used: {error.strerror} "
             f"({error.filename}). Set LOCALDC_PKGSRC to a directory you may write."
         ) from error
+    pythons.keep(paths)
     return {**asdict(store), "root": str(store.root)}
 
 

@@ -29,7 +29,8 @@ class Command:
 
     options: as getopt(3C) has them, `x:` with an argument and `x::` with one
     that may follow at once; long: options that begin with `--`; status: exit
-    status of wrong usage; anywhere: options may follow operands.
+    status of wrong usage; anywhere: options may follow operands; operands: what is
+    one though it begins with a dash, as a pattern of the shell.
     """
 
     options: str
@@ -37,6 +38,7 @@ class Command:
     status: int = 2
     long: tuple[str, ...] = ()
     anywhere: bool = False
+    operands: str = ""
     directory: str = "bin"
 
 
@@ -55,8 +57,12 @@ _LS_LONG = words(
 TABLE = {
     "awk": Command("F:f:v:", "[-F fs][-v var=value][prog | -f progfile][file ...]"),
     "cat": Command("usvtebn", "[ -usvtebn ] [-|file] ..."),
-    # letters of a symbolic mode look like options: chmod -w file
-    "chmod": Command("Rfrwxstugoa", "[-fR] <absolute-mode|symbolic-mode-list> file ..."),
+    # chmod.c takes for a mode what looks like one: chmod -w file
+    "chmod": Command(
+        "Rf",
+        "[-fR] <absolute-mode|symbolic-mode-list> file ...",
+        operands="-[rwxXlstugoa]*",
+    ),
     "chown": Command("hRfHLP", "[-fhR] owner[:group] file..."),
     "chgrp": Command("hRfHLP", "[-fhR] group file..."),
     "cmp": Command("bi:ln:s", "[-bls] [-i skip] [-n count] file1 file2 [skip1 [skip2]]"),
@@ -64,7 +70,6 @@ TABLE = {
     "cut": Command("b:c:d:f:ns", "-b list [-n] | -c list | -f list [-d delim] [-s] [file ...]"),
     "date": Command("uRr:", "[-u] [+format]", 1),
     "egrep": _GREP,
-    "env": Command("i", "[-i] [name=value ...] [utility [argument ...]]", 1),
     "fgrep": _GREP,
     "grep": _GREP,
     "groupadd": Command("g:o", "[-g gid [-o]] group", directory="sbin"),
@@ -101,17 +106,9 @@ TABLE = {
         directory="sbin",
     ),
     "wc": Command("cmlwL", "[-cmlwL] [file ...]"),
-    "xargs": Command("0tpe::E:I:i::L:l::n:P:s:x", "[-t] [-p] [-0] [-n number] command", 1),
 }
-_PS = Command(
-    "jlfeAadLyt:p:g:u:U:G:s:o:",
-    "[ -aAdefHlcjLPWyZ ] [ -o format ] [ -t termlist ] [ -u userlist ] [ -p proclist ]",
-    1,
-)
-_FIND = words(
-    "a amin and atime cmin ctime depth delete follow fstype group inum links ls maxdepth mindepth",
-    "mmin mount mtime newer nogroup not nouser o or print print0 prune size type user xdev H L",
-)
+_MODULES = {"env": "starters", "find": "starters", "ps": "ps", "xargs": "starters"}
+"""What no script of a shell can be; see localdc.smartos.commands."""
 _GETENT = words(
     "passwd group shadow hosts ipnodes services protocols ethers networks netmasks project",
     "auth_attr exec_attr prof_attr user_attr netgroup",
@@ -129,6 +126,14 @@ ABSENT = words(
 )
 """Programs of a Linux host that no zone has in /usr/bin; for some there is /opt/local/gnu/bin."""
 
+_PYTHON = """\
+#!{python} -IS
+import sys
+sys.path.insert(0, "{library}")
+from smartos.command import run
+from smartos.{module} import main
+run({call})
+"""
 _HEAD = """\
 #!{shell}
 # {name} as illumos has it; written by localdc/image/commands.py
@@ -138,67 +143,41 @@ refuse() {{
 	exit {status}
 }}
 """
+# Names begin with _lc_, because a shell exports what it found in its environment.
 _PARSE = """\
-n=0 skip=
-for word do
-	n=$((n + 1))
-	if [ -n "$skip" ]; then
-		skip=
-		continue
+_lc_n=0 _lc_skip= _lc_end=-- _lc_kept=
+for _lc_word do
+	_lc_rest=
+	if [ -n "$_lc_skip" ]; then
+		_lc_skip=
+	else
+		case $_lc_word in
+		--) _lc_end= ;;
+{operands}{long}		--*) refuse "{name}: illegal option -- ${{_lc_word#--}}" ;;
+		-?*) _lc_rest=${{_lc_word#-}} ;;
+		*) {operand};;
+		esac
 	fi
-	case $word in
-	--) break ;;
-{long}	--*) refuse "{name}: illegal option -- ${{word#--}}" ;;
-	-?*) ;;
-	*) {operand} ;;
-	esac
-	rest=${{word#-}}
-	while [ -n "$rest" ]; do
-		option=${{rest%"${{rest#?}}"}}
-		rest=${{rest#?}}
-		case $option in
-{cases}		*) refuse "{name}: illegal option -- $option" ;;
+	while [ -n "$_lc_rest" ]; do
+		_lc_option=${{_lc_rest%"${{_lc_rest#?}}"}}
+		_lc_rest=${{_lc_rest#?}}
+		case $_lc_option in
+{cases}		*) refuse "{name}: illegal option -- $_lc_option" ;;
 		esac
 	done
+{keep}	[ -n "$_lc_end" ] || break
 done
 """
-_STOP = "n=$((n - 1)) && break"
-_REFUSED = 'refuse "ps: illegal argument -- $word"'
+_KEEP = """\
+	_lc_n=$((_lc_n + 1))
+	eval "_lc_$_lc_n=\\$_lc_word"
+	_lc_kept="$_lc_kept \\"\\$_lc_$_lc_n\\""
+"""
 # What follows an operand is an operand, whatever it looks like: the host's program is told so.
 _OPERANDS = """\
-if [ "$word" != -- ] && [ $n -lt $# ]; then
-	left=$#
-	while [ $left -gt 0 ]; do
-		[ $n -ne 0 ] || set -- "$@" --
-		set -- "$@" "$1"
-		shift
-		n=$((n - 1)) left=$((left - 1))
-	done
-fi
-"""
-_PS_TAIL = """\
-shown=$(COLUMNS=1000 {program} "$@")
-status=$?
-# the arguments of a process are those that pr_psargs holds: PRARGSZ in <sys/procfs.h>
-case " $* " in *" -o args= "*) width=79 ;; *) width=0 ;; esac
-[ -z "$shown" ] || printf '%s\\n' "$shown" | {awk} -v width=$width '
-	NR == 1 && match($0, /(CMD|COMMAND)$/) {{ width = RSTART + 78 }}
-	{{ print width ? substr($0, 1, width) : $0 }}'
-exit $status
-"""
-_FIND_BODY = """\
-command=
-for word do
-	case $command$word in
-	yes\\; | yes+) command= ;;
-	yes*) ;;
-	-exec | -ok) command=yes ;;
-	value*) command= ;;
-	-perm | -name | -iname | -path | -ipath | -regex | -iregex) command=value ;;
-	{known}) ;;
-	-[A-Za-z]*) refuse "find: bad option $word" ;;
-	esac
-done
+shift $_lc_n
+[ $# -gt 0 ] || _lc_end=
+eval "set -- $_lc_kept $_lc_end \\"\\$@\\""
 """
 _GETENT_BODY = """\
 case ${{1-}} in
@@ -210,13 +189,18 @@ esac
 """
 
 
-def install(usr: Path, host_usr: Path) -> None:
+def python_script(python: str, library: str, module: str, call: str = "main") -> str:
+    """A script that runs a module of localdc.smartos; python and library as a zone sees them."""
+    return _PYTHON.format(python=python, library=library, module=module, call=call)
+
+
+def install(usr: Path, host_usr: Path, python: str, library: str) -> None:
     """Put the scripts below `usr`, the upper layer, and copies of the host's programs beside them.
 
-    Commands that the host lacks are left out.
+    Commands that the host lacks are left out.  `python` and `library`: see python_script.
     """
     shell = _inside(host_usr, host_usr / "bin/sh") or "/bin/sh"
-    for name, directory, text in _scripts(shell):
+    for name, directory, text in _scripts(shell, python, library):
         if (host_usr / directory / name).exists():
             keep(usr, host_usr / directory / name)
             _write(usr / directory / name, text)
@@ -224,7 +208,7 @@ def install(usr: Path, host_usr: Path) -> None:
 
 def programs() -> list[str]:
     """Paths below /usr of the programs that are put behind a script."""
-    return [f"{directory}/{name}" for name, directory, _ in _scripts("")]
+    return [f"{directory}/{name}" for name, directory, _ in _scripts("", "", "")]
 
 
 def absent(host_usr: Path) -> list[str]:
@@ -253,41 +237,36 @@ def _write(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def _scripts(shell: str) -> list[tuple[str, str, str]]:
+def _scripts(shell: str, python: str, library: str) -> list[tuple[str, str, str]]:
     """Name, directory and text of every script."""
     scripts = [(name, c.directory, _script(shell, name, c)) for name, c in TABLE.items()]
-    awk = f"/usr/{HOST_PROGRAMS}/awk"
-    tail = _PS_TAIL.format(program=f"/usr/{HOST_PROGRAMS}/ps", awk=awk)
-    scripts.append(("ps", "bin", _script(shell, "ps", _PS, tail)))
-    known = " | ".join(f"-{name}" for name in _FIND)
-    usage = "find [-H | -L] path-list predicate-list"
-    body = _FIND_BODY.format(known=known)
-    scripts.append(("find", "bin", _joined(shell, "find", usage, 1, body)))
+    for name, module in _MODULES.items():
+        call = f'lambda: main("/usr/{HOST_PROGRAMS}/{name}", sys.argv[1:])'
+        text = python_script(python, library, f"commands.{module}", call)
+        scripts.append((name, "bin", text))
     body = _GETENT_BODY.format(known=" | ".join(_GETENT))
     usage = "getent database [ key ... ]"
     scripts.append(("getent", "bin", _joined(shell, "getent", usage, 1, body)))
     return scripts
 
 
-def _script(shell: str, name: str, command: Command, tail: str | None = None) -> str:
-    operand = "continue" if command.anywhere else _STOP
+def _script(shell: str, name: str, command: Command) -> str:
     body = _PARSE.format(
         name=name,
-        long="".join(f"\t--{name} | --{name}=*) continue ;;\n" for name in command.long),
+        operands=f"\t\t{command.operands}) break ;;\n" if command.operands else "",
+        long="".join(f"\t\t--{name} | --{name}=*) ;;\n" for name in command.long),
         cases=_cases(command),
-        operand=operand if tail is None else _REFUSED,
+        operand="" if command.anywhere else "break ",
+        keep="" if command.anywhere else _KEEP,
     )
     if not command.anywhere:
         body += _OPERANDS
-    usage = f"{name} {command.usage}"
-    return _joined(shell, name, usage, command.status, body, tail)
+    return _joined(shell, name, f"{name} {command.usage}", command.status, body)
 
 
-def _joined(
-    shell: str, name: str, usage: str, status: int, body: str, tail: str | None = None
-) -> str:
+def _joined(shell: str, name: str, usage: str, status: int, body: str) -> str:
     head = _HEAD.format(shell=shell, name=name, usage=f"'usage: {usage}'", status=status)
-    return head + body + (tail or f'exec /usr/{HOST_PROGRAMS}/{name} "$@"\n')
+    return f'{head}{body}exec /usr/{HOST_PROGRAMS}/{name} "$@"\n'
 
 
 def _cases(command: Command) -> str:
@@ -301,8 +280,8 @@ def _cases(command: Command) -> str:
     cases = ""
     for kind, action in (
         ("", ";;"),
-        (":", '[ -n "$rest" ] || skip=yes; rest= ;;'),
-        ("::", "rest= ;;"),
+        (":", '[ -n "$_lc_rest" ] || _lc_skip=yes; _lc_rest= ;;'),
+        ("::", "_lc_rest= ;;"),
     ):
         if kinds[kind]:
             cases += f"\t\t[{kinds[kind]}]) {action}\n"

@@ -42,14 +42,6 @@ _COMMANDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "pkg_info": ("lib/localdc/bin", "pkgsrc.pkg_info", ()),
     "mdata-fetch": ("lib/svc/method", "mdata.fetch", ()),
 }
-_SCRIPT = """\
-#!{python} -IS
-import sys
-sys.path.insert(0, "{library}")
-from smartos.command import run
-from smartos.{module} import main
-run(main)
-"""
 _STARTD = """\
 import sys
 sys.path.insert(0, "{library}")
@@ -132,15 +124,16 @@ def _fingerprint(store: Store, host: Host, lenient: Collection[str]) -> str:
 def _build(directory: Path, store: Store, host: Host, lenient: Collection[str]) -> None:
     usr = directory / "usr"
     usr.mkdir(parents=True)
+    python = f"{PRIVATE_PYTHON}/bin/python{store.python_version}"
     _hide(usr, host.hidden())
     if "commands" not in lenient:
         _hide(usr, commands.absent(host.usr))
-        commands.install(usr, host.usr)
+        commands.install(usr, host.usr, python, LIBRARY)
     if "shell" not in lenient and host.ksh93 is not None:
         (usr / "bin").mkdir(exist_ok=True)
         (usr / "bin/sh").symlink_to(host.ksh93.name)
     _install_python(usr, store)
-    _install_smartos(usr, f"{PRIVATE_PYTHON}/bin/python{store.python_version}")
+    _install_smartos(usr, python)
     if "python" in lenient:
         shutil.rmtree(usr / LIBRARY.removeprefix("/usr/") / "smartos/python")
     _install_services(usr, store)
@@ -207,7 +200,7 @@ def _install_smartos(usr: Path, python: str) -> None:
     if not compiled:
         raise ImageError(f"the zone's commands in {SMARTOS} do not compile")
     for name, (directory, module, aliases) in _COMMANDS.items():
-        script = _SCRIPT.format(python=python, library=LIBRARY, module=module)
+        script = commands.python_script(python, LIBRARY, module)
         for command in (name, *aliases):
             _write(usr / directory / command, script, 0o755)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -26,29 +27,43 @@ def provide(
     say: Callable[[str], None],
     begin: Callable[[str], None] | None = None,
 ) -> None:
-    """Make the packages with the PKGNAMEs `wanted` in the store at `root`, if they are missing.
+    """Make packages in the store at `root`, if they are missing.
 
-    Raises StoreError for a name the catalogue does not have on demand, and
-    when a package cannot be had.
+    They are PKGNAMEs; with `TAG/` before it one is made for the machines that install from there,
+    which an earlier localdc may have made.  Raises StoreError for a name the catalogue does not
+    have on demand, for a TAG of another interpreter, and when a package cannot be had.
     """
     try:
         python = interpreter.chosen()
         entries, offers = catalogue.load(), catalogue.offers()
         by_name = {offer.entry.pkgname(python.digits): offer for offer in offers}
-        chosen = []
-        for name in wanted:
+        chosen: defaultdict[str, list[Offer]] = defaultdict(list)
+        for word in wanted:
+            tag, _, name = word.rpartition("/")
+            tag = tag or python.tag
+            _check_tag(root, tag, python)
             if name not in by_name:
                 raise StoreError(f"{name} is not a package that is made on demand")
-            chosen.append(by_name[name])
-        directory = root / python.tag
-        with locked(root / "lock", say), scratch_directory(directory) as scratch:
-            builder = Builder(directory, scratch, python, entries, say, offers, begin)
-            builder.provide(chosen)
+            chosen[tag].append(by_name[name])
+        with locked(root / "lock", say):
+            for tag, packages in chosen.items():
+                with scratch_directory(root / tag) as scratch:
+                    builder = Builder(root / tag, scratch, python, entries, say, offers, begin)
+                    builder.provide(packages)
     except (interpreter.InterpreterError, CatalogueError, BuildError) as error:
         raise StoreError(str(error)) from None
     except OSError as error:
         place = error.filename or root
         raise StoreError(f"the package store cannot be used: {place}: {error.strerror}") from None
+
+
+def _check_tag(root: Path, tag: str, python: interpreter.Interpreter) -> None:
+    if tag != python.tag and not (tag in python.earlier_tags and (root / tag).is_dir()):
+        raise StoreError(
+            f"{tag} was not made for {python.executable} ({python.release}), for which packages "
+            "are made now\nThe machine is of an earlier package store, or of another Python; "
+            "make it anew."
+        )
 
 
 def closure(names: Sequence[str]) -> list[str]:

@@ -89,7 +89,15 @@ class Interpreter:
     @property
     def tag(self) -> str:
         """Names this very interpreter: packages built for another are not for it."""
-        identity = f"{RECIPE} {self.build} {self.executable} {self.abi}"
+        return self._tag(RECIPE)
+
+    @property
+    def earlier_tags(self) -> list[str]:
+        """What `tag` was before packages came out as they do now."""
+        return [self._tag(recipe) for recipe in range(1, RECIPE)]
+
+    def _tag(self, recipe: int) -> str:
+        identity = f"{recipe} {self.build} {self.executable} {self.abi}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
         return f"cp{self.digits}-{platform.machine()}-{digest}"
 

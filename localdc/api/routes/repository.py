@@ -9,10 +9,12 @@ fault repository_down without a machine strikes here, too.
 from __future__ import annotations
 
 import gzip
-import platform
 
 from localdc.api.errors import not_found, unavailable
 from localdc.api.http import Answer, Call, Route
+
+ARCHITECTURE = "x86_64"
+"""That of SmartOS, whatever the computer is that the machines are on here."""
 
 
 def summary(call: Call) -> Answer:
@@ -20,7 +22,7 @@ def summary(call: Call) -> Answer:
     if fault is not None:
         raise unavailable(fault.reason)
     root, release = call.center.settings.repository, call.args["release"]
-    if root is None or call.args["arch"] != platform.machine() or not release.isalnum():
+    if root is None or call.args["arch"] != ARCHITECTURE or not release.isalnum():
         raise not_found(f"{call.path} does not exist")
     # only releases that lack something have a directory of their own (localdc.pkgsrc.releases)
     for file in (root / release / "All/pkg_summary", root / "All/pkg_summary"):

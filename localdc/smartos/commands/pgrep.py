@@ -15,6 +15,7 @@ from getopt import GetoptError, getopt
 
 from ..smf.door import connect
 from ..smf.model import SmfError
+from . import ARGUMENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     Criteria = dict[str, set[int]]
 
-ARGUMENTS = 79
 MATCH, NO_MATCH, USAGE, ERROR = range(4)
 _LISTS = {"P": "ppid", "g": "pgrp", "s": "sid", "u": "euid", "U": "uid", "G": "gid", "c": "ctid"}
 # lists of things that no process here has

@@ -3,7 +3,7 @@
 The zone connects to `/.zonecontrol/packages.sock` and sends one line:
 
 * `summary` - is the repository up?
-* `fetch PKGNAME ...` - put these packages into the store.
+* `fetch TAG/PKGNAME ...` - put these packages into the store, where TAG is the directory in it.
 
 The answer is any number of lines `begin PKGNAME` (a download begins) and
 `error TEXT`, then `end`.  Without an error line everything is in place.

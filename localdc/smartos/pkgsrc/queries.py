@@ -58,9 +58,10 @@ class Queries:
         """Have the compute node put packages into the store."""
         if not absent:
             return
-        names, begun = [package.pkgname for package in absent], 0
+        compute_node, begun = self._door(), 0
+        names = [self._in_store(package) for package in absent]
         try:
-            for name in door.ask(self._door(), door.FETCH, *names):
+            for name in door.ask(compute_node, door.FETCH, *names):
                 if begun:
                     print(" done.")
                 begun += 1
@@ -72,6 +73,13 @@ class Queries:
             raise Failure(f"error downloading packages: {first}\n{rest}".rstrip()) from None
         if begun:
             print(" done.", flush=True)
+
+    def _in_store(self, package: summary.Package) -> str:
+        """How the compute node knows a package of one of its repositories."""
+        tag = package.location.removeprefix(door.STORE).partition("/")[0]
+        if not tag:
+            raise Failure(f"{package.repository}/{package.pkgname}.tgz: Not Found")
+        return f"{tag}/{package.pkgname}"
 
     def _check_space(self, absent: list[summary.Package]) -> None:
         size = sum(package.size for package in absent)

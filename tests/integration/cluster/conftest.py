@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -18,15 +18,24 @@ def data_center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataCenter
     yield from started(tmp_path_factory, cns=False)
 
 
-def started(tmp_path_factory: pytest.TempPathFactory, *, cns: bool) -> Iterator[DataCenter]:
-    """A data center with neighbours; with `cns` machines are called by their names."""
-    state = tmp_path_factory.mktemp("localdc")
+def started(
+    tmp_path_factory: pytest.TempPathFactory,
+    *options: str,
+    cns: bool,
+    package: str = "sample-512M",
+    env: Mapping[str, str] | None = None,
+) -> Iterator[DataCenter]:
+    """A data center with neighbours of a package; with `cns` machines are called by their names.
+
+    `options` are those of `localdc start`, `env` is what the environment has besides.
+    """
     store = os.environ.get("LOCALDC_PKGSRC", str(REPOSITORY / ".localdc" / "pkgsrc"))
-    data_center = DataCenter(state, store)
-    data_center.python("-m", "localdc", "start")
+    data_center = DataCenter(tmp_path_factory.mktemp("localdc"), store)
+    data_center.env |= env or {}
     try:
+        data_center.python("-m", "localdc", "start", *options)
         data_center.api().update_account(triton_cns_enabled=cns)
-        data_center.neighbours = Neighbours(data_center)
+        data_center.neighbours = Neighbours(data_center, package)
         yield data_center
     finally:
         data_center.python("-m", "localdc", "stop")

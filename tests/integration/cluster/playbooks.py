@@ -70,7 +70,7 @@ class DataCenter:
         self.env = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("SDC_", "TRITON_", "ANSIBLE_"))
+            if not name.startswith(("SDC_", "TRITON_", "ANSIBLE_", "LOCALDC_"))
         }
         self.env |= {
             "LOCALDC_DIR": str(state),
@@ -78,6 +78,13 @@ class DataCenter:
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "NO_COLOR": "1",
         }
+
+    def reached_with(self, **env: str) -> DataCenter:
+        """The same data center, for a user whose environment has these variables besides."""
+        other = DataCenter(self.state, self.env["LOCALDC_PKGSRC"])
+        other.env = self.env | env
+        other.neighbours = self.neighbours
+        return other
 
     def python(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return run(sys.executable, *argv, env=self.env, check=check)
@@ -122,14 +129,16 @@ class Neighbours:
 
     NAMES = ("accounting-db", "game-engine", "other-controller")
 
-    def __init__(self, data_center: DataCenter) -> None:
+    def __init__(self, data_center: DataCenter, package: str) -> None:
         self.data_center = data_center
         api = data_center.api()
-        offer = {"package": "sample-512M", "image": api.image("base-64-lts")["id"]}
+        offer = {"package": package, "image": api.image("base-64-lts")["id"]}
         made = [api.create({**offer, "name": name}) for name in self.NAMES]
         self.ids = [machine["id"] for machine in made]
         eventually("the neighbours run", lambda: set(self.states()) == {"running"})
         self.inside = [self.look(ident) for ident in self.ids]
+        self.cluster = ""
+        self.tags: list[dict[str, str]] = [{}, {}, {}]
 
     def states(self) -> list[str]:
         """Their states."""
@@ -137,11 +146,14 @@ class Neighbours:
         return [api.get_machine(ident)["state"] for ident in self.ids]
 
     def resemble(self, cluster: str) -> None:
-        """Give them tags like those of the cluster's machines."""
+        """Give them tags like those of the machines of the cluster that is played with next."""
+        if cluster == self.cluster:
+            return
+        self.check_records()
         roles = ({"cluster": cluster, "role": "db"}, {"cluster": cluster, "role": "engine"})
         likeness = {"cluster": cluster.replace("_", "-"), "role": "controller"}
         api = self.data_center.api()
-        self.tags = (*roles, likeness)
+        self.cluster, self.tags = cluster, [*roles, likeness]
         for ident, tags in zip(self.ids, self.tags, strict=True):
             api.set_tags(ident, tags)
 
@@ -153,14 +165,17 @@ class Neighbours:
 
     def check(self) -> None:
         """Fail when something was done to them."""
+        self.check_records()
+        for name, ident, inside in zip(self.NAMES, self.ids, self.inside, strict=True):
+            assert self.look(ident) == inside, name
+
+    def check_records(self) -> None:
+        """Fail when CloudAPI knows of something that was done to them."""
         api = self.data_center.api()
-        for name, ident, tags, inside in zip(
-            self.NAMES, self.ids, self.tags, self.inside, strict=True
-        ):
+        for name, ident, tags in zip(self.NAMES, self.ids, self.tags, strict=True):
             machine = api.get_machine(ident)
             found = {key: machine[key] for key in ("name", "state", "tags")}
             assert found == {"name": name, "state": "running", "tags": tags}
-            assert self.look(ident) == inside, name
 
 
 @dataclass(frozen=True)
@@ -182,6 +197,8 @@ class Cluster:
         self.directory = REPOSITORY / ".cluster" / name
 
     def play(self, playbook: str, *options: str, check: bool = True, **variables: object) -> Recap:
+        if self.data_center.neighbours:
+            self.data_center.neighbours.resemble(self.name)
         extra = json.dumps({"cluster": self.name, **variables})
         begin = time.monotonic()
         done = run(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .playbooks import REPOSITORY, Cluster, DataCenter, eventually, run
+from .playbooks import REPOSITORY, Cluster, eventually, run
 
 
 @pytest.fixture
@@ -52,16 +52,15 @@ def as_configured(cluster: Cluster, home: Path, agent: str, **more: str) -> Clus
     """
     center = cluster.data_center
     known = center.settings
-    other = DataCenter(center.state, center.env["LOCALDC_PKGSRC"])
-    other.env = center.env | {
-        "SDC_URL": known["url"],
-        "SDC_ACCOUNT": known["account"],
-        "SDC_KEY_ID": known["key_id"],
-        "SDC_SSH_CONFIG": known["ssh_config"],
-        "HOME": str(home),
-        "SSH_AUTH_SOCK": agent,
+    other = center.reached_with(
+        SDC_URL=known["url"],
+        SDC_ACCOUNT=known["account"],
+        SDC_KEY_ID=known["key_id"],
+        SDC_SSH_CONFIG=known["ssh_config"],
+        HOME=str(home),
+        SSH_AUTH_SOCK=agent,
         **more,
-    }
+    )
     # what is configured is not known for the embedded one
     del other.env["LOCALDC_DIR"]
     return Cluster(other, cluster.name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from smartdc.config import resolve
 
-from .conftest import cluster_of
+from .conftest import cluster_of, started
 from .playbooks import BIN, REPOSITORY, Cluster, DataCenter, run
 
 LOGIN = "bobby"
@@ -20,13 +21,7 @@ LOGIN = "bobby"
 @pytest.fixture(scope="module")
 def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataCenter]:
     """A data center none of whose names is in the playbooks."""
-    store = os.environ.get("LOCALDC_PKGSRC", str(REPOSITORY / ".localdc" / "pkgsrc"))
-    data_center = DataCenter(tmp_path_factory.mktemp("public"), store)
-    data_center.python("-m", "localdc", "start", "--catalogue", "public")
-    try:
-        yield data_center
-    finally:
-        data_center.python("-m", "localdc", "stop")
+    yield from started(tmp_path_factory, "--catalogue", "public", cns=True, package="z1-micro")
 
 
 @pytest.fixture
@@ -44,14 +39,17 @@ def as_sub_user(public: DataCenter, tmp_path: Path) -> Iterator[dict[str, str]]:
         ["ssh-keygen", "-l", "-E", "md5", "-f", key], check=True, capture_output=True, text=True
     ).stdout
     settings = public.settings
-    with resolve(env=public.env, cwd=REPOSITORY).connect() as api:
+    with resolve(env=public.env, cwd=REPOSITORY).connect() as api, ExitStack() as made:
         user = {"login": LOGIN, "email": "bobby@example.com", "password": "secret-1"}
         api.post_object("users", json=user)
+        made.callback(api.remove, "users", LOGIN)
         api.post_object("users", LOGIN, "keys", json={"key": line})
         policy = api.post_object("policies", json={"name": "all", "rules": ["CAN * *"]})
+        made.callback(api.remove, "policies", policy["id"])
         members = [{"type": "subuser", "login": LOGIN, "default": True}]
         body = {"name": "all", "members": members, "policies": [{"id": policy["id"]}]}
         role = api.post_object("roles", json=body)
+        made.callback(api.remove, "roles", role["id"])
         yield public.env | {
             "SDC_URL": settings["url"],
             "SDC_ACCOUNT": settings["account"],
@@ -60,8 +58,6 @@ def as_sub_user(public: DataCenter, tmp_path: Path) -> Iterator[dict[str, str]]:
             "SDC_KEY_FILE": str(key),
             "SDC_SSH_CONFIG": settings["ssh_config"],
         }
-        for kind, name in (("roles", role["id"]), ("policies", policy["id"]), ("users", LOGIN)):
-            api.remove(kind, name)
 
 
 def test_a_cluster_where_nothing_is_called_as_in_the_playbooks(cluster: Cluster) -> None:
@@ -100,10 +96,11 @@ def test_a_sub_user_whose_key_opens_nothing_makes_nothing(
 def test_too_many_machines_for_the_account(cluster: Cluster) -> None:
     data_center = cluster.data_center
     login = data_center.settings["account"]
-    data_center.admin(f"accounts/{login}/limits", {"limits": [{"value": 2}]}, method="PUT")
+    # three are the neighbours
+    data_center.admin(f"accounts/{login}/limits", {"limits": [{"value": 5}]}, method="PUT")
     try:
         failed = cluster.play("site.yml", engines=2, check=False)
     finally:
         data_center.admin(f"accounts/{login}/limits", {"limits": []}, method="PUT")
-    assert failed.code and "3 more machines, and 0 of 2 are in use" in failed.output
+    assert failed.code and "3 more machines, and 3 of 5 are in use" in failed.output
     assert cluster.machines == {}

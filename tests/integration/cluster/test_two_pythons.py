@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ...pythons import OWN, Python, other_python
-from .conftest import cluster_of
+from .conftest import cluster_of, started
 from .playbooks import REPOSITORY, Cluster, DataCenter, eventually
 
 
@@ -23,14 +26,8 @@ def other() -> Python:
 @pytest.fixture(scope="module")
 def foreign(other: Python, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataCenter]:
     """A data center whose machines have the other Python."""
-    store = os.environ.get("LOCALDC_PKGSRC", str(REPOSITORY / ".localdc" / "pkgsrc"))
-    data_center = DataCenter(tmp_path_factory.mktemp("foreign"), store)
-    data_center.env["LOCALDC_PYTHON"] = str(other.executable)
-    data_center.python("-m", "localdc", "start")
-    try:
-        yield data_center
-    finally:
-        data_center.python("-m", "localdc", "stop")
+    env = {"LOCALDC_PYTHON": str(other.executable)}
+    yield from started(tmp_path_factory, cns=True, env=env)
 
 
 @pytest.fixture
@@ -60,6 +57,24 @@ def tells(output: str, other: Python) -> bool:
         and re.search(rf"make setup PYTHON=\S*/python{other.version}", said) is not None
         and "-e python_mismatch=allow" in said
     )
+
+
+def test_the_choice_holds_for_who_comes_without_it(foreign: DataCenter, other: Python) -> None:
+    digits = other.version.replace(".", "")
+    later = foreign.reached_with(LOCALDC_PYTHON="")
+    fetched = later.python("-m", "localdc", "packages", "mpmath").stdout
+    assert re.search(rf"made for \S*/python{other.version}, as before", fetched)
+    assert f"py{digits}-mpmath" in fetched
+    refused = later.reached_with(LOCALDC_PYTHON=sys.executable).python(
+        "-m", "localdc", "start", check=False
+    )
+    assert refused.returncode and f"/python{other.version}, not for " in refused.stdout
+    later.python("-m", "localdc", "stop")
+    assert f"/python{other.version}, as before" in later.python("-m", "localdc", "start").stdout
+    offered = f"{later.settings['url']}/--packages/SmartOS/2024Q4/x86_64/All/pkg_summary.gz"
+    with urllib.request.urlopen(offered, timeout=10) as answer:
+        names = gzip.decompress(answer.read()).decode()
+    assert f"\nPKGNAME=py{digits}-ipyparallel-" in names
 
 
 @pytest.mark.parametrize("bootstrap", ["ssh", "metadata"])
@@ -146,8 +161,7 @@ def test_run_takes_a_python_that_fits(
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     path = f"{allowed.data_center.env['PATH']}{os.pathsep}{client_side}"
-    data_center = DataCenter(allowed.data_center.state, allowed.data_center.env["LOCALDC_PKGSRC"])
-    data_center.env["PATH"] = path
+    data_center = allowed.data_center.reached_with(PATH=path)
     done = Cluster(data_center, allowed.name).play("playbooks/run.yml", script=str(program))
     assert f"here {other.version}" in done.output
     assert f"there 12 {other.version}" in done.output
@@ -168,9 +182,7 @@ def test_a_new_machine_gets_the_python_of_the_others(
 ) -> None:
     """Also where its repository has the laptop's: chosen once, it stays."""
     # the data center's machines are made for the running Python from now on
-    at_home = {name: value for name, value in foreign.env.items() if name != "LOCALDC_PYTHON"}
-    home = DataCenter(foreign.state, foreign.env["LOCALDC_PKGSRC"])
-    home.env = at_home
+    home = foreign.reached_with(LOCALDC_PYTHON=sys.executable)
     home.python("-m", "localdc", "stop")
     home.python("-m", "localdc", "start")
     cluster = Cluster(home, allowed.name)

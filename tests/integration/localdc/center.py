@@ -75,7 +75,9 @@ class Center:
             "LOCALDC_PKGSRC": str(self.store),
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
         }
-        return {**os.environ, **own, **self.variables}
+        # nothing that somebody chose for his own data centers
+        given = {name: text for name, text in os.environ.items() if name != "LOCALDC_PYTHON"}
+        return {**given, **own, **self.variables}
 
     def log_tail(self) -> str:
         try:

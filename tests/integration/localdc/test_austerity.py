@@ -93,6 +93,17 @@ def test_commands_take_what_those_of_illumos_take(center: Center, where: str) ->
     assert center.ssh(where, "/opt/local/gnu/bin/grep -cP '^ro+t:' /etc/passwd") == "1\n"
 
 
+def test_what_commands_start_and_show_in_a_machine(center: Center, where: str) -> None:
+    """exec(2) leaves the environment alone; sys/procfs.h, PRARGSZ."""
+    assert center.ssh(where, "env -i n=x a.b=y env") == "n=x\na.b=y\n"
+    started = "echo 1 | env -i n=x a.b=y xargs find / -maxdepth 0 -exec env \\; -size"
+    assert center.ssh(where, started) == "n=x\na.b=y\n"
+    long = f"/usr/bin/awk -v x={'y' * 100} 'BEGIN {{ system(\"ps -eo args=\") }}'"
+    lines = center.ssh(where, long).splitlines()
+    assert [line for line in lines if "awk -v x=yyy" in line]
+    assert max(map(len, lines)) <= 79
+
+
 def test_programs_of_linux_are_not_there(center: Center, where: str) -> None:
     for name in ("readlink", "timeout"):
         assert center.ssh(where, f"command -v {name}; true") == ""

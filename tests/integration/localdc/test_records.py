@@ -163,6 +163,21 @@ def test_a_catalogue_is_chosen_and_kept(center: Center, tmp_path: Path) -> None:
     assert PACKAGE in names(center)
 
 
+def test_a_running_data_center_does_not_become_lenient(center: Center) -> None:
+    start = ("start", "--records-only")
+    center.run(*start, "--lenient", "python,commands")
+    for words in ((), ("--lenient", "commands,python")):
+        center.run(*start, *words)
+    refused = center.run(*start, "--lenient", "all", check=False)
+    assert refused.returncode == 1
+    assert "runs with --lenient commands,python" in refused.stderr
+    assert "python -m localdc stop" in refused.stderr
+    center.run("stop")
+    center.run(*start)
+    refused = center.run(*start, "--lenient", "python", check=False)
+    assert refused.returncode == 1 and "runs without --lenient" in refused.stderr
+
+
 def test_a_catalogue_that_cannot_be_used_changes_nothing(center: Center, tmp_path: Path) -> None:
     bad = tmp_path / "bad.json"
     bad.write_text('{"packages": [{"name": "mine"}]}')

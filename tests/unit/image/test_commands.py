@@ -6,12 +6,16 @@ The judges are the getopt(3C) strings below usr/src/cmd of illumos, named at eac
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import localdc
 from localdc.image import commands
 from localdc.smartos.commands import pgrep
 
@@ -21,7 +25,8 @@ class Zone:
 
     def __init__(self, directory: Path) -> None:
         self.usr = directory / "usr"
-        commands.install(self.usr, Path("/usr"))
+        library = str(Path(localdc.__file__).parent)
+        commands.install(self.usr, Path("/usr"), sys.executable, library)
         for script in [*self.usr.glob("bin/*"), *self.usr.glob("sbin/*")]:
             # a zone has /usr where this has a directory
             text = script.read_text().replace(
@@ -31,10 +36,13 @@ class Zone:
         self.directory = directory / "work"
         self.directory.mkdir()
 
-    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, stdin: str = "", env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        own = {**os.environ, "LC_ALL": "C"} if env is None else env
         return subprocess.run(
             words,
-            env={**os.environ, "PATH": f"{self.usr}/bin:{self.usr}/sbin:/usr/bin", "LC_ALL": "C"},
+            env={**own, "PATH": f"{self.usr}/bin:{self.usr}/sbin:/usr/bin"},
             cwd=self.directory,
             input=stdin,
             capture_output=True,
@@ -166,12 +174,70 @@ def test_what_follows_an_operand_is_an_operand(zone: Zone) -> None:
     assert words.stdout == "a b/c  d\n"
 
 
+def test_what_they_start_gets_the_environment_as_it_is(zone: Zone) -> None:
+    """exec(2): names that no shell takes, those of the scripts' own variables, and nothing else."""
+    wanted = {
+        **dict.fromkeys(("n", "word", "rest", "option", "skip", "left", "command"), "hello"),
+        "a.b": "1",
+        "BASH_FUNC_f%%": "() {  echo from f\n}",
+        "LC_CTYPE": "C",
+    }
+    path = f"PATH={zone.usr}/bin:{zone.usr}/sbin:/usr/bin"
+    printed = "\0".join([*(f"{name}={value}" for name, value in wanted.items()), path]) + "\0"
+    for words in (["env"], ["xargs"], ["find", ".", "-maxdepth", "0", "-exec"]):
+        tail = [";"] if words[0] == "find" else []
+        program = [sys.executable, "-ISc", "print(open('/proc/self/environ').read(), end='')"]
+        done = zone.run(*words, *program, *tail, env=wanted)
+        assert sorted(done.stdout.split("\0")) == sorted(printed.split("\0")), words
+    assert zone.run("env", "-i", "env").stdout == ""
+    assert zone.run("env", "-i", "n=x", "a.b=y", "env").stdout == "n=x\na.b=y\n"
+    shell = "f() { echo from f $1; }; export -f f; echo x | xargs -n 1 bash -c 'f $0'"
+    assert zone.run("bash", "-c", shell).stdout == "from f x\n"
+    # a signal that Python ignores: signal(7), SIGPIPE
+    piped = zone.run("bash", "-c", "env yes | head -n 1; echo ${PIPESTATUS[0]}")
+    assert (piped.stdout, piped.stderr) == (f"y\n{128 + signal.SIGPIPE}\n", "")
+
+
+def test_awk_gets_the_environment_of_its_script(zone: Zone) -> None:
+    names = ("n", "word", "rest", "option", "skip", "left", "shown", "status")
+    program = "".join(f'print ENVIRON["{name}"];' for name in names)
+    done = zone.run("awk", f"BEGIN {{{program}}}", env=dict.fromkeys(names, "hello"))
+    assert done.stdout.split() == ["hello"] * len(names)
+
+
+def test_the_time_of_a_command_grows_with_its_arguments(zone: Zone) -> None:
+    """Tried with an operand that looks like an option: it must stay one."""
+
+    def seconds(count: int) -> float:
+        names = [f"{number}" for number in range(count)]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = zone.run("cat", "-b", "/dev/null", *names, "-b")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.stderr.endswith("-b: No such file or directory\n")
+        assert len(done.stderr.splitlines()) == count + 1
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    few, many = min(seconds(1000) for _ in range(3)), min(seconds(8000) for _ in range(3))
+    assert many < 24 * few, (few, many)
+
+
 def test_symbolic_modes_that_look_like_options(zone: Zone) -> None:
     """chmod/chmod.c: main() tells them from -R and -f itself."""
     file = zone.directory / "file"
     file.touch(0o644)
-    assert zone.run("chmod", "-w", "file").returncode == 0
-    assert file.stat().st_mode & 0o777 == 0o444
+    for before, mode, after in (
+        (0o644, "-w", 0o444),
+        (0o777, "-x,u+w", 0o666),
+        (0o777, "-x,g-w", 0o646),
+        (0o644, "-rw", 0o000),
+        (0o644, "-w+x", 0o555),
+    ):
+        file.chmod(before)
+        for words in ([mode, "file"], ["-f", mode, "file"], ["-R", "--", mode, "file"]):
+            done = zone.run("chmod", *words)
+            assert (done.returncode, done.stderr) == (0, ""), words
+            assert file.stat().st_mode & 0o777 == after, words
+            file.chmod(before)
 
 
 def test_programs_that_no_zone_has_are_hidden() -> None:
@@ -198,6 +264,46 @@ def test_ps_shows_79_characters_of_arguments(
         lines = zone.run(*words, "-p", str(process.pid)).stdout.splitlines()
         assert [line for line in lines if line.endswith(f" {wanted}")], lines
     assert zone.run("ps", "-p", "999999999").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "output"),
+    [
+        ("-o args=", "{}\n"),
+        ("-oargs=", "{}\n"),
+        ("-o pid= -o args=", "{pid} {}\n"),
+        ("-o pid=,args=", ",args=\n{pid}\n"),
+        ("-o pid= -o args= -o ppid=", "{pid} {} {ppid}\n"),
+        ("-o args=WORDS", "WORDS\n{}\n"),
+        ("-o args= -o comm", "COMMAND\n{} sleep\n"),
+        ("-o ppid= -o pid=", "{ppid} {pid}\n"),
+    ],
+)
+def test_ps_cuts_arguments_where_they_begin(
+    zone: Zone, process: subprocess.Popen[bytes], words: str, output: str
+) -> None:
+    """ps/ps.c, parse_format(): what follows `=`, commas included, is the header."""
+    done = zone.run("ps", "-p", str(process.pid), *words.split())
+    wanted = ("sleep 1000 0." + "0" * 100)[:79]
+    text = output.format(wanted, pid=process.pid, ppid=os.getpid())
+    squeezed = [line.split() for line in done.stdout.splitlines()]
+    assert squeezed == [line.split() for line in text.splitlines()]
+
+
+def test_no_line_of_ps_has_more_arguments_than_there_are(
+    zone: Zone, process: subprocess.Popen[bytes]
+) -> None:
+    lines = zone.run("ps", "-eo", "args=").stdout.splitlines()
+    assert ("sleep 1000 0." + "0" * 100)[:79] in lines
+    assert max(map(len, lines)) <= 79
+
+
+def test_formats_that_illumos_does_not_know(zone: Zone) -> None:
+    """ps/ps.c: fname[]; those of the host show arguments uncut."""
+    for name in ("cmd", "command", "euser", "args:200"):
+        done = zone.run("ps", "-o", f"pid,{name}=")
+        assert done.stderr.splitlines()[0] == f"ps: unknown output format: -o {name}"
+        assert (done.returncode, done.stdout) == (1, "")
 
 
 def run_pgrep(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -7,7 +7,7 @@ import platform
 
 import requests
 
-ARCH = platform.machine()
+ARCH = "x86_64"
 
 
 def fetch(dc, release="2024Q4", arch=ARCH):
@@ -26,6 +26,16 @@ def test_what_machines_can_install(start, tmp_path):
     assert gzip.decompress(fetch(dc, "2023Q4").content) == b"PKGNAME=py312-zmq-1"
     for release, arch in (("2024Q4", "vax"), ("..", ARCH), ("%2e%2e", ARCH)):
         assert fetch(dc, release, arch).status_code == 404
+
+
+def test_every_computer_has_the_repository_of_smartos(start, tmp_path, monkeypatch):
+    """pkgsrc.smartos.org has packages for x86_64 only, which is what clients ask for."""
+    (tmp_path / "All").mkdir()
+    (tmp_path / "All/pkg_summary").write_text("PKGNAME=py313-zmq-1")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    dc = start(repository=tmp_path)
+    assert fetch(dc).status_code == 200
+    assert fetch(dc, arch="aarch64").status_code == 404
 
 
 def test_where_there_is_none(dc):

@@ -119,6 +119,30 @@ def test_a_name_that_is_not_on_demand(small: Path) -> None:  # noqa: F811
         demand.provide(small, ["py9-x-1"], print)
 
 
+def test_a_machine_of_an_earlier_store(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """Its repositories.conf names the directory that belonged to the interpreter then."""
+    name = f"py{DIGITS}-three-3.0"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(interpreter, "RECIPE", interpreter.RECIPE - 1)
+        old = build_store(small)
+    new = build_store(small)
+    assert old.tag != new.tag
+    begun: list[str] = []
+    demand.provide(small, [f"{old.tag}/{name}"], lambda _: None, begun.append)
+    assert begun == [name]
+    assert (old.directory / "packages" / name / f"bin/three-{PYTHON}").is_file()
+    assert not (new.directory / "packages" / name).exists()
+
+
+@pytest.mark.parametrize("tag", ["cp27-x86_64-00000000", "..", "nowhere/.."])
+def test_a_machine_of_another_interpreter(small: Path, tag: str) -> None:  # noqa: F811
+    build_store(small)
+    before = sorted(small.rglob("*"))
+    with pytest.raises(StoreError, match=r"was not made for .*\n.*make it anew"):
+        demand.provide(small, [f"{tag}/py{DIGITS}-three-3.0"], print)
+    assert sorted(small.rglob("*")) == before
+
+
 def test_pip_failing_leaves_the_store_as_it_was(
     small: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,

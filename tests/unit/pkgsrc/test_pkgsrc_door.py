@@ -39,14 +39,14 @@ class Node(UnixServer):
         operation, *names = line.split()
         if operation == "fetch":
             self.on_fetch(names)
-        begun = "".join(f"begin {name}\n" for name in names)
+        begun = "".join(f"begin {name.rpartition('/')[2]}\n" for name in names)
         connection.sendall((begun + self.replies.get(operation, "end\n")).encode())
 
 
 @pytest.fixture
 def node(zone: Zone, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     """A compute node whose store is the repository, in which zmq is not made yet."""
-    monkeypatch.setattr(door, "STORE", f"{repository.root}/")
+    monkeypatch.setattr(door, "STORE", f"{repository.root.parent}/")
     result = Node(zone)
     made = repository.root / "packages/py311-zmq-27.3.0"
     kept = made.rename(repository.root / "kept")
@@ -63,7 +63,7 @@ def test_a_package_on_demand(zone: Zone, node: Node) -> None:
     assert (
         "\n\n[1/1] downloading py311-zmq-27.3.0.tgz done.\n[1/2] installing python311-3.11.7...\n"
     ) in text
-    assert node.requests == ["summary", "fetch py311-zmq-27.3.0"]
+    assert node.requests == ["summary", "fetch store/py311-zmq-27.3.0"]
     assert zone.run("-y", "install", "py311-zmq").endswith("nothing to do.\n")
     zone.run("-y", "remove", "py311-zmq")
     assert "0B to download" in zone.run("-y", "install", "py311-zmq")
@@ -127,6 +127,15 @@ def test_a_zone_without_a_compute_node(zone: Zone, repository: Repository) -> No
     (repository.root / "packages/py311-six-1.0").rename(repository.root / "gone")
     zone.run("-y", "install", "py311-six", status=1)
     assert "no compute node" in zone.error
+
+
+def test_a_repository_that_no_compute_node_knows(
+    zone: Zone, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "STORE", "/elsewhere/")
+    zone.run("-y", "install", "py311-zmq", status=1)
+    assert zone.error.endswith("/All/py311-zmq-27.3.0.tgz: Not Found\n")
+    assert node.requests == []
 
 
 # The daemon's side
