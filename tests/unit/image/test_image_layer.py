@@ -222,9 +222,9 @@ def test_every_zone_has_host_keys_of_its_own(tmp_path: Path, layer: Layer) -> No
 def test_roots_are_made_fast(tmp_path: Path, layer: Layer) -> None:
     times = []
     for number in range(5):
-        before = time.perf_counter()
+        before = time.process_time()
         create_root(layer, SPEC, tmp_path / f"zones/{number}/root")
-        times.append(time.perf_counter() - before)
+        times.append(time.process_time() - before)
     assert min(times) < 0.05
 
 
