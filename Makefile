@@ -45,8 +45,9 @@ lint: setup
 unit: setup
 	pytest -q -n auto --dist loadfile tests/unit
 
+# Two files at a time: most of a test is waiting, and each process has data centers of its own.
 integration: test-setup
-	$(test_dc) pytest -q tests/integration
+	$(test_dc) pytest -q -n 2 --dist loadfile tests/integration
 
 science: test-setup
 	$(test_dc) SCIENCE=yes pytest -q tests/integration/packages/test_science.py
