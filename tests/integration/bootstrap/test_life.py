@@ -138,7 +138,8 @@ def test_an_engine_machine_that_boots(several: Several) -> None:
     assert "changed" not in last
 
 
-SLOW = """rm /opt/local/bin/pkgin
+SLOW = """PATH=/opt/local/bin:/opt/local/sbin:$PATH
+rm /opt/local/bin/pkgin
 cat >/opt/local/bin/pkgin <<'END'
 #!/bin/sh
 case "$*" in *install*) sleep 30 ;; esac
@@ -153,9 +154,9 @@ pkgin -y remove $(pkg_info | sed -n 's/^\\(py3[0-9]*-numpy\\)-[0-9].*/\\1/p')
 
 def test_a_download_that_takes_longer_than_mdata_execute_may(several: Several) -> None:
     several.ssh("engine-002", SLOW)
-    assert "numpy" not in several.ssh("engine-002", "pkg_info")
+    assert "numpy" not in several.ssh("engine-002", "/opt/local/sbin/pkg_info")
     several.machine("engine-002").reboot()
-    eventually("numpy", lambda: "numpy" in several.ssh("engine-002", "pkg_info"), timeout=180)
+    eventually("numpy", lambda: "numpy" in several.ssh("engine-002", "/opt/local/sbin/pkg_info"), timeout=180)
     eventually("done", lambda: "boot script: done" in several.ssh("engine-002", LAST_BOOT))
     states = several.ssh("engine-002", f"svcs -H -o sta svc:/smartdc/mdata:execute {BOOT}")
     assert states.split() == ["ON", "ON"]
