@@ -156,7 +156,11 @@ def test_a_download_that_takes_longer_than_mdata_execute_may(several: Several) -
     several.ssh("engine-002", SLOW)
     assert "numpy" not in several.ssh("engine-002", "/opt/local/sbin/pkg_info")
     several.machine("engine-002").reboot()
-    eventually("numpy", lambda: "numpy" in several.ssh("engine-002", "/opt/local/sbin/pkg_info"), timeout=180)
+    eventually(
+        "numpy",
+        lambda: "numpy" in several.ssh("engine-002", "/opt/local/sbin/pkg_info"),
+        timeout=180,
+    )
     eventually("done", lambda: "boot script: done" in several.ssh("engine-002", LAST_BOOT))
     states = several.ssh("engine-002", f"svcs -H -o sta svc:/smartdc/mdata:execute {BOOT}")
     assert states.split() == ["ON", "ON"]
