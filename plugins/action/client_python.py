@@ -1,8 +1,7 @@
 """Action plugin: whether the Python of this computer and that of the machines fit together.
 
     - client_python:                     # before there are machines, or they are asked
-        cluster: ipython
-        recorded: ["3.13"]               # what its machines say, if it has any
+        recorded: ["3.13"]               # what the cluster's machines say, if it has any
         image: base-64-lts               # else one that the package repository of this image has
         repository: https://pkgsrc.smartos.org/packages/SmartOS
       register: here
@@ -44,6 +43,7 @@ from smartdc.config import Settings, resolve
 from smartdc.errors import ConfigError, LookupFailed, NoDataCenter, SmartDCError
 
 OWN = "{}.{}".format(*sys.version_info)
+MACHINES = "The machines run"
 LIMIT = 10.0
 """Seconds for the repository: not to know beforehand is no reason to stop."""
 
@@ -158,7 +158,7 @@ class ActionModule(ActionBase):
     """See the module's documentation."""
 
     _VALID_ARGS = frozenset(
-        ("cluster", "image", "repository", "recorded", "python", "ipyparallel", "mismatch")
+        ("image", "repository", "recorded", "python", "ipyparallel", "mismatch")
     )
     _supports_check_mode = True
 
@@ -168,7 +168,6 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(
             {
-                "cluster": {"type": "str"},
                 "image": {"type": "str"},
                 "repository": {"type": "str"},
                 "recorded": {"type": "list", "elements": "str"},
@@ -176,18 +175,18 @@ class ActionModule(ActionBase):
                 "ipyparallel": {"type": "str"},
                 "mismatch": {"choices": ["fail", "allow", "search"], "default": "fail"},
             },
-            mutually_exclusive=[("cluster", "python")],
-            required_one_of=[("cluster", "python")],
-            required_together=[("cluster", "image", "repository")],
+            mutually_exclusive=[("image", "python")],
+            required_one_of=[("image", "python")],
+            required_together=[("image", "repository")],
         )
         self.mismatch = options["mismatch"]
         result.update(changed=False, python=OWN, interpreter=sys.executable, note="")
         if options["python"]:
             self._check_ipyparallel(options["ipyparallel"])
             found = [options["python"]]
-            return {**result, **self._compare(found, "The machines run", found == [OWN])}
+            return {**result, **self._compare(found, MACHINES, found == [OWN])}
         if options["recorded"] is not None:
-            said, source, found = "The machines run", "cluster", options["recorded"]
+            said, source, found = MACHINES, "cluster", options["recorded"]
             matches = found == [OWN]
         else:
             said, source = f"Machines of {options['image']} can run", "repository"
@@ -210,7 +209,7 @@ class ActionModule(ActionBase):
         if self.mismatch != "allow":
             raise AnsibleActionFail(
                 f"{note}. ipyparallel sends functions as byte code, which another version of "
-                f"Python refuses, or dies of. {advice(versions, said == 'The machines run')}"
+                f"Python refuses, or dies of. {advice(versions, said == MACHINES)}"
             )
         return change
 
