@@ -59,9 +59,6 @@ options:
         them.
     type: dict
     suboptions: &initial
-      exact_count:
-        description: The number of machines to begin with.
-        type: int
       package:
         description: Package of the first machines. Default is the smallest that fits.
         type: str
@@ -91,10 +88,9 @@ options:
         type: str
         required: true
       exact_count:
-        description:
-          - The number of machines that shall exist. Default is 1, or, with O(initial), as many as
-            there are.
+        description: The number of machines that shall exist.
         type: int
+        default: 1
       initial:
         description: As O(initial); merged over the task's.
         type: dict

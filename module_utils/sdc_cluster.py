@@ -30,7 +30,6 @@ from ansible.module_utils.sdc_plan import (
     GroupPlan,
     Machine,
     PlanError,
-    counted,
     members,
     model,
     plan_group,
@@ -145,11 +144,7 @@ class Machines(Updating, Power):
             machines = self.with_adopted(self.api.list_machines(tags=self.selector))
             options = self.params["scale_in"], self.params["protect"]
             options += (self.params["count_stopped"],)
-            own = [members(group, machines) for group in groups]
-            counts = counted(list(zip(groups, own, strict=True)))
-            return [
-                plan_group(group, some, *options) for group, some in zip(counts, own, strict=True)
-            ]
+            return [plan_group(group, members(group, machines), *options) for group in groups]
         group = groups[0]
         machines = self.api.list_machines(name=group.name)
         self._check_single(group, machines)

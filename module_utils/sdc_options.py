@@ -11,7 +11,6 @@ VOLUME: dict[str, Any] = {
 }
 
 INITIAL: dict[str, Any] = {
-    "exact_count": {"type": "int"},
     "package": {"type": "str"},
     "image": {"type": "str"},
     "networks": {"type": "list", "elements": "str"},
@@ -19,7 +18,7 @@ INITIAL: dict[str, Any] = {
 
 GROUP: dict[str, Any] = {
     "name": {"type": "str", "required": True},
-    "exact_count": {"type": "int"},
+    "exact_count": {"type": "int", "default": 1},
     "initial": {"type": "dict", "options": INITIAL},
     "selector": {"type": "dict", "aliases": ["count_tags"]},
     "package": {"type": "str"},
@@ -38,6 +37,7 @@ GROUP: dict[str, Any] = {
 OPTIONS: dict[str, Any] = {
     **GROUP,
     "name": {"type": "str"},
+    "exact_count": {"type": "int"},
     "groups": {"type": "list", "elements": "dict", "options": GROUP},
     "adopt": {"type": "dict"},
     "state": {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.sdc_base import SECRET_KEY, has_tags, wire
@@ -34,11 +34,11 @@ class Group:
     """Machines that are to be alike: how many, how they are recognised, what they have.
 
     `selector` holds the tags of the whole task and of the group, `own` only the group's.
-    `initial` has the values of a task without machines; a `count` of None is as many as there are.
+    `initial` has the values of a task without machines.
     """
 
     name: str
-    count: int | None
+    count: int
     selector: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
     package: str | None = None
@@ -54,12 +54,6 @@ class Group:
     purge_tags: bool = False
     rename: str | None = None
     initial: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def wanted(self) -> int:
-        """The number of machines, where it does not depend on those that there are."""
-        initial: int = self.initial.get("exact_count") or 0
-        return initial if self.count is None else self.count
 
     @property
     def indexed(self) -> bool:
@@ -106,10 +100,8 @@ def _pattern(name: str) -> str:
 
 def check_group(group: Group) -> None:
     """Raise PlanError when the group's own values make no sense."""
-    if group.wanted < 0:
-        raise PlanError(
-            f"exact_count must be 0 or more machines, not {group.wanted} ({group.name})"
-        )
+    if group.count < 0:
+        raise PlanError(f"exact_count must be 0 or more machines, not {group.count} ({group.name})")
     try:
         parsed = string.Formatter().parse(group.name)
         fields = [item for _, item, _, _ in parsed if item is not None]
@@ -126,9 +118,9 @@ def check_group(group: Group) -> None:
             f"{sample!r} is not a machine name: use letters, digits, '-', '_' and '.', "
             "beginning with a letter or digit, at most 189 characters"
         )
-    if group.wanted > 1 and not group.indexed:
+    if group.count > 1 and not group.indexed:
         raise PlanError(
-            f"{group.wanted} machines cannot all be called {group.name!r}; "
+            f"{group.count} machines cannot all be called {group.name!r}; "
             f"give a pattern, such as {group.name}-{{index:03d}}"
         )
 
@@ -170,23 +162,6 @@ def present(machines: Iterable[Machine]) -> list[Machine]:
     return [machine for machine in machines if machine.get("state") not in PAST]
 
 
-def counted(groups: Sequence[tuple[Group, Sequence[Machine]]]) -> list[Group]:
-    """The groups, with their machines, that have numbers: what was said, else what there is.
-
-    As long as a group lacks machines of which the number was said, all is being made: then no
-    group has fewer than it begins with.
-    """
-    begun = any(
-        group.count is not None and len(present(own)) < group.count for group, own in groups
-    ) or not any(present(own) for _, own in groups)
-    return [
-        group
-        if group.count is not None
-        else replace(group, count=max(len(present(own)), group.wanted if begun else 0))
-        for group, own in groups
-    ]
-
-
 def model(group: Group, plans: Sequence[GroupPlan]) -> Machine | None:
     """The machine that new ones of a group are to be like: its newest, else another of the task."""
     own = [machine for plan in plans if plan.group is group for machine in plan.keep]
@@ -222,7 +197,7 @@ def plan_group(
     if not count_stopped:
         machines = [m for m in machines if m.get("state") not in ("stopped", "stopping")]
     protected = set(protect)
-    surplus = len(machines) - group.wanted
+    surplus = len(machines) - group.count
     remove: list[Machine] = []
     if surplus > 0:
         free = [m for m in machines if not protected & {m["id"], m["name"]}]

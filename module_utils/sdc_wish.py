@@ -50,7 +50,8 @@ class Wish(SdcModule):
         if not wishes:
             if not self.params["name"]:
                 raise Refused("say which machines: give name, id, or groups")
-            wishes = [{"name": self.params["name"], "exact_count": self.params["exact_count"]}]
+            count = self.params["exact_count"]
+            wishes = [{"name": self.params["name"], "exact_count": 1 if count is None else count}]
         if self.counting and not self.selector:
             raise Refused(
                 "counting needs a selector that is not empty, such as {cluster: NAME}; without it "
@@ -86,12 +87,9 @@ class Wish(SdcModule):
             for key, value in (given or {}).items()
             if value is not None
         }
-        count = wish["exact_count"]
-        if count is None and ("exact_count" not in initial or not self.counting):
-            count = 1
         return Group(
             name=wish["name"],
-            count=count,
+            count=wish["exact_count"],
             initial=initial,
             selector={**self.selector, **(wish.get("selector") or {})},
             own=wish.get("selector") or {},

@@ -158,6 +158,9 @@ def test_what_is_not_said_stays(scratch: Cluster) -> None:
     again = scratch.play("site.yml")
     assert again.total("changed") == 0, again.output
     assert "6 engine(s) ready" in again.output
+    scratch.data_center.api().delete(scratch.machines[f"{scratch.name}-engine-002"]["id"])
+    healed = scratch.play("site.yml")
+    assert "1 created, 3 kept, 0 deleted" in healed.output
     grown = scratch.play("site.yml", engines=4)
     assert "1 created, 4 kept, 0 deleted" in grown.output
     assert {machine["package"] for machine in scratch.machines.values()} == {"sample-1G"}

@@ -219,20 +219,14 @@ def test_wrong_input(cloud, sdc_machine, change, words):
     assert cloud.machines() == {}
 
 
-def unsaid(**more):
-    """A cluster of which the task says nothing but what it is."""
-    controller, engines = cluster(0)["groups"]
-    del engines["exact_count"]
-    engines["initial"] = {"exact_count": 2}
-    return {
-        "selector": SELECTOR,
-        "initial": {"image": "base-64-lts"},
-        "groups": [controller, {**engines, **more}],
-    }
+def unsaid(engines):
+    """A cluster of which the task says nothing but its size."""
+    groups = cluster(engines)["groups"]
+    return {"selector": SELECTOR, "initial": {"image": "base-64-lts"}, "groups": groups}
 
 
 def test_what_is_not_said_is_the_initial_value_of_a_new_cluster(cloud, sdc_machine):
-    made = sdc_machine(**unsaid())
+    made = sdc_machine(**unsaid(2))
     assert len(made["created"]) == 3
     assert {cloud.machines()[name]["memory"] for name in names(made)} == {512}
     assert {machine["package"] for machine in made["machines"]} == {made["chosen"]["package"]}
@@ -241,20 +235,15 @@ def test_what_is_not_said_is_the_initial_value_of_a_new_cluster(cloud, sdc_machi
 
 def test_what_is_not_said_leaves_machines_alone(cloud, sdc_machine):
     first = sdc_machine(**{**cluster(5), "package": "sample-1G"}, networks=["internal"])
-    again = sdc_machine(**unsaid())
+    again = sdc_machine(**unsaid(5))
     assert not again["changed"] and len(again["kept"]) == 6, again
-    more = sdc_machine(**unsaid(exact_count=6))
+    more = sdc_machine(**unsaid(6))
     assert len(more["created"]) == 1 and sorted(more["kept"]) == sorted(first["created"])
     assert not more["resized"]
     newest = cloud.machines()["ipython-engine-006"]
     other = cloud.machines()["ipython-engine-001"]
     assert {newest[k] == other[k] for k in ("package", "image", "networks")} == {True}
     assert newest["package"] == "sample-1G"
-
-
-def test_a_cluster_without_engines_stays_one(cloud, sdc_machine):
-    sdc_machine(**cluster(0))
-    assert not sdc_machine(**unsaid())["changed"]
 
 
 def test_networks_that_the_account_does_not_see_are_not_asked_for(cloud, sdc_machine, monkeypatch):
@@ -273,7 +262,7 @@ def test_networks_that_the_account_does_not_see_are_not_asked_for(cloud, sdc_mac
             for network in listed(self, **options)
         ],
     )
-    assert len(sdc_machine(**unsaid(exact_count=2))["created"]) == 1
+    assert len(sdc_machine(**unsaid(2))["created"]) == 1
     machines = cloud.machines()
     assert machines["ipython-engine-002"]["networks"] == machines["ipython-engine-001"]["networks"]
 
@@ -294,21 +283,6 @@ def test_a_taken_name_is_found_before_anything_is_made(cloud, sdc_machine):
         assert "ipython-controller" in failed.msg and foreign in failed.msg
     assert cloud.count("POST") == before
     assert set(cloud.machines()) == {"ipython-controller"}
-
-
-def test_a_cluster_that_was_begun_is_finished(cloud, sdc_machine):
-    """The first run failed half-way; what it made is no reason for a smaller cluster."""
-    sdc_machine(**unsaid(exact_count=1))
-    with cloud.client() as client:
-        client.delete(cloud.machines()["ipython-controller"]["id"])
-    assert set(sdc_machine(**unsaid())["created"]) & {
-        machine["id"] for machine in cloud.machines().values()
-    }
-    assert set(cloud.machines()) == {
-        "ipython-controller",
-        "ipython-engine-001",
-        "ipython-engine-002",
-    }
 
 
 MARKED = {"selector": {"mark": "ipython"}, "tags": SELECTOR, "adopt": SELECTOR}
