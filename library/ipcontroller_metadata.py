@@ -102,7 +102,6 @@ stale:
   elements: str
 """
 
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -248,7 +247,7 @@ class ControllerMetadata(SdcModule):
         if len(suffixes) != 1 or "" in suffixes or suffixes & others:
             return ""
         name = self.params["controller"] or f"{self.cluster}-controller"
-        return f"{re.sub('[^a-z0-9-]+', '-', name.lower())}.{suffixes.pop()}"
+        return f"{clusters.dns_name(name)}.{suffixes.pop()}"
 
     def _networks(self) -> list[Machine]:
         """The networks that the controller is in; when the data center chooses, may be in.

@@ -46,6 +46,14 @@ def is_name_of(name: str, cluster: str) -> bool:
     return bool(re.fullmatch(rf"{re.escape(cluster)}-(controller|engine-\d+)", name))
 
 
+def dns_name(alias: str) -> str:
+    """A machine's name as DNS takes it: its host name in accounts with CNS, and its name there.
+
+    Source: sdc-cloudapi, lib/machines.js, dnsify.
+    """
+    return re.sub("[^a-z0-9-]+", "-", alias.lower())
+
+
 def with_role(machines: Iterable[Record], role: str) -> list[Record]:
     """Those that are ``controller`` or ``engine``."""
     return [machine for machine in machines if (machine.get("tags") or {}).get("role") == role]

@@ -57,11 +57,10 @@ class Host:
     def aliases(self) -> list[str]:
         """Everything by which an engine may know its machine.
 
-        A machine's host name is its id, or, in accounts with CNS, its name with everything but
-        letters, digits and hyphens made a hyphen (sdc-cloudapi, lib/machines.js).
+        A machine's host name is its id, or, in accounts with CNS, what DNS makes of its name.
         """
         name = str(self.variables.get("sdc_name") or self.name)
-        known = [self.id, name, re.sub("[^a-z0-9-]", "-", name.lower())]
+        known = [self.id, name, clusters.dns_name(name)]
         return list(dict.fromkeys([*known, *map(str, self.variables.get("sdc_ips") or ())]))
 
 

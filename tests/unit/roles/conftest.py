@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .ansible_runs import ansible
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "ipython_service"
@@ -64,18 +64,8 @@ def render_boot_scripts(
         (directory / "render.yml").write_text(RENDER)
         where = {"controller_file": str(found["controller"])}
         where["boot_script_engine_file"] = str(found["engine"])
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        command = [program, "-i", "localhost,", str(directory / "render.yml")]
-        done = subprocess.run(
-            [*command, "-e", json.dumps({**where, **variables})],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        words = ["-i", "localhost,", str(directory / "render.yml")]
+        done = ansible("ansible-playbook", *words, "-e", json.dumps({**where, **variables}))
         assert done.returncode == 0, done.stdout
         return found
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gzip
 import http.server
-import importlib.util
-import subprocess
-import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,6 +14,7 @@ from types import ModuleType
 import pytest
 
 from ...pythons import OWN, other_python
+from .ansible_runs import load, on_localhost
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PLUGIN = REPOSITORY / "plugins/action/client_python.py"
@@ -24,12 +22,7 @@ PLUGIN = REPOSITORY / "plugins/action/client_python.py"
 
 @pytest.fixture(scope="module")
 def plugin() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("client_python", PLUGIN)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("plugins/action/client_python.py")
 
 
 @pytest.mark.parametrize(
@@ -137,20 +130,8 @@ def test_nobody_waits_for_a_slow_repository(
 
 
 def compare(**arguments: str) -> str:
-    words = [f"{name}={value}" for name, value in arguments.items()]
-    ansible = str(Path(sys.executable).with_name("ansible"))
-    command = [ansible, "localhost", "-i", "localhost,", "-m", "client_python"]
-    done = subprocess.run(
-        [*command, "-a", " ".join(words)],
-        cwd=REPOSITORY,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return " ".join(done.stdout.replace('"', "").split())
+    said = on_localhost("client_python", **arguments)
+    return " ".join(said.replace('"', "").split())
 
 
 def test_the_same_version_fits() -> None:

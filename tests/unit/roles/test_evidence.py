@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from .ansible_runs import load
 
 PLUGIN = Path(__file__).resolve().parents[3] / "plugins/callback/cluster_evidence.py"
 ENGINE = "svc:/pkgsrc/ipyparallel:engine"
@@ -18,12 +18,7 @@ EXECUTE = "svc:/smartdc/mdata:execute"
 
 @pytest.fixture(scope="module")
 def evidence() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cluster_evidence", PLUGIN)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("plugins/callback/cluster_evidence.py")
 
 
 def said(states: dict[str, str], **logs: str) -> str:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from .ansible_runs import on_localhost
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def local_file(*options: str, **arguments: str) -> str:
-    words = [f"{name}={value}" for name, value in arguments.items()]
-    ansible = str(Path(sys.executable).with_name("ansible"))
-    command = [ansible, "localhost", "-i", "localhost,", "-m", "local_file", *options]
-    done = subprocess.run(
-        [*command, "-a", " ".join(words)],
-        cwd=REPOSITORY,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.stdout
+    return on_localhost("local_file", *options, **arguments)
 
 
 def test_a_file_from_nothing_to_nothing(tmp_path: Path) -> None:
