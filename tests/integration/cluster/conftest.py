@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from .agents import crowded_agent
 from .playbooks import REPOSITORY, Cluster, DataCenter, Neighbours
 
 
@@ -27,18 +28,21 @@ def started(
 ) -> Iterator[DataCenter]:
     """A data center with neighbours of a package; with `cns` machines are called by their names.
 
+    Its user has an agent with more keys than sshd hears out.
+
     `options` are those of `localdc start`, `env` is what the environment has besides.
     """
     store = os.environ.get("LOCALDC_PKGSRC", str(REPOSITORY / ".localdc" / "pkgsrc"))
     data_center = DataCenter(tmp_path_factory.mktemp("localdc"), store)
-    data_center.env |= env or {}
-    try:
-        data_center.python("-m", "localdc", "start", *options)
-        data_center.api().update_account(triton_cns_enabled=cns)
-        data_center.neighbours = Neighbours(data_center, package)
-        yield data_center
-    finally:
-        data_center.python("-m", "localdc", "stop")
+    with crowded_agent() as agent:
+        data_center.env |= {"SSH_AUTH_SOCK": agent, **(env or {})}
+        try:
+            data_center.python("-m", "localdc", "start", *options)
+            data_center.api().update_account(triton_cns_enabled=cns)
+            data_center.neighbours = Neighbours(data_center, package)
+            yield data_center
+        finally:
+            data_center.python("-m", "localdc", "stop")
 
 
 def cluster_of(data_center: DataCenter, name: str) -> Iterator[Cluster]:

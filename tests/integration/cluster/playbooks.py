@@ -160,8 +160,21 @@ class Neighbours:
     def look(self, ident: str) -> str:
         """What site.yml would have changed on a machine."""
         address = self.data_center.api().get_machine(ident)["primaryIp"]
-        command = "svcs -H -o fmri 'svc:/pkgsrc/*'; ls /opt/local/libexec; id ipython; pkg_info"
-        return self.data_center.ssh(address, command, check=False)
+        parts = (
+            "svcs -H -o fmri",
+            "ls /opt/local/libexec /opt/local/lib/svc/manifest",
+            "grep -c . /etc/passwd",
+            "/opt/local/sbin/pkg_info",
+        )
+        said = self.data_center.ssh(address, "; ".join(f"{part} 2>&1" for part in parts), False)
+        assert "svc:/network/ssh:default" in said and "not found" not in said, said
+        return said
+
+    def remove(self) -> None:
+        """Delete them."""
+        api = self.data_center.api()
+        for ident in self.ids:
+            api.delete(ident)
 
     def check(self) -> None:
         """Fail when something was done to them."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from .agents import add, crowded_agent
 from .playbooks import REPOSITORY, Cluster, eventually, run
 
 
@@ -25,24 +25,9 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture
-def agent(home: Path) -> Iterator[str]:
-    """A real ssh-agent with eight keys that open nothing: sshd hears out six."""
-    socket = home / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
-    try:
-        eventually("the agent listens", socket.exists, 10)
-        for number in range(8):
-            key = home / f"strange{number}"
-            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key), env=dict(os.environ))
-            add(str(socket), key)
-        yield str(socket)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def add(socket: str, key: Path) -> None:
-    run("ssh-add", "-q", str(key), env={**os.environ, "SSH_AUTH_SOCK": socket})
+def agent() -> Iterator[str]:
+    with crowded_agent() as socket:
+        yield socket
 
 
 def as_configured(cluster: Cluster, home: Path, agent: str, **more: str) -> Cluster:

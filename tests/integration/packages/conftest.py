@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from smartdc import Machine
 
+from ..cluster.conftest import cluster_of
+from ..cluster.playbooks import Cluster, DataCenter, Neighbours
 from ..localdc.center import PACKAGE, Center
 from ..localdc.conftest import STORE, able, running
 
@@ -107,3 +110,16 @@ def faults(center: Center) -> Iterator[Faults]:
     made = Faults(center)
     yield made
     made.withdraw()
+
+
+@pytest.fixture(scope="module")
+def data_center(center: Center) -> Iterator[DataCenter]:
+    found = DataCenter(center.state, str(center.store))
+    found.neighbours = Neighbours(found, PACKAGE)
+    yield found
+    found.neighbours.remove()
+
+
+@pytest.fixture
+def cluster(data_center: DataCenter) -> Iterator[Cluster]:
+    yield from cluster_of(data_center, f"packages{os.getpid()}")

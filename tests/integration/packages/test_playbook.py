@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-
 import ipyparallel as ipp
 import pytest
 
-from ..cluster.playbooks import Cluster, DataCenter
+from ..cluster.playbooks import Cluster
 from ..localdc.center import Center
 from .conftest import Faults
 from .test_packages import PY
 
 OLD = "base-64-lts@23.4.0"
-
-
-@pytest.fixture
-def cluster(center: Center) -> Iterator[Cluster]:
-    made = Cluster(DataCenter(center.state, str(center.store)), f"packages{os.getpid()}")
-    yield made
-    made.play("teardown.yml", check=False)
-    shutil.rmtree(made.directory, ignore_errors=True)
 
 
 def versions(cluster: Cluster, *names: str) -> list[str]:

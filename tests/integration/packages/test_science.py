@@ -14,9 +14,7 @@ import pytest
 from ..cluster.playbooks import Cluster
 from ..localdc.center import Center
 from .test_packages import PYTHON
-from .test_playbook import cluster
 
-__all__ = ["cluster"]
 pytestmark = pytest.mark.skipif(
     "SCIENCE" not in os.environ, reason="large downloads; make science runs it"
 )
