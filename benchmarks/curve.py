@@ -43,6 +43,7 @@ import ipyparallel as ipp
 import psutil
 from launch import ROOT, eventually, floor, playbook, timed
 
+from smartdc import DataCenter
 from smartdc.config import resolve
 
 CLUSTER = "curve"
@@ -81,7 +82,7 @@ def launch(
 
 def one_by_one(count: int) -> float:
     """The 2013 way: create, wait, create ... with the boot scripts and the key of this cluster."""
-    api = resolve(cwd=ROOT).connect()
+    api = DataCenter.of(resolve(cwd=ROOT))
     listed = api.list_machines(tags={"cluster": CLUSTER})
     source = {m["tags"]["role"]: m for m in listed}
     metadata = {

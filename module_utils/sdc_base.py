@@ -15,13 +15,13 @@ from ansible.module_utils.difference import Differences
 
 try:
     from smartdc import config, errors, keys, lookup, reach
-    from smartdc.datacenter import DataCenter
+    from smartdc.client import Client
     from smartdc.raw import has_tags, wire
 
     SMARTDC_MISSING = None
 except ImportError:
     SMARTDC_MISSING = traceback.format_exc()
-    config = errors = keys = lookup = reach = DataCenter = has_tags = wire = None
+    config = errors = keys = lookup = reach = Client = has_tags = wire = None
 
 ACCESS: dict[str, Any] = {
     "profile": {"type": "str"},
@@ -158,7 +158,7 @@ class SdcModule:
         return config.resolve(**access, cwd=working_directory())
 
     @cached_property
-    def api(self) -> DataCenter:
+    def api(self) -> Client:
         """The client."""
         settings = self.settings
         self.result["data_center"] = {

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ansible.module_utils.sdc_base import BY_HAND, DataCenter, details, errors
+from ansible.module_utils.sdc_base import BY_HAND, Client, details, errors
 from ansible.module_utils.sdc_plan import REQUEST_TAG, Machine
 from ansible.module_utils.sdc_ssh import SshProbe
 
@@ -117,7 +117,7 @@ class Target:
 class Fleet:
     """Carries out decisions on machines and waits for them."""
 
-    def __init__(self, api: DataCenter, parallel: int, selector: Mapping[str, Any]) -> None:
+    def __init__(self, api: Client, parallel: int, selector: Mapping[str, Any]) -> None:
         self.api = api
         self.parallel = parallel
         self.selector = selector

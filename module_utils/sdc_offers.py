@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from ansible.module_utils.sdc_base import DataCenter, Refused, lookup
+from ansible.module_utils.sdc_base import Client, Refused, lookup
 
 SMALLEST = 512
 """MiB of memory without which no controller and no engine runs."""
@@ -17,7 +17,7 @@ class Offers:
     A name that does not exist raises LookupFailed, with the nearest names.
     """
 
-    def __init__(self, api: DataCenter) -> None:
+    def __init__(self, api: Client) -> None:
         self.api = api
 
     @cached_property

@@ -13,8 +13,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from .client import Client
+from .compat import (
+    DEFAULT_LOCATION,
+    KNOWN_LOCATIONS,
+    TELEFONICA_LOCATIONS,
+    DataCenter,
+    LegacyDataCenter,
+    Machine,
+    Snapshot,
+    wait_many,
+)
 from .config import Settings, resolve
-from .datacenter import DEFAULT_LOCATION, KNOWN_LOCATIONS, TELEFONICA_LOCATIONS, DataCenter
 from .errors import (
     APIError,
     ConfigError,
@@ -25,10 +35,7 @@ from .errors import (
     SmartDCError,
     WaitTimeout,
 )
-from .legacy import LegacyDataCenter
-from .machine import Machine, Snapshot
 from .throttle import TokenBucket
-from .waiting import wait_many
 
 __version__ = "1.0.0"
 
@@ -37,6 +44,7 @@ __all__ = [
     "KNOWN_LOCATIONS",
     "TELEFONICA_LOCATIONS",
     "APIError",
+    "Client",
     "ConfigError",
     "DataCenter",
     "Gone",
@@ -62,4 +70,4 @@ def connect(profile: str | None = None, **options: Any) -> DataCenter:
 
     :param options: for the constructor of :class:`DataCenter`
     """
-    return resolve(profile).connect(**options)
+    return DataCenter.of(resolve(profile), **options)

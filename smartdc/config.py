@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigError, NoDataCenter
 
 if TYPE_CHECKING:
-    from .datacenter import DataCenter
+    from .client import Client
 
 EMBEDDED = "embedded"
 _COMPANION = {
@@ -60,15 +60,9 @@ class Settings:
     act_as: str | None = None
     embedded: bool = False
 
-    def connect(self, **kw: Any) -> DataCenter:
-        """A :class:`DataCenter` with these settings; ``kw`` goes to its constructor.
-
-        :raises KeyNotFound, EncryptedKey, BadKey: no usable private key
-        """
-        from .datacenter import DataCenter
-
-        options: dict[str, Any] = {
-            "url": self.url,
+    def client_options(self) -> dict[str, Any]:
+        """Arguments of :class:`Client`, its URL aside."""
+        return {
             "login": self.act_as or self.account,
             "account": self.account,
             "user": self.user,
@@ -77,7 +71,15 @@ class Settings:
             "verify": not self.insecure,
             "roles": self.roles,
         }
-        return DataCenter(self.name, **{**options, **kw})
+
+    def connect(self, **kw: Any) -> Client:
+        """A :class:`Client` with these settings; ``kw`` goes to its constructor.
+
+        :raises KeyNotFound, EncryptedKey, BadKey: no usable private key
+        """
+        from .client import Client
+
+        return Client(self.url, **{**self.client_options(), **kw})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from smartdc.errors import AnswerLost, Conflict, Gone, InvalidArgument, NotFound
 from smartdc.keys import blob_of, md5_of
 
 from ..served import Served
-from .smartdc_cloud import write_key
+from .fake_cloud import write_key
 
 KINDS = ["rsa", "p256", "p384", "p521", "ed25519"]
 TOKEN = "let-me-in"

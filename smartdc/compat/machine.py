@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import Gone, UsageError
-from .raw import Record, segment, wire
+from ..errors import Gone, UsageError
+from ..raw import Record, segment, wire
 from .values import dt_time, priv, pub, timestamp
 from .waiting import DEFAULT_TIMEOUT, wait_one
 

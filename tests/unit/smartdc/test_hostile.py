@@ -24,8 +24,8 @@ from smartdc.errors import (
     one_line,
 )
 
+from .fake_cloud import FakeCloud, FakeHandler
 from .hostile_server import JSON, raw_server, respond
-from .smartdc_cloud import FakeCloud, FakeHandler
 
 Connect = Callable[..., DataCenter]
 

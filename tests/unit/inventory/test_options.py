@@ -15,7 +15,7 @@ from smartdc import filters, reach
 from smartdc.errors import UsageError
 
 from ..modules.modules_support import ROOT, Cloud, run_module, without_settings
-from .test_inventory_sdc import TOOL, inventory, run_inventory
+from .runs import TOOL, inventory, run_inventory
 
 OFFER = {"package": "sample-512M", "image": "base-64-lts"}
 

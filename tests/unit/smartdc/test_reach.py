@@ -15,7 +15,7 @@ from smartdc import DataCenter
 from smartdc.reach import Key, Ways
 
 from ..private_sshd import PROGRAM, make_key, private_sshd
-from .smartdc_cloud import FakeCloud, ssh_add
+from .fake_cloud import FakeCloud, ssh_add
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="openssh-server is not installed")
 
