@@ -110,7 +110,7 @@ from ansible.module_utils.sdc_base import Refused, SdcModule
 
 try:
     from smartdc import clusters
-    from smartdc.reach import address, is_private
+    from smartdc.addresses import address, is_private
 except ImportError:
     # SdcModule says so, and what to do
     clusters = address = is_private = None

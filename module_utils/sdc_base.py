@@ -14,14 +14,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.difference import Differences
 
 try:
-    from smartdc import config, errors, keys, lookup, reach
+    from smartdc import addresses, config, errors, keys, lookup, ssh
     from smartdc.client import Client
     from smartdc.raw import has_tags, wire
 
     SMARTDC_MISSING = None
 except ImportError:
     SMARTDC_MISSING = traceback.format_exc()
-    config = errors = keys = lookup = reach = Client = has_tags = wire = None
+    addresses = config = errors = keys = lookup = ssh = Client = has_tags = wire = None
 
 ACCESS: dict[str, Any] = {
     "profile": {"type": "str"},

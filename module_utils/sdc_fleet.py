@@ -308,7 +308,7 @@ class Fleet:
         for target in targets:
             if target.goal not in ("running", "restarted") or target.failure:
                 continue
-            if target.ssh is None and target.done and probe.way(target.machine).host:
+            if target.ssh is None and target.done and probe.destination(target.machine).host:
                 target.ssh = pool.submit(probe.wait, target.machine)
             problem = target.ssh.result() if target.ssh and target.ssh.done() else None
             target.done = problem == ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from ansible.module_utils.sdc_base import Refused, details, errors, lookup, reach
+from ansible.module_utils.sdc_base import Refused, addresses, details, errors, lookup, ssh
 from ansible.module_utils.sdc_fleet import Fleet, Target
 from ansible.module_utils.sdc_plan import Machine
 from ansible.module_utils.sdc_report import summary
@@ -77,14 +77,14 @@ class Outcome(Wish):
         self.fleet.settle(targets, timeout, probe)
 
     def _probe(self, targets: Sequence[Target], timeout: float) -> SshProbe:
-        """How to find out whether machines let us in: by the way that the inventory has."""
+        """How to find out whether machines let us in, reached as the inventory says."""
         params = self.params
-        key = reach.Key.of(self.api.auth.signer) if self.api.auth else None
+        key = ssh.LoginKey.of(self.api.auth.signer) if self.api.auth else None
         through = params["ssh_jump_host"] or any(
             (target.machine.get("tags") or {}).get("tritoncli.ssh.proxy") for target in targets
         )
-        named = reach.network_names(params["ssh_address"])
-        ways = reach.Ways(
+        named = addresses.network_names(params["ssh_address"])
+        destinations = ssh.Destinations(
             self.api.list_machines() if through else [],
             {n["id"]: n["name"] for n in self.offers.networks} if named else {},
             key,
@@ -94,7 +94,7 @@ class Outcome(Wish):
             ssh_config=params["ssh_config"] or self.settings.ssh_config,
         )
         return SshProbe(
-            ways.to,
+            destinations.of,
             params["ssh_user"],
             params["ssh_args"],
             key.name if key else "that ssh has",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 import threading
@@ -28,7 +27,8 @@ class SshProbe:
 
     Host keys are remembered under the machine's id, because addresses are used again.
 
-    :param way: the `reach.Way` to a machine
+    :param destination: gives the `ssh.Destination` of a machine
+    :param options: more words of the command, in which `{id}` and `{name}` are the machine's
     :param key: what a user knows the key by that is offered
     :param deadline: when all attempts end (monotonic clock)
     :param patience: seconds of nothing but refusals after which the key counts as refused; a
@@ -37,16 +37,16 @@ class SshProbe:
 
     def __init__(
         self,
-        way: Callable[[Mapping[str, Any]], Any],
+        destination: Callable[[Mapping[str, Any]], Any],
         user: str,
-        arguments: Sequence[str],
+        options: Sequence[str],
         key: str,
         deadline: float,
         patience: float,
     ) -> None:
-        self.way = way
+        self.destination = destination
         self.user = user
-        self.arguments = arguments
+        self.options = options
         self.key = key
         self.deadline = deadline
         self.patience = patience
@@ -64,16 +64,13 @@ class SshProbe:
 
     def command(self, machine: Mapping[str, Any]) -> list[str]:
         """The command line for one machine."""
-        way = self.way(machine)
         words = {"{id}": str(machine["id"]), "{name}": str(machine.get("name"))}
-        command = ["ssh", *shlex.split(way.arguments)]
-        command += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
-        for argument in self.arguments:
+        options = []
+        for option in self.options:
             for word, value in words.items():
-                argument = argument.replace(word, value)
-            command.append(argument)
-        command += ["-p", str(way.port)] if way.port else []
-        return [*command, "-l", self.user, "--", str(way.host), "true"]
+                option = option.replace(word, value)
+            options.append(option)
+        return self.destination(machine).command(self.user, options, ["true"])
 
     def wait(self, machine: Mapping[str, Any]) -> str:
         """Try until it works (empty string), the deadline, or a reason that will not go away.

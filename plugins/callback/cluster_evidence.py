@@ -21,7 +21,6 @@ author: The sdc-ipython-cluster contributors
 """
 
 import re
-import shlex
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -36,6 +35,7 @@ from ansible.template import Templar
 
 from smartdc.config import resolve
 from smartdc.errors import SmartDCError
+from smartdc.ssh import Destination, flags
 
 EXECUTE = "svc:/smartdc/mdata:execute"
 BOOT = "svc:/pkgsrc/ipyparallel-boot:default"
@@ -225,13 +225,13 @@ def ask(machine: Mapping[str, Any], script: str) -> str:
     """The output of a shell script run on a machine, or "unreachable: " and the reason."""
     if not machine.get("ansible_host"):
         return "unreachable: it has no address"
-    options = ["-oBatchMode=yes", "-oConnectTimeout=10", "-oLogLevel=ERROR"]
-    arguments = shlex.split(machine["ansible_ssh_common_args"])
-    command = ["ssh", *arguments, *options, "-l", machine["ansible_user"]]
-    command += ["-p", str(machine["ansible_port"])] if machine.get("ansible_port") else []
+    destination = Destination(
+        machine["ansible_host"], machine.get("ansible_port"), machine["ansible_ssh_common_args"]
+    )
+    command = destination.command(machine["ansible_user"], flags("LogLevel=ERROR"), ["/bin/sh -s"])
     try:
         done = subprocess.run(
-            [*command, "--", str(machine["ansible_host"]), "/bin/sh -s"],
+            command,
             input=f"main() {{\n{script}\n}}\nmain </dev/null\n",
             capture_output=True,
             text=True,

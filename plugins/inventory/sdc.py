@@ -27,7 +27,7 @@ description:
     neither variables nor in the cache.
   - C(ssh) is told to offer the key that signs for CloudAPI, and no other of the agent. A key that
     is in the agent only is named by its public half, which is kept beside O(known_hosts).
-  - C(sdc_way), a variable of all hosts, has O(address), O(jump_host), O(ssh_config), O(ssh_user)
+  - C(sdc_ssh), a variable of all hosts, has O(address), O(jump_host), O(ssh_config), O(ssh_user)
     and O(known_hosts), for tasks that connect to machines before they are in the inventory.
   - Empty and quiet when no data center is configured and the embedded one does not run.
 version_added: "0.1.0"
@@ -195,9 +195,9 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.vars import combine_vars, load_extra_vars
 
 try:
-    from smartdc import config, errors, filters, hosts, reach
+    from smartdc import addresses, config, errors, filters, hosts, ssh
 except ImportError:
-    config = errors = filters = hosts = reach = None
+    addresses = config = errors = filters = hosts = ssh = None
 
 DATA_VERSION = 4
 """Part of the cache key: raised whenever the cached data change their shape."""
@@ -297,7 +297,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         extra = {"image", "network"} & set(self.get_option("group_by"))
         for entry in (*self.get_option("include"), *self.get_option("exclude")):
             extra |= {"image", "network"} & set(entry)
-        if reach.network_names(self.get_option("address")):
+        if addresses.network_names(self.get_option("address")):
             extra.add("network")
         return extra
 
@@ -307,7 +307,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             machines = api.list_machines(tags=self.get_option("selector") or None)
             images = api.list_images(state="all") if "image" in extra else []
             networks = api.list_networks() if "network" in extra else []
-            key = reach.Key.of(api.auth.signer)
+            key = ssh.LoginKey.of(api.auth.signer)
         return {
             "fetched": time.time(),
             "key": dataclasses.asdict(key),
@@ -321,7 +321,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _populate(self, path: str, centers: Iterable[tuple[Any, dict[str, Any]]]) -> None:
         known_hosts = Path(self.get_option("known_hosts")).expanduser()
         known_hosts = _base_directory(Path(path)) / known_hosts
-        self._tell_way(known_hosts)
+        self._tell_ssh(known_hosts)
         found = [host for center in centers for host in self._hosts(*center, known_hosts)]
         if found:
             known_hosts.parent.mkdir(parents=True, exist_ok=True)
@@ -347,10 +347,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _connection(self, settings: Any, data: Mapping[str, Any], known_hosts: Path) -> Any:
         """A function that gives the variables by which a machine is reached."""
-        ways = reach.Ways(
+        destinations = ssh.Destinations(
             data["machines"],
             data["networks"],
-            reach.Key(**data["key"]),
+            ssh.LoginKey(**data["key"]),
             known_hosts,
             address=self.get_option("address"),
             jump_host=self._jump_host(),
@@ -358,16 +358,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         )
 
         def connection(machine: Mapping[str, Any]) -> dict[str, Any]:
-            for tag in reach.unusable_tags(machine):
+            for tag in ssh.unusable_tags(machine):
                 value = machine["tags"][tag]
                 self.display.warning(
                     f"sdc inventory: {machine['name']}: no use for {tag}={value!r}"
                 )
-            way = ways.to(machine)
+            destination = destinations.of(machine)
             found = {
-                "ansible_host": way.host,
-                "ansible_port": way.port,
-                "ansible_ssh_common_args": way.arguments,
+                "ansible_host": destination.host,
+                "ansible_port": destination.port,
+                "ansible_ssh_common_args": destination.options,
             }
             return {key: value for key, value in found.items() if value is not None}
 
@@ -378,16 +378,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         said: str | None = load_extra_vars(self.loader).get("jump_host")
         return said or self.get_option("jump_host")
 
-    def _tell_way(self, known_hosts: Path) -> None:
+    def _tell_ssh(self, known_hosts: Path) -> None:
         """How machines are reached, for tasks that connect to some which are not hosts yet."""
-        way = {
+        access = {
             "address": self.get_option("address"),
             "jump_host": self._jump_host() or "",
             "ssh_config": self.get_option("ssh_config") or "",
             "ssh_user": self.get_option("ssh_user"),
             "known_hosts": str(known_hosts),
         }
-        self.inventory.set_variable("all", "sdc_way", way)
+        self.inventory.set_variable("all", "sdc_ssh", access)
 
     def _add(self, host: Any) -> None:
         self.inventory.add_host(host.name)
