@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,8 +54,7 @@ def working_directory() -> Path:
     playbook is not where the user is.
     """
     here = Path.cwd()
-    state = os.environ.get("LOCALDC_DIR") or ".localdc"
-    return next((path for path in (here, *here.parents) if (path / state).is_dir()), here)
+    return config.embedded_home([here, *here.parents])
 
 
 def shown(machine: Mapping[str, Any]) -> dict[str, Any]:

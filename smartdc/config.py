@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .client import Client
 
 EMBEDDED = "embedded"
+_DESCRIPTION = "datacenter.json"
 _COMPANION = {
     "user": "account",
     "roles": "account",
@@ -93,6 +94,23 @@ class _Layer:
     @property
     def has_core(self) -> bool:
         return any(self.values.get(key) for key in _CORE)
+
+
+def state_directory(cwd: Path | None = None, env: Mapping[str, str] = os.environ) -> Path:
+    """The directory of the embedded data center: ``LOCALDC_DIR``, or ``.localdc``.
+
+    :param cwd: what a relative one is relative to; default the current directory
+    """
+    return (cwd or Path.cwd()) / (env.get("LOCALDC_DIR") or ".localdc")
+
+
+def embedded_home(places: Sequence[Path], env: Mapping[str, str] = os.environ) -> Path:
+    """Where the embedded data center is: the first of the places that has its directory.
+
+    :param places: in order of preference
+    :returns: the first place when none has it
+    """
+    return next((place for place in places if state_directory(place, env).is_dir()), places[0])
 
 
 def resolve(
@@ -310,14 +328,10 @@ def _profile(name: str, env: Mapping[str, str]) -> _Layer:
     return _Layer(f"profile {name}", values)
 
 
-def _embedded_file(env: Mapping[str, str], cwd: Path) -> Path:
-    return cwd / (env.get("LOCALDC_DIR") or ".localdc") / "datacenter.json"
-
-
 def _embedded_url(env: Mapping[str, str], cwd: Path) -> str | None:
     """Where the embedded data center of a directory is, or was; None without one."""
     try:
-        data = _read_json(_embedded_file(env, cwd)) or {}
+        data = _read_json(state_directory(cwd, env) / _DESCRIPTION) or {}
     except ConfigError:
         return None
     url = data.get("url")
@@ -325,7 +339,7 @@ def _embedded_url(env: Mapping[str, str], cwd: Path) -> str | None:
 
 
 def _embedded(env: Mapping[str, str], cwd: Path) -> _Layer:
-    path = _embedded_file(env, cwd)
+    path = state_directory(cwd, env) / _DESCRIPTION
     state = path.parent
     data = _read_json(path)
     hint = (

@@ -184,7 +184,6 @@ keyed_groups: [{key: sdc_tags.release, prefix: release}]
 import dataclasses
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -246,9 +245,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _centers(self, path: str, use_cache: bool) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Settings of each data center, and what it said."""
+        home = config.embedded_home([Path.cwd(), _base_directory(Path(path))])
         for access in self._sources():
             try:
-                settings = config.resolve(**access, cwd=_state_parent(path))
+                settings = config.resolve(**access, cwd=home)
             except errors.NoDataCenter as exc:
                 self.display.vv(f"sdc inventory: {exc}")
             else:
@@ -413,11 +413,3 @@ def _base_directory(inventory_file: Path) -> Path:
     """The directory of the repository: above `inventory/`, else where the file lies."""
     directory = inventory_file.absolute().parent
     return directory.parent if directory.name == "inventory" else directory
-
-
-def _state_parent(inventory_file: str) -> Path:
-    """Where an embedded data center is: in the current directory, else in the repository."""
-    here = Path.cwd()
-    if (here / (os.environ.get("LOCALDC_DIR") or ".localdc")).is_dir():
-        return here
-    return _base_directory(Path(inventory_file))

@@ -12,7 +12,7 @@ import pytest
 
 import smartdc
 from smartdc import DataCenter
-from smartdc.config import Settings, resolve
+from smartdc.config import Settings, embedded_home, resolve, state_directory
 from smartdc.errors import ConfigError, NoDataCenter
 from smartdc.keys import blob_of, md5_of
 
@@ -198,6 +198,20 @@ def test_embedded(home: Path) -> None:
     assert go(home, {"LOCALDC_DIR": str(home / "elsewhere")}).account == "two"
     assert go(home, {"LOCALDC_DIR": "elsewhere"}).account == "two"
     assert go(home, FULL, profile="embedded").source == "embedded"
+
+
+def test_where_the_embedded_one_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below, above = home / "a" / "playbooks", home / "a"
+    below.mkdir(parents=True)
+    assert embedded_home([below, above], {}) == below
+    (above / ".localdc").mkdir()
+    (above / "dc").mkdir()
+    assert embedded_home([below, above], {}) == above
+    assert embedded_home([below, above], {"LOCALDC_DIR": "dc"}) == above
+    assert state_directory(above, {"LOCALDC_DIR": "dc"}) == above / "dc"
+    assert state_directory(above, {"LOCALDC_DIR": "/dc"}) == Path("/dc")
+    monkeypatch.chdir(above)
+    assert state_directory() == above / ".localdc"
 
 
 def test_the_embedded_one_by_its_variables(home: Path) -> None:
