@@ -284,7 +284,7 @@ class CallbackModule(CallbackBase):
         if not variables.get("sdc_cluster_data_center", {}).get("running"):
             return
         found = (variables.get(name) or {} for name in ("cluster_machines", "existing"))
-        known = next((hosts["all"] for hosts in found if "all" in hosts), [])
+        known: list[str] = next((hosts["all"] for hosts in found if "all" in hosts), [])
         machines = self._suspects(failed, known)
         refused = [
             refusal(entry)
@@ -323,9 +323,9 @@ class CallbackModule(CallbackBase):
         manager = self.play.get_variable_manager()
         found = manager.get_vars(play=self.play, host=manager._inventory.get_host(host))
         templar = Templar(loader=self.play.get_loader(), variables=found)
-        wanted = ("cluster", "client_file", "sdc_tags")
-        wanted += ("cluster_machines", "existing", "sdc_cluster_data_center")
-        wanted += ("ansible_host", "ansible_port", "ansible_user", "ansible_ssh_common_args")
+        wanted = ["cluster", "client_file", "sdc_tags"]
+        wanted += ["cluster_machines", "existing", "sdc_cluster_data_center"]
+        wanted += ["ansible_host", "ansible_port", "ansible_user", "ansible_ssh_common_args"]
         return {name: templar.template(found[name]) for name in wanted if name in found}
 
     def _collect(

@@ -193,10 +193,11 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.vars import combine_vars, load_extra_vars
 
+SMARTDC_MISSING = False
 try:
     from smartdc import addresses, config, errors, filters, hosts, ssh
 except ImportError:
-    addresses = config = errors = filters = hosts = ssh = None
+    SMARTDC_MISSING = True
 
 DATA_VERSION = 4
 """Part of the cache key: raised whenever the cached data change their shape."""
@@ -217,7 +218,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Fill the inventory from the file's settings."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        if config is None:
+        if SMARTDC_MISSING:
             raise AnsibleParserError(
                 "the inventory plugin needs the Python package smartdc of this repository; "
                 "run 'pip install -e .' with the Python that runs Ansible"
@@ -282,7 +283,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return found
 
     def _is_old(self, cached: Mapping[str, Any]) -> bool:
-        return 0 < (self.cache_timeout or 0) < time.time() - cached["fetched"]
+        return bool(0 < (self.cache_timeout or 0) < time.time() - cached["fetched"])
 
     def _cache_key(self, path: str, settings: Any) -> str:
         """One key per account and wish; the path alone would mix accounts up."""
