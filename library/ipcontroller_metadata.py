@@ -12,7 +12,7 @@ description:
     The key is that of the machines that exist, or a new one. The URL is known before there is a
     controller where O(address) says so, otherwise as soon as the controller has an address.
   - Changes nothing. The result holds the key of the cluster. Use C(no_log) with the task.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   cluster:

@@ -12,7 +12,7 @@ description:
     127.0.0.1, and writes a connection file with these ports, C(0600), for C(ipyparallel.Client).
   - Runs on the machine of the user, not on the controller.
   - A tunnel that works and leads to the same ports is left alone.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   state:

@@ -36,8 +36,7 @@ from .errors import (
     WaitTimeout,
 )
 from .throttle import TokenBucket
-
-__version__ = "1.0.0"
+from .version import __version__
 
 __all__ = [
     "DEFAULT_LOCATION",

@@ -13,8 +13,9 @@ from .raw import MachineCalls
 from .resources import AccountCalls, CatalogueCalls, NetworkCalls
 from .throttle import TokenBucket
 from .transport import Transport
+from .version import __version__
 
-USER_AGENT = "smartdc/1.0 (Python 3)"
+USER_AGENT = f"smartdc/{__version__} (Python 3)"
 
 
 class Client(MachineCalls, AccountCalls, CatalogueCalls, NetworkCalls):

@@ -16,7 +16,7 @@ description:
   - Tells by machine what went wrong. Not provisioned, boot script failed, packages failed, service
     in maintenance, engine running but not registered, registered but a path blocked.
   - Does nothing in check mode, and nothing for other playbooks.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 """
 

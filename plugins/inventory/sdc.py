@@ -30,7 +30,7 @@ description:
   - C(sdc_ssh), a variable of all hosts, has O(address), O(jump_host), O(ssh_config), O(ssh_user)
     and O(known_hosts), for tasks that connect to machines before they are in the inventory.
   - Empty and quiet when no data center is configured and the embedded one does not run.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 extends_documentation_fragment: [sdc, constructed, inventory_cache]
 options:
