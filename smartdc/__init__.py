@@ -1,12 +1,14 @@
 """Client of CloudAPI, the interface of SmartDataCenter (Triton).
 
     from smartdc import DataCenter
-    sdc = DataCenter('eu-ams-1', key_id='/acme/keys/laptop')
+    sdc = DataCenter('https://cloudapi.example.com', key_id='/acme/keys/laptop')
 
 or, with the settings of the environment, a profile, or the embedded data center:
 
-    import smartdc
-    sdc = smartdc.connect()
+    sdc = DataCenter()
+
+``DataCenter`` and its machines have the interface of 2013 (``smartdc.compat``); :class:`Client`, on
+which they are built, has plain dicts.  docs/smartdc.md tells more.
 """
 
 from __future__ import annotations
