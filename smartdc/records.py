@@ -15,9 +15,9 @@ from .errors import ProtocolError
 Record = dict[str, Any]
 
 _WORDS: dict[type, str] = {
-    str: "text",
+    str: "a string",
     int: "a number",
-    bool: "true or false",
+    bool: "a boolean",
     dict: "an object",
     list: "a list",
     type(None): "null",
@@ -28,8 +28,8 @@ _WORDS: dict[type, str] = {
 class RecordType:
     """One kind of record.
 
-    :param required: names of fields with text that must be there
-    :param optional: name -> type of others; ``list`` means one of text
+    :param required: names of fields with a string that must be there
+    :param optional: name -> type of others; ``list`` means one of strings
     :param records: names of fields that hold lists of objects
     """
 
@@ -56,7 +56,9 @@ class RecordType:
             if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
                 raise self._wrong(name, value, kind)
             if isinstance(value, list) and not all(isinstance(v, str) for v in value):
-                raise ProtocolError(f"answered {_article(self.kind)} whose {name} are not all text")
+                raise ProtocolError(
+                    f"answered {_article(self.kind)} whose {name} are not all strings"
+                )
         for name in self.records:
             values: Any = record.get(name)
             if values is None:
