@@ -14,7 +14,7 @@ HEADER = """<?xml version="1.0"?>
 <!DOCTYPE service_bundle SYSTEM "/usr/share/lib/xml/dtd/service_bundle.dtd.1">
 <service_bundle type="manifest" name="test">
 """
-STARTD = "localdc.smartos.smf.startd"
+STARTD = "localdc.smartos.smf.startd.startd"
 METHOD = 'type="method" timeout_seconds="5"'
 
 
@@ -59,7 +59,8 @@ class Zone:
                 f"with open({str(self.calls)!r}, 'a') as log:\n"
                 f"    log.write(' '.join([{command!r}, *sys.argv[1:]]) + '\\n')\n"
                 "from localdc.smartos.command import run\n"
-                f"from localdc.smartos.smf.client import main\nrun(lambda: main({command!r}))\n"
+                "from localdc.smartos.smf.commands.client import main\n"
+                f"run(lambda: main({command!r}))\n"
             )
             script.chmod(0o755)
         self.process = subprocess.Popen(

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ..free_ports import free_block
+from embedded.free_ports import free_block
+
 from ..private_sshd import PROGRAM, make_key, private_sshd
 from .ipp_cluster import Ipp
 from .modules_support import run_module
