@@ -24,11 +24,13 @@ def test_the_changelog_speaks_of_this_version() -> None:
     assert RELEASES[0] == __version__
 
 
-def test_the_package_has_this_version() -> None:
+def test_the_packages_have_this_version() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "version" not in settings["project"]
     attribute = settings["tool"]["setuptools"]["dynamic"]["version"]["attr"]
     assert attribute == "smartdc.version.__version__"
+    embedded = tomllib.loads((ROOT / "localdc/pyproject.toml").read_text())
+    assert embedded["project"]["version"] == __version__
 
 
 @pytest.mark.parametrize("path", DOCUMENTED, ids=lambda path: path.stem)
