@@ -16,12 +16,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .client import Client
 from .errors import ConfigError, NoDataCenter
-
-if TYPE_CHECKING:
-    from .client import Client
 
 EMBEDDED = "embedded"
 _DESCRIPTION = "datacenter.json"
@@ -78,8 +76,6 @@ class Settings:
 
         :raises KeyNotFound, EncryptedKey, BadKey: no usable private key
         """
-        from .client import Client
-
         return Client(self.url, **{**self.client_options(), **kw})
 
 

@@ -10,14 +10,12 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .addresses import WORDS, chooser
+from .auth import Signer
 from .errors import UsageError
 from .keys import md5_of, public_line
-
-if TYPE_CHECKING:
-    from .auth import Signer
 
 Record = Mapping[str, Any]
 

@@ -9,14 +9,15 @@ from typing import IO, Any, Self
 
 import requests
 
-from ..client import Client, fingerprint_of
+from ..client import fingerprint_of
 from ..config import Settings, resolve
 from ..errors import ConfigError, ProtocolError, UsageError
 from ..keys import KeyId
 from ..raw import Record
 from ..throttle import TokenBucket
 from ..transport import JSON, decode
-from .machine import Machine, identifier, read_script
+from .arguments import identifier, read_script
+from .machine import Machine
 from .offers import Offers
 
 __all__ = ["DEFAULT_LOCATION", "KNOWN_LOCATIONS", "TELEFONICA_LOCATIONS", "DataCenter"]
@@ -42,15 +43,15 @@ _CLOSED = re.compile(
 _NAME = re.compile(r"[a-zA-Z0-9{][a-zA-Z0-9_.{}-]{0,188}")
 
 
-class DataCenter(Offers, Client):
-    """One data center as one account: the calls of 2013, and those of :class:`Client`.
+class DataCenter(Offers):
+    """One data center as one account: the calls of 2013, and those of ``Client``.
 
     :param location: a name in ``known_locations``, a host, or a URL; without one (and without
         ``url``), everything that is not given here comes from the environment, a profile or the
         embedded data center (see :func:`smartdc.config.resolve`)
     :param known_locations: name -> URL, instead of those of 2013
     :param url: base URL, wins over ``location``
-    :param options: further ones of :class:`Client`
+    :param options: further ones of ``Client``
     :raises ConfigError: the location is one of 2013 that is closed, or nothing is configured
     :raises KeyNotFound, EncryptedKey, BadKey: the key cannot be used
     """

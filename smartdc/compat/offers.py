@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .. import lookup
+from ..client import Client
 from ..errors import NotFound, UsageError
 from ..raw import Record
-from ..resources import CatalogueCalls, NetworkCalls
-from .machine import identifier
+from .arguments import identifier
 
 
-class Offers(CatalogueCalls, NetworkCalls):
+class Offers(Client):
     """Everything is accepted by id, name, or the dict that another call returned."""
 
     _public_networks: frozenset[str] | None = None

@@ -1,9 +1,13 @@
-"""What may not import what: the product the embedded data center, the client the face of 2013."""
+"""What may not import what: the product the embedded data center, the client the face of 2013.
+
+Nor do modules of smartdc import each other in a circle.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -65,6 +69,23 @@ def test_the_client_does_not_import_the_interface_of_2013() -> None:
     client = [p for p in programs("smartdc") if not {p, *p.parents} & set(own)]
     assert len(client) > 10
     assert not (wrong := found(client, "smartdc.compat")), "\n".join(wrong)
+
+
+def test_no_circle_in_the_client() -> None:
+    files = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in programs("smartdc")}
+    graph = {
+        name: {module for _, found in imports(path) for module in (found, origin(found))}
+        & set(files)
+        for name, path in files.items()
+    }
+    graph = {name: needed & set(files) for name, needed in graph.items()}
+    assert graph["smartdc.client"] >= {"smartdc.raw", "smartdc.transport"}
+    TopologicalSorter(graph).prepare()
+
+
+def origin(name: str) -> str:
+    """The module of a name in it."""
+    return name.rpartition(".")[0]
 
 
 @pytest.mark.parametrize(
