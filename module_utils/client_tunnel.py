@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -159,9 +160,10 @@ class Tunnel:
         )
         for name, port in ports.items():
             options += ["-L", f"127.0.0.1:{port}:{origin['address']}:{origin['ports'][name]}"]
-        destination = ssh.Destination(origin["host"], origin["port"], self.params["ssh_args"])
+        # in this order: what makes a tunnel is not for ssh_args to change
+        words = f"{shlex.join(options)} {self.params['ssh_args']}"
         try:
-            command = destination.command(origin["user"], options)
+            command = ssh.Destination(origin["host"], origin["port"], words).command(origin["user"])
         except ValueError as exc:
             raise TunnelError(f"ssh_args cannot be split into words: {exc}") from exc
         with (self.directory / LOG).open("w+", encoding="utf-8") as log:
