@@ -106,7 +106,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, SdcModule
+from ansible.module_utils.sdc.base import Refused, SdcModule
 
 try:
     from smartdc import clusters

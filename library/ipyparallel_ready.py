@@ -133,8 +133,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ipp_census import Census, Machines, Watch
-from ansible.module_utils.ipp_probe import SESSION, Probing
+from ansible.module_utils.ipp.census import Census, Machines, Watch
+from ansible.module_utils.ipp.probe import SESSION, Probing
 
 ARGUMENTS: dict[str, Any] = {
     "machines": {"type": "list", "elements": "raw", "required": True},

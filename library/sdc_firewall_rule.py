@@ -97,8 +97,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, errors, lookup
-from ansible.module_utils.sdc_resource import Record, Resource
+from ansible.module_utils.sdc.base import Refused, errors, lookup
+from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
     "id": {"type": "str"},

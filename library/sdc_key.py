@@ -80,8 +80,8 @@ import base64
 import binascii
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, errors, keys
-from ansible.module_utils.sdc_resource import Record, Resource
+from ansible.module_utils.sdc.base import Refused, errors, keys
+from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
     "name": {"type": "str", "required": True},

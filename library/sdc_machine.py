@@ -446,8 +446,8 @@ machine_id:
   type: str
 """
 
-from ansible.module_utils.sdc_cluster import Machines
-from ansible.module_utils.sdc_options import OPTIONS
+from ansible.module_utils.sdc.machine.cluster import Machines
+from ansible.module_utils.sdc.machine.options import OPTIONS
 
 
 class SdcMachine(Machines):

@@ -97,9 +97,10 @@ machine_id:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, errors
-from ansible.module_utils.sdc_offers import Offers
-from ansible.module_utils.sdc_resource import WAITING, Record, Resource
+from ansible.module_utils.sdc.base import Refused, errors
+from ansible.module_utils.sdc.offers import Offers
+from ansible.module_utils.sdc.options import WAITING
+from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
     "machine": {"type": "str", "required": True},

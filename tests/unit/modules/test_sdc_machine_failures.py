@@ -119,9 +119,9 @@ def test_late_machines_are_named_with_their_state(start_cloud):
 
 
 def test_a_machine_that_vanishes_while_it_is_awaited(start_cloud, monkeypatch):
-    from ansible.module_utils import sdc_fleet
+    from ansible.module_utils.sdc.machine import fleet
 
-    monkeypatch.setattr(sdc_fleet, "READABLE_AFTER", 0.2)
+    monkeypatch.setattr(fleet, "READABLE_AFTER", 0.2)
     cloud = start_cloud(seconds=3)
     run_module("sdc_machine", **cloud.access, **cluster(1), wait="false")
     timer = threading.Timer(0.3, cloud.lose, ["ipython-engine-001"])
@@ -294,7 +294,7 @@ def test_the_way_to_a_machine_is_that_of_the_inventory(cloud, sdc_machine, fake_
 
 def test_a_key_that_a_person_has_to_touch_is_asked_seldom(start_cloud, monkeypatch):
     """Every request needs a signature, and polling would ask for one each second."""
-    from ansible.module_utils import sdc_fleet
+    from ansible.module_utils.sdc.machine import fleet
 
     from smartdc.keys import FileKey
 
@@ -306,7 +306,7 @@ def test_a_key_that_a_person_has_to_touch_is_asked_seldom(start_cloud, monkeypat
         return sign(self, data)
 
     monkeypatch.setattr(FileKey, "sign", by_hand)
-    monkeypatch.setattr(sdc_fleet, "PATIENT_PAUSE", 7.0)
+    monkeypatch.setattr(fleet, "PATIENT_PAUSE", 7.0)
     made = run_module("sdc_machine", **cloud.access, **cluster(0))
     assert "touch" in str(made["warnings"])
     assert cloud.count("GET", "/machines") <= 4, cloud.requests

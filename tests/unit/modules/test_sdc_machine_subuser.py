@@ -149,7 +149,7 @@ def test_the_documented_rights_are_enough(cloud, bob, allow):
 
 def test_who_acts_as_another_account_needs_a_key_of_that_one(cloud, tmp_path):
     """TRITON_ACT_AS: the machines are the other account's, and let in its keys."""
-    from ansible.module_utils.sdc_login import key_problem
+    from ansible.module_utils.sdc.machine.login import key_problem
 
     settings = replace(resolve(**cloud.access, env={}), account="operator", act_as="acme")
     key_id, _ = new_key(tmp_path / "operators")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.sdc_change import plan_update
-from ansible.module_utils.sdc_plan import (
+from ansible.module_utils.sdc.machine.change import plan_update
+from ansible.module_utils.sdc.machine.plan import (
     REQUEST_TAG,
     Group,
     PlanError,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.sdc_base import DataCenter, errors
+from ansible.module_utils.sdc.base import DataCenter, errors
 
 Record = Mapping[str, Any]
 Wanted = tuple[Record, Record]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.sdc_base import DataCenter, config, errors, keys
+from ansible.module_utils.sdc.base import DataCenter, config, errors, keys
 
 ADMINISTRATOR = "administrator"
 

@@ -7,14 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, SdcModule, errors
+from ansible.module_utils.sdc.base import Refused, SdcModule, errors
 
 Record = dict[str, Any]
-
-WAITING: dict[str, Any] = {
-    "wait": {"type": "bool", "default": True},
-    "wait_timeout": {"type": "int", "default": 300},
-}
 
 
 class Resource(SdcModule):

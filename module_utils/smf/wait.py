@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible.module_utils.smf_repository import Properties, Smf, SmfError, parse_properties
+from ansible.module_utils.smf.repository import Properties, Smf, SmfError, parse_properties
 
 RUNNING = ("online", "degraded")
 

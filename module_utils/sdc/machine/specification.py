@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, SdcModule, lookup
-from ansible.module_utils.sdc_offers import Offers
-from ansible.module_utils.sdc_plan import Group, check_disjoint, check_group
+from ansible.module_utils.sdc.base import Refused, SdcModule, lookup
+from ansible.module_utils.sdc.machine.plan import Group, check_disjoint, check_group
+from ansible.module_utils.sdc.offers import Offers
 
 INHERITED = ("package", "image", "networks", "volumes", "user_script")
 INHERITED += ("firewall_enabled", "deletion_protection", "affinity")

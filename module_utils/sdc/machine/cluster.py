@@ -19,11 +19,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, has_tags, shown
-from ansible.module_utils.sdc_change import Update, plan_update, updated
-from ansible.module_utils.sdc_fleet import Target
-from ansible.module_utils.sdc_login import key_problem
-from ansible.module_utils.sdc_plan import (
+from ansible.module_utils.sdc.base import Refused, has_tags, shown
+from ansible.module_utils.sdc.machine.change import Update, plan_update, updated
+from ansible.module_utils.sdc.machine.fleet import Target
+from ansible.module_utils.sdc.machine.login import key_problem
+from ansible.module_utils.sdc.machine.plan import (
     MACHINE_NAME,
     REQUEST_TAG,
     Group,
@@ -35,11 +35,11 @@ from ansible.module_utils.sdc_plan import (
     plan_group,
     taken_names,
 )
-from ansible.module_utils.sdc_power import Power
-from ansible.module_utils.sdc_quota import exceeded, limits_of
-from ansible.module_utils.sdc_report import describe, predicted
-from ansible.module_utils.sdc_ssh import SshProbe
-from ansible.module_utils.sdc_update import Updating
+from ansible.module_utils.sdc.machine.power import Power
+from ansible.module_utils.sdc.machine.quota import exceeded, limits_of
+from ansible.module_utils.sdc.machine.report import describe, predicted
+from ansible.module_utils.sdc.machine.ssh import SshProbe
+from ansible.module_utils.sdc.machine.update import Updating
 
 RESULTS = ("created", "deleted", "kept", "started", "updated", "resized", "failed_ids")
 RESULTS += ("machines", "failures")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.module_utils.difference import Differences
-from ansible.module_utils.smf_repository import (
+from ansible.module_utils.smf.repository import (
     FMRI,
     Properties,
     Property,
@@ -14,7 +14,7 @@ from ansible.module_utils.smf_repository import (
     setprop,
     wanted_property,
 )
-from ansible.module_utils.smf_wait import RUNNING, State, Waiter
+from ansible.module_utils.smf.wait import RUNNING, State, Waiter
 
 IMPLIED = {"online": True, "restarted": True, "disabled": False}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.sdc_base import SECRET_KEY, has_tags, wire
+from ansible.module_utils.sdc.base import SECRET_KEY, has_tags, wire
 
 Machine = Mapping[str, Any]
 

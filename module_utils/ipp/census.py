@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.ipp_probe import PROBES, Engine, Probing
+from ansible.module_utils.ipp.probe import PROBES, Engine, Probing
 
 GHOST_AGE = 3.0
 """Seconds of complete silence after which an id that nobody needs is taken for dead."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ansible.module_utils.sdc_base import errors
-from ansible.module_utils.sdc_change import Update, missing, plan_update, updated
-from ansible.module_utils.sdc_outcome import Outcome
-from ansible.module_utils.sdc_plan import Group, Machine
+from ansible.module_utils.sdc.base import errors
+from ansible.module_utils.sdc.machine.change import Update, missing, plan_update, updated
+from ansible.module_utils.sdc.machine.outcome import Outcome
+from ansible.module_utils.sdc.machine.plan import Group, Machine
 
 SHOWN_AFTER = 120.0
 """Seconds after which a change that was accepted is reported as not there."""

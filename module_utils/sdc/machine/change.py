@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.sdc_base import wire
-from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine
+from ansible.module_utils.sdc.base import wire
+from ansible.module_utils.sdc.machine.plan import REQUEST_TAG, Group, Machine
 
 FOREIGN = ("triton.", "tritoncli.", "docker:", "sdc_docker")
 """How tags begin which are Triton's own."""

@@ -7,14 +7,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ansible.module_utils.sdc_base import SdcModule, errors, lookup
+from ansible.module_utils.sdc.base import SdcModule, errors, lookup
 
 Record = dict[str, Any]
-
-LOOKING: dict[str, Any] = {
-    "name": {"type": "str"},
-    "missing_ok": {"type": "bool", "default": False},
-}
 
 
 class Info(SdcModule):

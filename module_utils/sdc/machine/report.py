@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.difference import HIDDEN, Differences
-from ansible.module_utils.sdc_base import shown, wire
-from ansible.module_utils.sdc_change import Update
-from ansible.module_utils.sdc_plan import REQUEST_TAG, Group, Machine
+from ansible.module_utils.sdc.base import shown, wire
+from ansible.module_utils.sdc.machine.change import Update
+from ansible.module_utils.sdc.machine.plan import REQUEST_TAG, Group, Machine
 
 Payload = Mapping[str, Any]
 

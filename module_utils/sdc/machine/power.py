@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible.module_utils.sdc_base import Refused, shown
-from ansible.module_utils.sdc_fleet import Target
-from ansible.module_utils.sdc_outcome import Outcome
-from ansible.module_utils.sdc_plan import Machine, members
-from ansible.module_utils.sdc_report import brief
+from ansible.module_utils.sdc.base import Refused, shown
+from ansible.module_utils.sdc.machine.fleet import Target
+from ansible.module_utils.sdc.machine.outcome import Outcome
+from ansible.module_utils.sdc.machine.plan import Machine, members
+from ansible.module_utils.sdc.machine.report import brief
 
 
 class Power(Outcome):

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.difference import Differences
+from ansible.module_utils.sdc.options import ACCESS
 
 try:
     from smartdc import config, errors, keys, lookup, reach
@@ -22,16 +23,6 @@ try:
 except ImportError:
     SMARTDC_MISSING = traceback.format_exc()
     config = errors = keys = lookup = reach = DataCenter = has_tags = wire = None
-
-ACCESS: dict[str, Any] = {
-    "profile": {"type": "str"},
-    "url": {"type": "str"},
-    "account": {"type": "str"},
-    "user": {"type": "str"},
-    "key_id": {"type": "str", "no_log": False},
-    "key_file": {"type": "path", "no_log": False},
-    "insecure": {"type": "bool"},
-}
 
 SECRET_KEY = re.compile(r"(_pw|key|password|passwd|secret|token)$", re.IGNORECASE)
 """Names of metadata whose values are not shown."""

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from ansible.module_utils.sdc_base import Refused, details, errors, lookup, reach
-from ansible.module_utils.sdc_fleet import Fleet, Target
-from ansible.module_utils.sdc_plan import Machine
-from ansible.module_utils.sdc_report import summary
-from ansible.module_utils.sdc_ssh import SshProbe
-from ansible.module_utils.sdc_wish import Wish
+from ansible.module_utils.sdc.base import Refused, details, errors, lookup, reach
+from ansible.module_utils.sdc.machine.fleet import Fleet, Target
+from ansible.module_utils.sdc.machine.plan import Machine
+from ansible.module_utils.sdc.machine.report import summary
+from ansible.module_utils.sdc.machine.specification import Wish
+from ansible.module_utils.sdc.machine.ssh import SshProbe
 
 
 class Outcome(Wish):

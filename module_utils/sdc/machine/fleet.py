@@ -10,9 +10,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ansible.module_utils.sdc_base import BY_HAND, DataCenter, details, errors
-from ansible.module_utils.sdc_plan import REQUEST_TAG, Machine
-from ansible.module_utils.sdc_ssh import SshProbe
+from ansible.module_utils.sdc.base import BY_HAND, DataCenter, details, errors
+from ansible.module_utils.sdc.machine.plan import REQUEST_TAG, Machine
+from ansible.module_utils.sdc.machine.ssh import SshProbe
 
 T = TypeVar("T")
 
