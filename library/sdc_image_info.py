@@ -89,7 +89,7 @@ request_id:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.sdc.base import errors, lookup
+from ansible.module_utils.sdc.client import errors, lookup
 from ansible.module_utils.sdc.info import Info, Record
 from ansible.module_utils.sdc.options import LOOKING
 

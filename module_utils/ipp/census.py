@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from ansible.module_utils.ipp.probe import PROBES, Engine, Probing
 
@@ -15,27 +15,28 @@ GHOST_AGE = 3.0
 
 
 @dataclass
-class Machines:
+class EngineHosts:
     """The machines that are to run engines, and the names by which engines know them."""
 
     names: list[str] = field(default_factory=list)
     by_alias: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, entries: Iterable[Any]) -> Machines:
+    def parse(cls, entries: Iterable[Any]) -> EngineHosts:
         """From the module's option; raises ValueError with a sentence about a bad entry."""
-        machines = cls()
+        hosts = cls()
         for entry in entries:
+            aliases: list[Any] = []
             if isinstance(entry, str):
-                name, aliases = entry, []
+                name = entry
             elif isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
                 name, aliases = entry["name"], entry.get("aliases") or []
             else:
                 raise ValueError(f"machines: {entry!r} is neither a name nor a dict with a name")
-            machines.names.append(name)
+            hosts.names.append(name)
             for alias in (name, *aliases):
-                machines.by_alias[str(alias).lower()] = name
-        return machines
+                hosts.by_alias[str(alias).lower()] = name
+        return hosts
 
     def find(self, place: Mapping[str, Any] | None) -> str | None:
         """The machine that an engine is on."""
@@ -48,6 +49,14 @@ class Machines:
         return None
 
 
+class Missing(TypedDict):
+    """A machine that has fewer engines than it should."""
+
+    machine: str
+    have: int
+    want: int
+
+
 @dataclass
 class Census:
     """The state of the cluster at one moment."""
@@ -55,13 +64,17 @@ class Census:
     ready: list[Engine]
     silent: list[Engine]
     busy: list[Engine]
-    missing: list[dict[str, Any]]
+    missing: list[Missing]
 
     @property
     def complete(self) -> bool:
         """Whether every machine has its engines, those that are busy included."""
-        lacking = sum(item["want"] - item["have"] for item in self.missing)
-        return lacking <= sum(engine.machine is None for engine in self.busy)
+        return self.lacking <= sum(engine.machine is None for engine in self.busy)
+
+    @property
+    def lacking(self) -> int:
+        """How many engines are missing, on all machines together."""
+        return sum(item["want"] - item["have"] for item in self.missing)
 
     def blocked(self, age: float) -> dict[str, list[int]]:
         """Ids of engines that have not answered for so many seconds, by probe."""
@@ -74,10 +87,10 @@ class Watch:
     """Takes the census again and again."""
 
     def __init__(
-        self, probing: Probing, machines: Machines, per_machine: int, probe_timeout: float
+        self, probing: Probing, hosts: EngineHosts, per_machine: int, probe_timeout: float
     ) -> None:
         self.probing = probing
-        self.machines = machines
+        self.hosts = hosts
         self.per_machine = per_machine
         self.probe_timeout = probe_timeout
         self._busy: set[int] = set()
@@ -88,14 +101,14 @@ class Watch:
         self.probing.update()
         engines = list(self.probing.engines.values())
         for engine in engines:
-            engine.machine = self.machines.find(engine.place)
+            engine.machine = self.hosts.find(engine.place)
         silent = [engine for engine in engines if not engine.ready]
         busy = self._occupied(silent)
         ready = [engine for engine in engines if engine.ready]
         counted = Counter(engine.machine for engine in [*ready, *busy])
-        missing = [
+        missing: list[Missing] = [
             {"machine": name, "have": counted[name], "want": self.per_machine}
-            for name in self.machines.names
+            for name in self.hosts.names
             if counted[name] < self.per_machine
         ]
         silent = [engine for engine in silent if engine not in busy]

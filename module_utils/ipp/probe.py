@@ -48,7 +48,7 @@ class Engine:
     began: float
     again: float
     answers: dict[str, list[Any]] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
     passed: set[str] = field(default_factory=set)
     place: dict[str, Any] | None = None
     machine: str | None = None
@@ -139,7 +139,7 @@ class Probing:
         error = answer.exception()
         if error is not None:
             # an engine that died is off the list of ids soon
-            engine.errors[name] = f"{type(error).__name__}: {error}"
+            engine.failures[name] = f"{type(error).__name__}: {error}"
             return
         value = answer.result()
         engine.place = engine.place or (value[0] if isinstance(value, list) else value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,17 +11,9 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.difference import Differences
+from ansible.module_utils.sdc import client
+from ansible.module_utils.sdc.client import DataCenter, config, errors, lookup
 from ansible.module_utils.sdc.options import ACCESS
-
-try:
-    from smartdc import config, errors, keys, lookup, reach
-    from smartdc.datacenter import DataCenter
-    from smartdc.raw import has_tags, wire
-
-    SMARTDC_MISSING = None
-except ImportError:
-    SMARTDC_MISSING = traceback.format_exc()
-    config = errors = keys = lookup = reach = DataCenter = has_tags = wire = None
 
 SECRET_KEY = re.compile(r"(_pw|key|password|passwd|secret|token)$", re.IGNORECASE)
 """Names of metadata whose values are not shown."""
@@ -36,7 +27,14 @@ SHOWN = frozenset(
 
 
 class Refused(Exception):
-    """The task's wish cannot be carried out; the message says what to do."""
+    """What the task asks for cannot be done; the message says what to do.
+
+    :param details: what a play may want to test, such as `code` and `machine_id`
+    """
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.details = details
 
 
 def working_directory() -> Path:
@@ -81,6 +79,23 @@ def secrets(given: Any, where: str = "") -> Iterator[str]:
         yield str(given)
 
 
+def only(name: str, machines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The machine of this name, if there is one.
+
+    :raises Refused: there are several
+    """
+    if len(machines) > 1:
+        ids = ", ".join(machine["id"] for machine in machines)
+        raise Refused(f"{len(machines)} machines are called {name!r}; give an id: {ids}")
+    return machines[0] if machines else None
+
+
+def unknown_machine(api: DataCenter, name: str) -> errors.LookupFailed:
+    """The error for a name that no machine has, with the nearest ones."""
+    names = (str(machine.get("name")) for machine in api.list_machines())
+    return errors.LookupFailed("machine", name, lookup.near(name, names))
+
+
 class Module(AnsibleModule):
     """Keeps secrets out of all that leaves it, complaints about its own arguments included."""
 
@@ -94,9 +109,9 @@ class Module(AnsibleModule):
 
 
 class SdcModule:
-    """Base of the modules: subclasses give `options` and `work()`.
+    """Base of the modules: subclasses give `options` and `execute()`.
 
-    `work()` describes every change in `self.differences`, makes it unless `self.check_mode`,
+    `execute()` describes every change in `self.differences`, makes it unless `self.check_mode`,
     and fills `self.result`. Errors of the client become failures with `code`, `status` and
     `request_id`; what was done before stays in the result.
     """
@@ -118,29 +133,29 @@ class SdcModule:
         self.result: dict[str, Any] = {}
         self.subject: dict[str, Any] = {}  # what a failure is about, such as machine_id
 
-    def work(self) -> None:
+    def execute(self) -> None:
         """Find out what differs and change it."""
         raise NotImplementedError
 
     def run(self) -> NoReturn:
-        """Work, and leave the module with the result."""
-        if SMARTDC_MISSING is not None:
+        """Execute the task, and leave the module with the result."""
+        if client.MISSING is not None:
             self.module.fail_json(
                 msg="the Python package smartdc of this repository cannot be imported: run the "
                 "task on localhost with ansible_python_interpreter={{ ansible_playbook_python }}",
-                exception=SMARTDC_MISSING,
+                exception=client.MISSING,
             )
         try:
-            self.work()
+            self.execute()
         except Refused as exc:
-            self.fail(str(exc))
+            self.fail(str(exc), **exc.details)
         except errors.SmartDCError as exc:
             self.fail(str(exc), **details(exc))
-        self.module.exit_json(**self._outcome())
+        self.module.exit_json(**self._returned())
 
     def fail(self, message: str, **more: Any) -> NoReturn:
         """Leave the module with an error; what was done so far stays in the result."""
-        self.module.fail_json(msg=message, **{**self._outcome(), **self.subject, **more})
+        self.module.fail_json(msg=message, **{**self._returned(), **self.subject, **more})
 
     @cached_property
     def settings(self) -> config.Settings:
@@ -168,32 +183,19 @@ class SdcModule:
         if lookup.is_uuid(wanted):
             self.subject["machine_id"] = wanted
             return self.api.get_machine(wanted)
-        found = self.the_one(wanted, self.api.list_machines(name=wanted))
+        found = only(wanted, self.api.list_machines(name=wanted))
         if found is None:
-            raise self.unknown_machine(wanted)
+            raise unknown_machine(self.api, wanted)
         self.subject["machine_id"] = found["id"]
         return found
 
-    @staticmethod
-    def the_one(name: str, machines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-        """The machine of this name, if there is one; Refused when there are more."""
-        if len(machines) > 1:
-            ids = ", ".join(machine["id"] for machine in machines)
-            raise Refused(f"{len(machines)} machines are called {name!r}; give an id: {ids}")
-        return machines[0] if machines else None
-
-    def unknown_machine(self, name: str) -> Exception:
-        """The error for a name that no machine has, with the nearest ones."""
-        names = (str(machine.get("name")) for machine in self.api.list_machines())
-        return errors.LookupFailed("machine", name, lookup.near(name, names))
-
-    def _outcome(self) -> dict[str, Any]:
+    def _returned(self) -> dict[str, Any]:
         auth = self.__dict__["api"].auth if "api" in self.__dict__ else None
         if auth and auth.slowest >= BY_HAND:
             self.module.warn(
                 f"a signature by {auth.signer.where} took {auth.slowest:.0f} s. Every request to "
                 "the data center needs one: a key that wants a touch or a confirmation asks often"
             )
-        outcome = {"changed": bool(self.differences), **self.result}
+        returned = {"changed": bool(self.differences), **self.result}
         # a thousand new machines would be told twice to those who did not ask for it
-        return {**outcome, "diff": self.differences.as_diff()} if self.module._diff else outcome
+        return {**returned, "diff": self.differences.as_diff()} if self.module._diff else returned

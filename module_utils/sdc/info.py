@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ansible.module_utils.sdc.base import SdcModule, errors, lookup
+from ansible.module_utils.sdc.base import SdcModule
+from ansible.module_utils.sdc.client import errors, lookup
 
 Record = dict[str, Any]
 
@@ -38,7 +39,7 @@ class Info(SdcModule):
         """It as the result shows it."""
         return thing
 
-    def work(self) -> None:
+    def execute(self) -> None:
         """List what was asked for."""
         things, wanted = self.fetch(), self.params["name"]
         found = things

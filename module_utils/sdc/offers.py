@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from ansible.module_utils.sdc.base import DataCenter, Refused, lookup
+from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import DataCenter, lookup
 
 SMALLEST = 512
 """MiB of memory without which no controller and no engine runs."""

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.module_utils.sdc.base import Refused, SdcModule, errors
+from ansible.module_utils.sdc.base import Refused, SdcModule
+from ansible.module_utils.sdc.client import errors
 
 Record = dict[str, Any]
 
@@ -54,7 +55,7 @@ class Resource(SdcModule):
         """Whether a property is as wanted."""
         return bool(before == after)
 
-    def work(self) -> None:
+    def execute(self) -> None:
         """Find out what differs and change it."""
         thing = self.find()
         if self.params["state"] == "absent":

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 FMRI = re.compile(r"svc:/(?P<service>[A-Za-z][\w,/-]*)(?::(?P<instance>[A-Za-z][\w,-]*))?")
 PROPERTY = re.compile(r"[A-Za-z][\w,-]*/[A-Za-z][\w,-]*")
 TYPES = frozenset(
@@ -122,7 +124,7 @@ def setprop(name: str, prop: Property) -> str:
 class Smf:
     """Runs the SMF commands with an AnsibleModule."""
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: AnsibleModule) -> None:
         self.module = module
 
     def run(self, *command: str, stdin: str | None = None) -> tuple[int, str, str]:
@@ -133,9 +135,10 @@ class Smf:
                 f"there is no {command[0]} on this machine; SMF modules work in SmartOS zones"
             )
         environment = {"LC_ALL": "C", "LANG": "C"}
-        return self.module.run_command(
+        done: tuple[int, str, str] = self.module.run_command(
             [path, *command[1:]], data=stdin, environ_update=environment, binary_data=True
         )
+        return done
 
     def check(self, *command: str, stdin: str | None = None) -> str:
         """Run one command that has to succeed; return its stdout."""

@@ -10,15 +10,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ansible.module_utils.sdc.base import BY_HAND, DataCenter, details, errors
-from ansible.module_utils.sdc.machine.plan import REQUEST_TAG, Machine
+from ansible.module_utils.sdc.base import BY_HAND, details
+from ansible.module_utils.sdc.client import DataCenter, errors
+from ansible.module_utils.sdc.machine.group import REQUEST_TAG, Machine
 from ansible.module_utils.sdc.machine.ssh import SshProbe
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 READABLE_AFTER = 30.0
 """Seconds for which a new machine may be missing from answers before that counts as lost."""
-
 
 PATIENT_PAUSE = 20.0
 """Seconds between polls that a person has to sign."""
@@ -123,8 +124,8 @@ class Fleet:
         self.selector = selector
 
     def each(
-        self, function: Callable[[T], Any], items: Iterable[T]
-    ) -> list[tuple[T, Any, errors.SmartDCError | None]]:
+        self, function: Callable[[T], R], items: Iterable[T]
+    ) -> list[tuple[T, R | None, errors.SmartDCError | None]]:
         """Call a function for all items, at most `parallel` at a time.
 
         Returns (item, answer, error) in the order of the items.
@@ -133,7 +134,7 @@ class Fleet:
         if not items:
             return []
 
-        def guarded(item: T) -> tuple[T, Any, errors.SmartDCError | None]:
+        def guarded(item: T) -> tuple[T, R | None, errors.SmartDCError | None]:
             try:
                 return item, function(item), None
             except errors.SmartDCError as exc:
@@ -202,6 +203,16 @@ class Fleet:
             else:
                 target.fail(action, str(exc), **details(exc))
         return bool(todo)
+
+    def ask(self, targets: Sequence[Target]) -> None:
+        """Ask for what leads to the goals, once, and wait for nothing."""
+        for target in targets:
+            target.stop_first = False
+        self.act(targets)
+        for target in targets:
+            if target.goal == "gone" and not target.done and "delete" not in target.asked:
+                target.fail("delete", f"cannot be deleted while {target.state}; wait for it")
+            target.done = True
 
     def _ask(self, item: tuple[Target, str]) -> None:
         target, action = item
@@ -277,7 +288,7 @@ class Fleet:
         """These machines as they are now; one that cannot be read is left out."""
         if self.selector or len(idents) > 1:
             return self._list()
-        found = {}
+        found: dict[str, Machine] = {}
         for ident in idents:
             with contextlib.suppress(errors.NotFound, errors.Gone):
                 found[ident] = self.api.get_machine(ident)

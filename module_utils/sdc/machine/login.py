@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.sdc.base import DataCenter, config, errors, keys
+from ansible.module_utils.sdc.client import DataCenter, config, errors, keys
 
 ADMINISTRATOR = "administrator"
 
@@ -15,7 +15,7 @@ def key_problem(api: DataCenter, settings: config.Settings) -> str:
     smartlogin asks).  Who signs with a key of the account itself needs no question, and who may
     not read the keys is no administrator.
     """
-    if not settings.user and not settings.act_as:
+    if api.auth is None or (not settings.user and not settings.act_as):
         return ""
     own = keys.md5_of(api.auth.signer.blob)
     account = settings.act_as or settings.account

@@ -8,9 +8,9 @@ image name, os or brand (sdc-cloudapi, plugins/provision_limits.js).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
-from ansible.module_utils.sdc.base import DataCenter, errors
+from ansible.module_utils.sdc.client import DataCenter, errors
 
 Record = Mapping[str, Any]
 Wanted = tuple[Record, Record]
@@ -47,7 +47,7 @@ def exceeded(limits: Iterable[Record], wanted: Sequence[Wanted]) -> list[str]:
     return found
 
 
-def _number(value: object) -> bool:
+def _number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

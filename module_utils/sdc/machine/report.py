@@ -1,45 +1,49 @@
-"""How sdc_machine shows what it will do: diff, prediction, summary of failures."""
+"""What sdc_machine will do, as a diff and as the result of check mode."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.difference import HIDDEN, Differences
-from ansible.module_utils.sdc.base import shown, wire
-from ansible.module_utils.sdc.machine.change import Update
-from ansible.module_utils.sdc.machine.plan import REQUEST_TAG, Group, Machine
+from ansible.module_utils.sdc.base import shown
+from ansible.module_utils.sdc.client import wire
+from ansible.module_utils.sdc.machine.creation import Creation
+from ansible.module_utils.sdc.machine.group import Machine
+from ansible.module_utils.sdc.machine.plan import Plan
+from ansible.module_utils.sdc.machine.result import Result
+from ansible.module_utils.sdc.machine.update import Update, updated
+from ansible.module_utils.sdc.offers import Offers
 
-Payload = Mapping[str, Any]
+
+def describe(plan: Plan, differences: Differences) -> None:
+    """Enter everything that will happen into the differences."""
+    for creation in plan.create:
+        differences.add_thing(creation.name, None, _new(creation))
+    for machine in plan.delete:
+        differences.add_thing(machine["name"], _old(machine), None)
+    for update in plan.update:
+        _describe_update(update, differences)
+    for machine in plan.keep:
+        if plan.goal == "restarted":
+            differences.add(machine["name"], "restarted", None, True)
+        else:
+            after = plan.state_after(machine)
+            differences.add(machine["name"], "state", machine.get("state"), after)
 
 
-def brief(machine: Machine) -> dict[str, Any]:
-    """A machine in a diff, where it disappears."""
+def _old(machine: Machine) -> dict[str, Any]:
     names = ("state", "package", "image", "tags")
     return {name: machine[name] for name in names if machine.get(name) is not None}
 
 
-def describe(
-    differences: Differences,
-    creations: Iterable[tuple[Group, Payload]],
-    surplus: Iterable[Machine],
-    updates: Iterable[tuple[Group, Update]],
-    sleeping: Iterable[Machine],
-) -> None:
-    """Enter everything that will happen into the differences."""
-    for group, payload in creations:
-        differences.add_thing(payload["name"], None, _creation(group, payload))
-    for machine in surplus:
-        differences.add_thing(machine["name"], brief(machine), None)
-    for group, update in updates:
-        _describe_update(differences, group, update)
-    for machine in sleeping:
-        differences.add(machine["name"], "state", machine["state"], "running")
-
-
-def _creation(group: Group, payload: Payload) -> dict[str, Any]:
-    tags = {key: value for key, value in payload["tags"].items() if key != REQUEST_TAG}
-    new = {"state": "running", "package": group.package, "image": group.image, "tags": tags}
+def _new(creation: Creation) -> dict[str, Any]:
+    group = creation.group
+    new: dict[str, Any] = {
+        "state": "running",
+        "package": group.package,
+        "image": group.image,
+        "tags": creation.tags,
+    }
     if group.networks is not None:
         new["networks"] = list(group.networks)
     if group.volumes:
@@ -54,7 +58,7 @@ def _creation(group: Group, payload: Payload) -> dict[str, Any]:
     return new
 
 
-def _describe_update(differences: Differences, group: Group, update: Update) -> None:
+def _describe_update(update: Update, differences: Differences) -> None:
     machine = update.machine
     name = machine["name"]
     for key, want in update.tags.items():
@@ -64,7 +68,8 @@ def _describe_update(differences: Differences, group: Group, update: Update) -> 
         differences.add(name, f"tags.{key}", wire(machine["tags"][key]), None)
     for key, value in update.metadata.items():
         old = (machine.get("metadata") or {}).get(key)
-        differences.add(name, f"metadata.{key}", old, value, secret=group.is_secret(key))
+        secret = update.group.is_secret(key)
+        differences.add(name, f"metadata.{key}", old, value, secret=secret)
     for key in ("name", "package"):
         if getattr(update, key):
             differences.add(name, key, machine.get(key), getattr(update, key))
@@ -75,19 +80,24 @@ def _describe_update(differences: Differences, group: Group, update: Update) -> 
         differences.add(name, "networks", before, [*before, *update.networks])
 
 
-def predicted(group: Group, payload: Payload) -> dict[str, Any]:
-    """The result for a machine that check mode does not create."""
-    tags = {key: value for key, value in payload["tags"].items() if key != REQUEST_TAG}
-    machine = {**payload, "id": None, "state": "running", "package": group.package, "tags": tags}
-    return shown(machine)
+def predict(plan: Plan, offers: Offers, result: Result) -> None:
+    """Enter what carrying out the plan would give."""
+    after = {machine["id"]: dict(machine) for machine in plan.keep}
+    for update in plan.update:
+        after[update.id] = updated(update)
+        if update.package:
+            package = offers.package(update.package)
+            after[update.id] |= {k: package[k] for k in ("memory", "disk") if k in package}
+    for machine in plan.keep:
+        after[machine["id"]]["state"] = plan.state_after(machine)
+    result.machines = [shown(machine) for machine in after.values()]
+    result.machines += [_predicted(creation) for creation in plan.create]
+    result.created = [creation.name for creation in plan.create]
+    result.deleted = [machine["id"] for machine in plan.delete]
+    result.updated = [update.id for update in plan.update]
+    result.started = [machine["id"] for machine in plan.start]
 
 
-def summary(failures: Sequence[Mapping[str, Any]], reasons: int = 5, names: int = 50) -> str:
-    """One line about failures: some with their reasons, the others by name, then a number."""
-    lines = [f"{f['name']} ({f['action']}): {f['message']}" for f in failures[:reasons]]
-    rest = [str(f["name"]) for f in failures[reasons:]]
-    if rest:
-        more = ", ..." if len(rest) > names else ""
-        lines.append(f"and {len(rest)} more: {', '.join(rest[:names])}{more}")
-    one = len(failures) == 1
-    return f"{len(failures)} machine{'' if one else 's'} failed: {'; '.join(lines)}"
+def _predicted(creation: Creation) -> dict[str, Any]:
+    new = {"id": None, "state": "running", "package": creation.group.package}
+    return shown({**creation.payload, **new, "tags": creation.tags})

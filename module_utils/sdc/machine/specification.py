@@ -7,74 +7,104 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ansible.module_utils.sdc.base import Refused, SdcModule, lookup
-from ansible.module_utils.sdc.machine.plan import Group, check_disjoint, check_group
+from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import lookup
+from ansible.module_utils.sdc.machine.group import Group, check_disjoint, check_group
 from ansible.module_utils.sdc.offers import Offers
 
-INHERITED = ("package", "image", "networks", "volumes", "user_script")
-INHERITED += ("firewall_enabled", "deletion_protection", "affinity")
+INHERITED = (
+    "package",
+    "image",
+    "networks",
+    "volumes",
+    "user_script",
+    "firewall_enabled",
+    "deletion_protection",
+    "affinity",
+)
+"""Options of a group for which the task's own stand in."""
 
 
-class Wish(SdcModule):
-    """The part of sdc_machine that understands its options."""
+def check_options(params: Mapping[str, Any]) -> None:
+    """Look at the options without regard to what there is.
 
-    def check_options(self) -> None:
-        """Refuse what makes no sense whatever the machines are."""
-        params = self.params
-        if params["parallel"] < 1:
-            raise Refused(f"parallel must be 1 or more, not {params['parallel']}")
-        if params["exact_count"] is not None and params["state"] not in ("present", "started"):
-            raise Refused(
-                f"exact_count does not go with state {params['state']}; leave it out, or write "
-                "state: present"
-            )
-        for wish in (params, *(params["groups"] or ())):
-            for option in ("selector", "tags"):
-                for key, value in (wish.get(option) or {}).items():
-                    if not isinstance(value, str | int | float):
-                        raise Refused(f"{option}: {key!r} must be text, a number, true or false")
+    :raises Refused: they make no sense, whatever the machines are
+    """
+    if params["parallel"] < 1:
+        raise Refused(f"parallel must be 1 or more, not {params['parallel']}")
+    if params["exact_count"] is not None and params["state"] not in ("present", "started"):
+        raise Refused(
+            f"exact_count does not go with state {params['state']}; leave it out, or write "
+            "state: present"
+        )
+    for part in (params, *(params["groups"] or ())):
+        for option in ("selector", "tags"):
+            for key, value in (part.get(option) or {}).items():
+                if not isinstance(value, str | int | float):
+                    raise Refused(f"{option}: {key!r} must be text, a number, true or false")
+
+
+class Specification:
+    """The machines that a task is about, and what they are to be.
+
+    :param params: the module's options
+    :param offers: knows the names of packages that are given by id
+    """
+
+    def __init__(self, params: Mapping[str, Any], offers: Offers) -> None:
+        self.params = params
+        self.offers = offers
+        self.state: str = params["state"]
+        self.adopt: dict[str, Any] = params["adopt"] or {}
 
     @cached_property
     def selector(self) -> dict[str, Any]:
-        """Tags of all machines of the task."""
+        """Tags of all machines of the task.
+
+        :raises Refused: a tag has no value
+        """
         selector: dict[str, Any] = self.params["selector"] or {}
         empty = [key for key, value in selector.items() if value in ("", None)]
         if empty:
             raise Refused(f"selector tag {empty[0]!r} has no value")
         return selector
 
+    @property
+    def counting(self) -> bool:
+        """Whether the task is about a number of machines and not about one by name."""
+        return bool(self.params["groups"]) or self.params["exact_count"] is not None
+
     @cached_property
     def groups(self) -> list[Group]:
-        """The machines that the task wants, in groups."""
-        wishes: Sequence[Mapping[str, Any]] = self.params["groups"] or []
-        if not wishes:
+        """The machines that are to be, in groups.
+
+        :raises Refused: no machines are named, or the groups make no sense
+        """
+        entries: Sequence[Mapping[str, Any]] = self.params["groups"] or []
+        if not entries:
             if not self.params["name"]:
                 raise Refused("say which machines: give name, id, or groups")
             count = self.params["exact_count"]
-            wishes = [{"name": self.params["name"], "exact_count": 1 if count is None else count}]
+            entries = [{"name": self.params["name"], "exact_count": 1 if count is None else count}]
         if self.counting and not self.selector:
             raise Refused(
                 "counting needs a selector that is not empty, such as {cluster: NAME}; without it "
                 "every machine of the account would count"
             )
-        groups = [self.group(wish) for wish in wishes]
+        groups = [self.group(entry) for entry in entries]
         for group in groups:
             check_group(group)
         check_disjoint(groups)
         return groups
 
-    def group(self, wish: Mapping[str, Any]) -> Group:
+    def group(self, entry: Mapping[str, Any]) -> Group:
         """One entry of the option `groups`, completed from the task's own options."""
-
-        def merged(option: str) -> dict[str, Any]:
-            return {**(self.params[option] or {}), **(wish.get(option) or {})}
-
         taken: dict[str, Any] = {}
         for option in INHERITED:
-            own = wish.get(option)
+            own = entry.get(option)
             taken[option] = self.params[option] if own is None else own
-        secret = merged("secret_metadata")
-        metadata = {**merged("metadata"), **secret}
+        secret = self._merged("secret_metadata", entry)
+        metadata = {**self._merged("metadata", entry), **secret}
         if taken["package"] and lookup.is_uuid(taken["package"]):
             # machines carry the name of their package
             taken["package"] = self.offers.package(taken["package"])["name"]
@@ -83,33 +113,26 @@ class Wish(SdcModule):
             metadata["user-script"] = script
         initial = {
             key: value
-            for given in (self.params["initial"], wish.get("initial"))
+            for given in (self.params["initial"], entry.get("initial"))
             for key, value in (given or {}).items()
             if value is not None
         }
         return Group(
-            name=wish["name"],
-            count=wish["exact_count"],
+            name=entry["name"],
+            count=entry["exact_count"],
             initial=initial,
-            selector={**self.selector, **(wish.get("selector") or {})},
-            own=wish.get("selector") or {},
-            tags=merged("tags"),
+            selector={**self.selector, **(entry.get("selector") or {})},
+            own=entry.get("selector") or {},
+            tags=self._merged("tags", entry),
             metadata={key: _metadatum(value) for key, value in metadata.items()},
             secret_keys=frozenset(secret),
             purge_tags=self.params["purge_tags"],
-            rename=wish.get("rename"),
+            rename=entry.get("rename"),
             **taken,
         )
 
-    @property
-    def counting(self) -> bool:
-        """Whether the task is about a number of machines and not about one by name."""
-        return bool(self.params["groups"]) or self.params["exact_count"] is not None
-
-    @cached_property
-    def offers(self) -> Offers:
-        """Packages, images and networks of the data center."""
-        return Offers(self.api)
+    def _merged(self, option: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+        return {**(self.params[option] or {}), **(entry.get(option) or {})}
 
 
 def _metadatum(value: Any) -> str:

@@ -7,8 +7,13 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.sdc.client import DataCenter, config, reach
+from ansible.module_utils.sdc.machine.group import Machine
+from ansible.module_utils.sdc.offers import Offers
 
 HOPELESS = {
     "REMOTE HOST IDENTIFICATION HAS CHANGED": "",
@@ -37,7 +42,7 @@ class SshProbe:
 
     def __init__(
         self,
-        way: Callable[[Mapping[str, Any]], Any],
+        way: Callable[[Machine], reach.Way],
         user: str,
         arguments: Sequence[str],
         key: str,
@@ -62,7 +67,7 @@ class SshProbe:
         """Whether there is an ssh command at all."""
         return shutil.which("ssh") is not None
 
-    def command(self, machine: Mapping[str, Any]) -> list[str]:
+    def command(self, machine: Machine) -> list[str]:
         """The command line for one machine."""
         way = self.way(machine)
         words = {"{id}": str(machine["id"]), "{name}": str(machine.get("name"))}
@@ -75,7 +80,7 @@ class SshProbe:
         command += ["-p", str(way.port)] if way.port else []
         return [*command, "-l", self.user, "--", str(way.host), "true"]
 
-    def wait(self, machine: Mapping[str, Any]) -> str:
+    def wait(self, machine: Machine) -> str:
         """Try until it works (empty string), the deadline, or a reason that will not go away.
 
         `problems` holds the last reason of each machine meanwhile, `final` those that are given up.
@@ -120,7 +125,7 @@ class SshProbe:
             "as they were when it last asked for them"
         )
 
-    def _attempt(self, machine: Mapping[str, Any]) -> str:
+    def _attempt(self, machine: Machine) -> str:
         limit = max(1.0, min(30.0, self.deadline - time.monotonic()))
         try:
             done = subprocess.run(
@@ -145,3 +150,39 @@ class SshProbe:
             # ssh itself has lost its way through another machine, whose ssh said why before
             return f"no way through the jump host: {'; '.join(lines[-3:])}"
         return lines[-1] if lines else f"ssh ended with status {done.returncode}"
+
+
+def ssh_probe(
+    api: DataCenter,
+    settings: config.Settings,
+    offers: Offers,
+    params: Mapping[str, Any],
+    machines: Iterable[Machine],
+) -> SshProbe:
+    """A probe for these machines, by the way that the inventory has to them.
+
+    :param params: the module's options
+    :raises UsageError: `ssh_address` or `ssh_jump_host` leads nowhere
+    """
+    key = reach.Key.of(api.auth.signer) if api.auth else None
+    through = params["ssh_jump_host"] or any(
+        (machine.get("tags") or {}).get("tritoncli.ssh.proxy") for machine in machines
+    )
+    named = reach.network_names(params["ssh_address"])
+    ways = reach.Ways(
+        api.list_machines() if through else [],
+        {n["id"]: n["name"] for n in offers.networks} if named else {},
+        key,
+        Path(params["ssh_known_hosts"] or "~/.ssh/known_hosts").expanduser(),
+        address=params["ssh_address"],
+        jump_host=params["ssh_jump_host"] or None,
+        ssh_config=params["ssh_config"] or settings.ssh_config,
+    )
+    return SshProbe(
+        ways.to,
+        params["ssh_user"],
+        params["ssh_args"],
+        key.name if key else "that ssh has",
+        time.monotonic() + params["wait_timeout"],
+        params["ssh_refused_timeout"],
+    )

@@ -183,10 +183,10 @@ def test_secrets_stay_secret_at_every_verbosity(cloud, tmp_path):
 
 
 def test_no_smartdc_says_what_to_do(monkeypatch):
-    from ansible.module_utils.sdc import base
+    from ansible.module_utils.sdc import client
 
     from .modules_support import run_module
 
-    monkeypatch.setattr(base, "SMARTDC_MISSING", "ImportError")
+    monkeypatch.setattr(client, "MISSING", "ImportError")
     failed = run_module("sdc_machine", expect="fail", name="x")
     assert "ansible_playbook_python" in failed.msg
