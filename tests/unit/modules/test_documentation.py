@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .modules_support import ROOT, load, without_settings
-from .test_sdc_machine_cluster import cluster
+from .modules_support import ROOT, cluster, load, run_module, without_settings
 
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
 IMPLICIT = {"type": "str", "required": False, "default": None, "choices": None, "elements": None}
@@ -184,8 +183,6 @@ def test_secrets_stay_secret_at_every_verbosity(cloud, tmp_path):
 
 def test_no_smartdc_says_what_to_do(monkeypatch):
     from ansible.module_utils.sdc import client
-
-    from .modules_support import run_module
 
     monkeypatch.setattr(client, "MISSING", "ImportError")
     failed = run_module("sdc_machine", expect="fail", name="x")

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from .modules_support import Cloud, run_module
-from .test_sdc_machine_cluster import OFFER
+from .modules_support import OFFER, Cloud, run_module
 
 RULE = 'FROM any TO tag "role" = "web" ALLOW tcp PORT 80'
 KEYS = [

@@ -8,42 +8,7 @@ import threading
 
 import pytest
 
-from .test_sdc_machine_cluster import OFFER
-
-UNKNOWN = "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d"
-
-
-def life(run, module, kind, wish, title):
-    """Predicted, made, unchanged, predicted gone, gone, still gone."""
-    predicted = run(module, check=True, **wish)
-    assert predicted["changed"] and predicted["diff"]["before"] == {}
-    assert list(predicted["diff"]["after"]) == [title]
-    made = run(module, **wish)
-    assert made["changed"] and made["diff"] == predicted["diff"]
-    assert {**made[kind], **predicted[kind]} == made[kind]
-    for check in (True, False):
-        again = run(module, check=check, **wish)
-        assert not again["changed"] and again["diff"] == {"before": {}, "after": {}}
-        assert again[kind] == made[kind]
-    yield made[kind]
-    gone = run(module, check=True, **wish, state="absent")
-    assert gone["changed"] and gone[kind] is None and list(gone["diff"]["before"]) == [title]
-    assert not run(module, **wish)["changed"], "check mode removed it"
-    assert run(module, **wish, state="absent")["changed"]
-    assert not run(module, **wish, state="absent")["changed"]
-
-
-def refused(shared_cloud, run, module, wish):
-    """A refusal is a structured failure, and the next run does it."""
-    shared_cloud.fault(kind="unavailable", method="POST", path="*", count=None, reason="closed")
-    failed = run(module, expect="fail", **wish)
-    assert failed["status"] == 503 and failed["code"] and failed["request_id"]
-    shared_cloud.app.state.center.faults.withdraw()
-    assert run(module, **wish)["changed"]
-    assert run(module, **wish, state="absent")["changed"]
-    wrong = run(module, expect="fail", **wish, account="nobody")
-    assert wrong["code"] == "InvalidCredentials" and wrong["status"] == 401
-
+from .modules_support import OFFER, UNKNOWN, life, refused
 
 # --- keys --------------------------------------------------------------------------------------
 

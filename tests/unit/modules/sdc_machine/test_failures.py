@@ -9,8 +9,7 @@ import time
 
 import pytest
 
-from .modules_support import run_module
-from .test_sdc_machine_cluster import OFFER, SELECTOR, cluster, names
+from ..modules_support import OFFER, SELECTOR, cluster, names, run_module
 
 
 def test_failed_provisioning_says_what_is_known_and_what_the_operator_needs(cloud, sdc_machine):

@@ -6,7 +6,7 @@ import pytest
 
 from smartdc import errors
 
-from .test_sdc_machine_cluster import OFFER, cluster
+from ..modules_support import OFFER, cluster
 
 QUOTA = "Quota exceeded; to have your limits raised please contact Support"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .test_sdc_machine_cluster import OFFER
+from ..modules_support import OFFER, run_module
 
 
 def test_life_of_a_machine(cloud, sdc_machine):
@@ -98,8 +98,6 @@ def test_names_that_nobody_has(cloud, sdc_machine):
 
 
 def test_volumes(start_cloud):
-    from .modules_support import run_module
-
     cloud = start_cloud()
     run_module("sdc_volume", **cloud.access, name="data")
     wish = {"name": "web", **OFFER, "volumes": [{"name": "data", "mountpoint": "/data"}]}
@@ -119,8 +117,6 @@ def test_exact_count_without_groups(cloud, sdc_machine):
 
 
 def test_firewall(start_cloud):
-    from .modules_support import run_module
-
     cloud = start_cloud(firewall=True)
     made = run_module("sdc_machine", **cloud.access, name="web", **OFFER, firewall_enabled=True)
     assert made["machines"][0]["firewall_enabled"]

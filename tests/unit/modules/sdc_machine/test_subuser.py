@@ -10,8 +10,7 @@ import pytest
 
 from smartdc.config import resolve
 
-from .modules_support import ROOT, new_key, run_module
-from .test_sdc_machine_cluster import SELECTOR, cluster
+from ..modules_support import ROOT, SELECTOR, cluster, new_key, run_module
 
 LOGIN = "bobby"
 

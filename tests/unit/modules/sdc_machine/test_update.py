@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .modules_support import run_module
-from .test_sdc_machine_cluster import OFFER, SELECTOR, cluster
+from ..modules_support import OFFER, SELECTOR, cluster, run_module
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import pytest
 
 from localdc.api.compute import ComputeError
 
-from .test_sdc_machine_cluster import OFFER
-from .test_sdc_resources import UNKNOWN, life, refused
+from .modules_support import OFFER, UNKNOWN, life, refused
 
 
 @pytest.fixture

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.sdc.machine.change import plan_update
-from ansible.module_utils.sdc.machine.plan import (
+from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.machine.group import (
     REQUEST_TAG,
     Group,
-    PlanError,
     check_disjoint,
     check_group,
     members,
-    plan_group,
 )
+from ansible.module_utils.sdc.machine.plan import plan_group
+from ansible.module_utils.sdc.machine.update import plan_update
 
 ENGINES = Group("e-{index:03d}", 0, {"cluster": "x", "role": "engine"}, {"role": "engine"})
 
@@ -97,12 +97,12 @@ def test_bad_patterns(name):
     if name == "{index}":
         check_group(Group(name, 3))
         return
-    with pytest.raises(PlanError):
+    with pytest.raises(Refused):
         check_group(Group(name, 3))
 
 
 def test_groups_that_differ_in_one_tag_are_disjoint():
     one, two = Group("a", 1, own={"role": "a"}), Group("b", 1, own={"role": "b", "x": 1})
     check_disjoint([one, two])
-    with pytest.raises(PlanError):
+    with pytest.raises(Refused):
         check_disjoint([one, Group("c", 1, own={"x": 1})])

@@ -4,27 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-OFFER = {"package": "sample-512M", "image": "base-64-lts"}
-SELECTOR = {"cluster": "ipython"}
-
-
-def cluster(engines):
-    return {
-        **OFFER,
-        "selector": SELECTOR,
-        "groups": [
-            {"name": "ipython-controller", "selector": {"role": "controller"}},
-            {
-                "name": "ipython-engine-{index:03d}",
-                "exact_count": engines,
-                "selector": {"role": "engine"},
-            },
-        ],
-    }
-
-
-def names(result):
-    return sorted(machine["name"] for machine in result["machines"])
+from ..modules_support import OFFER, SELECTOR, cluster, names, run_module
 
 
 def test_create_then_unchanged(cloud, sdc_machine):
@@ -185,8 +165,6 @@ def test_absent_without_waiting(cloud, sdc_machine):
 
 
 def test_waiting_costs_one_list_per_poll(start_cloud):
-    from .modules_support import run_module
-
     cloud = start_cloud(seconds=0.4)
     result = run_module("sdc_machine", **cloud.access, **cluster(20))
     assert len(result["created"]) == 21
