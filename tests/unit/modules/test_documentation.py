@@ -147,17 +147,17 @@ def test_secrets_stay_secret_at_every_verbosity(cloud, tmp_path):
         "secret_metadata": {"odd": {"deep": "s3cret-4"}, "user-script": "#!/bin/sh\n# s3cret-5\n"},
     }
     later = {name: {k: f"{v}-new" for k, v in part.items()} for name, part in secret.items()}
-    wish = {**cluster(1), **secret}
-    group = {**wish["groups"][0], "metadata": {"group.key": "s3cret-6"}, "name": "c"}
+    options = {**cluster(1), **secret}
+    group = {**options["groups"][0], "metadata": {"group.key": "s3cret-6"}, "name": "c"}
     tasks = [
-        {"sdc_machine": wish},
+        {"sdc_machine": options},
         {"sdc_machine": {**cluster(1), **later}},
         {"sdc_machine": {**cluster(1), **later}, "check_mode": True},
-        {"sdc_machine": {**wish, "state": "on fire"}},
-        {"sdc_machine": {**wish, "parallel": "many"}},
-        {"sdc_machine": {**wish, "groups": [group], "wait": "for ever"}},
-        {"sdc_machine": {**wish, "metadata": json.dumps(secret["metadata"]), "state": "odd"}},
-        {"sdc_machine": {**wish, "url": "http://127.0.0.1:1"}},
+        {"sdc_machine": {**options, "state": "on fire"}},
+        {"sdc_machine": {**options, "parallel": "many"}},
+        {"sdc_machine": {**options, "groups": [group], "wait": "for ever"}},
+        {"sdc_machine": {**options, "metadata": json.dumps(secret["metadata"]), "state": "odd"}},
+        {"sdc_machine": {**options, "url": "http://127.0.0.1:1"}},
         {"sdc_machine": {"name": "x", "package": "none", "image": "none", **secret}},
         {"sdc_machine_info": {}},
         {"sdc_machine": {"state": "absent", "selector": {"cluster": "ipython"}}},

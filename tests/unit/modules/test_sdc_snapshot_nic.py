@@ -23,11 +23,11 @@ def machine(run):
 
 
 def test_snapshot(shared_cloud, run, machine):
-    wish = {"machine": "gw", "name": "before"}
-    for snapshot in life(run, "sdc_snapshot", "snapshot", wish, "before"):
+    options = {"machine": "gw", "name": "before"}
+    for snapshot in life(run, "sdc_snapshot", "snapshot", options, "before"):
         assert snapshot["state"] == "created"
         assert not run("sdc_snapshot", machine=machine, name="before")["changed"]
-        back = {**wish, "state": "rolled_back"}
+        back = {**options, "state": "rolled_back"}
         predicted = run("sdc_snapshot", check=True, **back)
         assert predicted["changed"] and shared_cloud.count("POST", "/snapshots/before") == 0
         for times in (1, 2):
@@ -36,7 +36,7 @@ def test_snapshot(shared_cloud, run, machine):
             assert done["diff"]["after"] == {"gw": {"rolled back to": "before"}}
             assert shared_cloud.count("POST", "/snapshots/before") == times
         assert shared_cloud.machines()["gw"]["state"] == "running"
-    refused(shared_cloud, run, "sdc_snapshot", wish)
+    refused(shared_cloud, run, "sdc_snapshot", options)
 
 
 def test_snapshot_failures(run, machine):
@@ -77,21 +77,21 @@ def test_snapshot_that_fails(shared_cloud, run, machine, monkeypatch):
 
 
 def test_nic(shared_cloud, run, machine):
-    wish = {"machine": "gw", "network": "internal"}
-    for nic in life(run, "sdc_nic", "nic", wish, "gw internal"):
+    options = {"machine": "gw", "network": "internal"}
+    for nic in life(run, "sdc_nic", "nic", options, "gw internal"):
         assert nic["state"] == "running" and nic["ip"].startswith("10.99.")
         assert shared_cloud.machines()["gw"]["ips"][1] == nic["ip"]
         assert not run("sdc_nic", machine=machine, mac=nic["mac"])["changed"]
-        assert not run("sdc_nic", **wish, ip=nic["ip"])["changed"]
-        assert "cannot be changed" in run("sdc_nic", expect="fail", **wish, ip="10.99.0.99").msg
+        assert not run("sdc_nic", **options, ip=nic["ip"])["changed"]
+        assert "cannot be changed" in run("sdc_nic", expect="fail", **options, ip="10.99.0.99").msg
     assert len(shared_cloud.machines()["gw"]["ips"]) == 1
-    refused(shared_cloud, run, "sdc_nic", wish)
+    refused(shared_cloud, run, "sdc_nic", options)
 
 
 def test_nic_with_address_that_becomes_primary(shared_cloud, run, machine):
     run("sdc_machine", name="gw", state="stopped")
-    wish = {"machine": "gw", "network": "internal", "ip": "10.99.1.77", "primary": True}
-    made = run("sdc_nic", **wish)["nic"]
+    options = {"machine": "gw", "network": "internal", "ip": "10.99.1.77", "primary": True}
+    made = run("sdc_nic", **options)["nic"]
     assert made["ip"] == "10.99.1.77" and shared_cloud.machines()["gw"]["primaryIp"] == "10.99.1.77"
     by_mac = {"machine": "gw", "mac": made["mac"].replace(":", "").upper(), "state": "absent"}
     assert run("sdc_nic", check=True, **by_mac)["changed"]
@@ -122,6 +122,6 @@ def test_nic_that_is_late(shared_cloud, run, machine, monkeypatch):
         await asyncio.to_thread(go_on.wait, 60)
 
     monkeypatch.setattr(type(shared_cloud.compute), "halt", slow)
-    wish = {"machine": "gw", "network": "internal"}
-    assert "after 1 s" in run("sdc_nic", expect="fail", **wish, wait_timeout=1).msg
+    options = {"machine": "gw", "network": "internal"}
+    assert "after 1 s" in run("sdc_nic", expect="fail", **options, wait_timeout=1).msg
     go_on.set()

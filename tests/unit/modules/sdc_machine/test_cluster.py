@@ -87,8 +87,8 @@ def test_protect_and_max_delete(cloud, sdc_machine):
     refused = sdc_machine(expect="fail", **cluster(0), max_delete=0)
     assert "max_delete" in refused.msg and "ipython-engine-003" in refused.msg
     for check in (False, True):
-        wish = {"state": "absent", "selector": SELECTOR, "max_delete": 1}
-        assert "max_delete is 1" in sdc_machine(expect="fail", check=check, **wish).msg
+        options = {"state": "absent", "selector": SELECTOR, "max_delete": 1}
+        assert "max_delete is 1" in sdc_machine(expect="fail", check=check, **options).msg
     assert len(cloud.machines()) == 2
     gone = sdc_machine(state="absent", selector=SELECTOR, protect=["ipython-engine-003"])
     assert len(gone["deleted"]) == 1 and set(cloud.machines()) == {"ipython-engine-003"}

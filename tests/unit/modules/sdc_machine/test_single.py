@@ -100,20 +100,20 @@ def test_names_that_nobody_has(cloud, sdc_machine):
 def test_volumes(start_cloud):
     cloud = start_cloud()
     run_module("sdc_volume", **cloud.access, name="data")
-    wish = {"name": "web", **OFFER, "volumes": [{"name": "data", "mountpoint": "/data"}]}
-    made = run_module("sdc_machine", **cloud.access, **wish)
+    options = {"name": "web", **OFFER, "volumes": [{"name": "data", "mountpoint": "/data"}]}
+    made = run_module("sdc_machine", **cloud.access, **options)
     assert made["diff"]["after"]["web"]["volumes"] == ["data:/data:rw"]
     used = run_module("sdc_volume", expect="fail", **cloud.access, name="data", state="absent")
     assert used["code"] == "VolumeInUse"
-    assert not run_module("sdc_machine", **cloud.access, **wish)["changed"]
+    assert not run_module("sdc_machine", **cloud.access, **options)["changed"]
 
 
 def test_exact_count_without_groups(cloud, sdc_machine):
-    wish = {"name": "e-{index}", "selector": {"set": "a"}, **OFFER}
-    assert len(sdc_machine(**wish, exact_count=3)["created"]) == 3
-    assert len(sdc_machine(**wish, exact_count=1)["deleted"]) == 2
-    assert sdc_machine(**wish, exact_count=0)["deleted"]
-    assert not sdc_machine(**wish, exact_count=0)["changed"]
+    options = {"name": "e-{index}", "selector": {"set": "a"}, **OFFER}
+    assert len(sdc_machine(**options, exact_count=3)["created"]) == 3
+    assert len(sdc_machine(**options, exact_count=1)["deleted"]) == 2
+    assert sdc_machine(**options, exact_count=0)["deleted"]
+    assert not sdc_machine(**options, exact_count=0)["changed"]
 
 
 def test_firewall(start_cloud):

@@ -69,7 +69,7 @@ def test_who_may_not_read_the_keys_is_no_administrator(cloud, bob, allow, fake_s
 @pytest.mark.parametrize("way", ["administrator", "key of the account", "script", "running"])
 def test_ways_in(cloud, bob, allow, fake_ssh, way):
     allow("CAN * *")
-    wish = {**cluster(2), "wait": "ssh"}
+    options = {**cluster(2), "wait": "ssh"}
     if way == "administrator":
         allow(name="administrator")
     elif way == "key of the account":
@@ -77,10 +77,10 @@ def test_ways_in(cloud, bob, allow, fake_ssh, way):
         with cloud.client() as client:
             client.add_key("bobs", line)
     elif way == "script":
-        wish["user_script"] = "#!/bin/sh\necho 'ssh-ed25519 ...' >> /root/.ssh/authorized_keys\n"
+        options["user_script"] = "#!/bin/sh\necho 'ssh-ed25519 ...' >> /root/.ssh/authorized_keys\n"
     else:
-        wish["wait"] = "running"
-    made = run_module("sdc_machine", **bob, **wish)
+        options["wait"] = "running"
+    made = run_module("sdc_machine", **bob, **options)
     assert len(made["created"]) == 3
 
 

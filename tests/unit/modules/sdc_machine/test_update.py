@@ -29,18 +29,18 @@ def test_rename(cloud, sdc_machine, web):
 def test_purge_tags(cloud, sdc_machine, web):
     with cloud.client() as client:
         client.set_tags(web, {"triton.cns.services": "web", "tritoncli.ssh.port": 22, "theirs": 1})
-    wish = {"name": "web", "tags": {"a": 2}}
-    kept = sdc_machine(**wish)
+    options = {"name": "web", "tags": {"a": 2}}
+    kept = sdc_machine(**options)
     assert kept["diff"]["after"] == {"web": {"tags.a": "2"}}
-    assert not sdc_machine(**wish)["changed"], "tags of others are left alone"
-    predicted = sdc_machine(check=True, **wish, purge_tags=True)
-    purged = sdc_machine(**wish, purge_tags=True)
+    assert not sdc_machine(**options)["changed"], "tags of others are left alone"
+    predicted = sdc_machine(check=True, **options, purge_tags=True)
+    purged = sdc_machine(**options, purge_tags=True)
     assert purged["diff"] == predicted["diff"]
     assert purged["diff"]["before"] == {"web": {"tags.b": "x", "tags.theirs": "1"}}
     tags = cloud.machines()["web"]["tags"]
     assert set(tags) == {"a", "triton.cns.services", "tritoncli.ssh.port", "ansible.request"}
     assert purged["machines"][0]["tags"] == tags
-    assert not sdc_machine(**wish, purge_tags=True)["changed"]
+    assert not sdc_machine(**options, purge_tags=True)["changed"]
 
 
 def test_deletion_protection(cloud, sdc_machine, web):
@@ -69,29 +69,29 @@ def test_protected_machines_stay_when_scaling_in(cloud, sdc_machine):
 
 
 def test_attach_networks(cloud, sdc_machine, web):
-    wish = {"name": "web", "networks": ["external", "internal"]}
-    assert not sdc_machine(**wish)["changed"]
-    predicted = sdc_machine(check=True, **wish, attach_networks=True)
+    options = {"name": "web", "networks": ["external", "internal"]}
+    assert not sdc_machine(**options)["changed"]
+    predicted = sdc_machine(check=True, **options, attach_networks=True)
     assert predicted["changed"] and len(cloud.machines()["web"]["ips"]) == 1
-    done = sdc_machine(**wish, attach_networks=True)
+    done = sdc_machine(**options, attach_networks=True)
     assert done["diff"] == predicted["diff"] and len(done["machines"][0]["ips"]) == 2
     assert done["machines"][0]["state"] == "running"
-    assert not sdc_machine(**wish, attach_networks=True)["changed"]
+    assert not sdc_machine(**options, attach_networks=True)["changed"]
     failed = sdc_machine(expect="fail", name="web", networks=["extern"], attach_networks=True)
     assert "nearest: external" in failed.msg
 
 
 def test_affinity_creates_one_after_the_other(start_cloud):
     cloud = start_cloud(seconds=0.3)
-    wish = {**cluster(2), "affinity": ["role==controller"], "groups": cluster(2)["groups"]}
-    wish["groups"][0]["affinity"] = []
-    made = run_module("sdc_machine", **cloud.access, **wish)
+    options = {**cluster(2), "affinity": ["role==controller"], "groups": cluster(2)["groups"]}
+    options["groups"][0]["affinity"] = []
+    made = run_module("sdc_machine", **cloud.access, **options)
     assert len(made["created"]) == 3
     verbs = [(verb, path.rsplit("/", 1)[1] == "machines") for verb, path in cloud.requests]
     first = verbs.index(("POST", True), verbs.index(("POST", True)) + 1)
     second = verbs.index(("POST", True), first + 1)
     assert ("GET", False) in verbs[first:second], "the second did not wait for the first"
-    assert not run_module("sdc_machine", **cloud.access, **wish)["changed"]
+    assert not run_module("sdc_machine", **cloud.access, **options)["changed"]
 
 
 def test_affinity_that_is_no_rule(sdc_machine):
@@ -150,13 +150,13 @@ def test_state_matrix(cloud, sdc_machine, before, state, changed, after):
         sdc_machine(name="web", **OFFER)
     if before == "stopped":
         sdc_machine(name="web", state="stopped")
-    wish = {"name": "web", "state": state, **OFFER}
+    options = {"name": "web", "state": state, **OFFER}
     if changed == "fail":
-        assert "no machine 'web'" in sdc_machine(expect="fail", **wish).msg
+        assert "no machine 'web'" in sdc_machine(expect="fail", **options).msg
         return
-    predicted = sdc_machine(check=True, **wish)
+    predicted = sdc_machine(check=True, **options)
     assert (cloud.machines().get("web") or {}).get("state") == before
-    done = sdc_machine(**wish)
+    done = sdc_machine(**options)
     assert predicted["changed"] == done["changed"] == changed
     assert predicted["diff"] == done["diff"]
     assert (cloud.machines().get("web") or {}).get("state") == after
