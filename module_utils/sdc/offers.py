@@ -76,7 +76,10 @@ class Offers:
         return lookup.network(self.networks, wanted)
 
     def attachment(self, wanted: str) -> str | dict[str, Any]:
-        """A network as CreateMachine takes it; `NAME=ADDRESS` asks for an address (§12)."""
+        """A network as CreateMachine takes it; `NAME=ADDRESS` asks for an address.
+
+        Source: the CloudAPI documentation, CreateMachine, `networks`; fabric networks only.
+        """
         name, _, address = wanted.partition("=")
         ident: str = self.network(name)["id"]
         return {"ipv4_uuid": ident, "ipv4_ips": [address]} if address else ident

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from ansible.module_utils.sdc.base import shown
 from ansible.module_utils.sdc.client import DataCenter, config, errors
 from ansible.module_utils.sdc.machine.creation import Creation
-from ansible.module_utils.sdc.machine.fleet import Fleet, Target
+from ansible.module_utils.sdc.machine.fleet import Fleet
 from ansible.module_utils.sdc.machine.group import Machine
 from ansible.module_utils.sdc.machine.plan import Plan
 from ansible.module_utils.sdc.machine.result import Result
 from ansible.module_utils.sdc.machine.specification import Specification
 from ansible.module_utils.sdc.machine.ssh import ssh_probe
+from ansible.module_utils.sdc.machine.target import Target
 from ansible.module_utils.sdc.machine.update import Update, missing, plan_update, updated
 from ansible.module_utils.sdc.offers import Offers
 

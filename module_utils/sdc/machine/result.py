@@ -8,9 +8,9 @@ from typing import Any
 
 from ansible.module_utils.sdc.base import Refused, details
 from ansible.module_utils.sdc.client import errors
-from ansible.module_utils.sdc.machine.fleet import Target
 from ansible.module_utils.sdc.machine.group import Machine
 from ansible.module_utils.sdc.machine.plan import Plan
+from ansible.module_utils.sdc.machine.target import Target
 
 
 @dataclass

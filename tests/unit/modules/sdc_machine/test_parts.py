@@ -6,7 +6,6 @@ import pytest
 from ansible.module_utils.difference import Differences
 from ansible.module_utils.sdc.base import Refused
 from ansible.module_utils.sdc.machine.creation import creation
-from ansible.module_utils.sdc.machine.fleet import Target
 from ansible.module_utils.sdc.machine.group import REQUEST_TAG, Group
 from ansible.module_utils.sdc.machine.plan import Plan
 from ansible.module_utils.sdc.machine.planner import Planner
@@ -14,6 +13,7 @@ from ansible.module_utils.sdc.machine.preconditions import Preconditions
 from ansible.module_utils.sdc.machine.report import describe, predict
 from ansible.module_utils.sdc.machine.result import Result
 from ansible.module_utils.sdc.machine.search import Search
+from ansible.module_utils.sdc.machine.target import Target
 from ansible.module_utils.sdc.offers import Offers
 
 from .parts import IMAGE, Account, machine, specification
