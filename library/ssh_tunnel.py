@@ -103,7 +103,8 @@ import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.client_tunnel import CHANNELS, ORIGIN, Tunnel, TunnelError, ssh
+from ansible.module_utils.ipp.tunnel import CHANNELS, ORIGIN, Tunnel, TunnelError
+from ansible.module_utils.sdc.client import ADVICE, MISSING
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
@@ -160,11 +161,8 @@ def main() -> None:
         supports_check_mode=True,
         no_log=True,
     )
-    if ssh is None:
-        module.fail_json(
-            msg="the Python package smartdc of this repository cannot be imported: run the task on "
-            "localhost with ansible_python_interpreter={{ ansible_playbook_python }}"
-        )
+    if MISSING is not None:
+        module.fail_json(msg=ADVICE, exception=MISSING)
     if module.get_bin_path("ssh") is None:
         module.fail_json(msg="there is no ssh command; install openssh-client")
     params = module.params

@@ -1,0 +1,45 @@
+"""The package smartdc, for modules: `MISSING` says why it cannot be imported, if so.
+
+A module must load without it, to say what to do.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+MISSING: str | None = None
+ADVICE = (
+    "the Python package smartdc of this repository cannot be imported: run the task on localhost "
+    "with ansible_python_interpreter={{ ansible_playbook_python }}"
+)
+"""What a module without it says."""
+
+if TYPE_CHECKING:
+    from smartdc import addresses, clusters, config, errors, keys, lookup, ssh
+    from smartdc.client import Client
+    from smartdc.raw import has_tags, wire
+else:
+    try:
+        from smartdc import addresses, clusters, config, errors, keys, lookup, ssh
+        from smartdc.client import Client
+        from smartdc.raw import has_tags, wire
+    except ImportError:
+        MISSING = traceback.format_exc()
+        addresses = clusters = config = errors = keys = lookup = ssh = None
+        Client = has_tags = wire = None
+
+__all__ = [
+    "ADVICE",
+    "MISSING",
+    "Client",
+    "addresses",
+    "clusters",
+    "config",
+    "errors",
+    "has_tags",
+    "keys",
+    "lookup",
+    "ssh",
+    "wire",
+]
