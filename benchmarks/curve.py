@@ -28,6 +28,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -43,7 +44,9 @@ import ipyparallel as ipp
 import psutil
 from launch import ROOT, eventually, floor, playbook, timed
 
+from smartdc import DataCenter, Machine
 from smartdc.config import resolve
+from smartdc.ssh import Destination, flags, option_path
 
 CLUSTER = "curve"
 BURST, RATE = 30, 10.0
@@ -81,7 +84,7 @@ def launch(
 
 def one_by_one(count: int) -> float:
     """The 2013 way: create, wait, create ... with the boot scripts and the key of this cluster."""
-    api = resolve(cwd=ROOT).connect()
+    api = DataCenter.of(resolve(cwd=ROOT))
     listed = api.list_machines(tags={"cluster": CLUSTER})
     source = {m["tags"]["role"]: m for m in listed}
     metadata = {
@@ -89,7 +92,7 @@ def one_by_one(count: int) -> float:
         for role, machine in source.items()
     }
     image = listed[0]["image"]
-    made = []
+    made: list[Machine] = []
     started = time.perf_counter()
     try:
         for index in range(count + 1):
@@ -112,7 +115,7 @@ def one_by_one(count: int) -> float:
 
 def wait_for_ids(address: str, count: int) -> None:
     """Wait until the controller at the address has that many engines in its state file."""
-    command = ["ssh", *ssh_options(), f"root@{address}", f"cat {SECURITY}/log/engines.json"]
+    command = destination(address).command("root", remote=[f"cat {SECURITY}/log/engines.json"])
 
     def registered() -> bool:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -125,32 +128,36 @@ def wait_for_ids(address: str, count: int) -> None:
     eventually(registered, f"{count} engines registered", 600)
 
 
-def ssh_options() -> list[str]:
-    """Options for ssh to machines whose addresses have been used before."""
+def destination(address: str) -> Destination:
+    """How ssh gets to a machine whose address others have had before."""
     settings = resolve(cwd=ROOT)
-    config, key = settings.ssh_config, settings.key_file
-    options = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
-    options += ["-oIdentitiesOnly=yes", "-i", key] if key else []
-    return [*(["-F", config] if config else []), "-oBatchMode=yes", *options]
+    options = ["-F", settings.ssh_config] if settings.ssh_config else []
+    options += flags("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+    if settings.key_file:
+        options += flags("IdentitiesOnly=yes", f"IdentityFile={option_path(settings.key_file)}")
+    return Destination(address, None, shlex.join(options))
 
 
 def registration(repeat: int) -> float:
     """(e) Median seconds from the start of an engine to its id."""
     api = resolve(cwd=ROOT).connect()
     machine = api.list_machines(tags={"cluster": CLUSTER, "role": "engine"})[0]
-    login = ["ssh", *ssh_options(), f"root@{machine['primaryIp']}"]
-    fmri = "svc:/pkgsrc/ipyparallel:engine"
-    seconds = []
     with ipp.Client(connection_file()) as client:
-        for _ in range(repeat):
-            before = set(client.ids)
-            subprocess.run([*login, f"svcadm disable -s {fmri}"], check=True)
-            eventually(lambda known=before: set(client.ids) < known, "an engine is gone")
-            subprocess.run([*login, f"svcadm enable {fmri}"], check=True)
-            started = time.perf_counter()
-            eventually(lambda known=before: set(client.ids) - known, "an engine is back")
-            seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+        return statistics.median(
+            start_of_engine(client, destination(machine["primaryIp"])) for _ in range(repeat)
+        )
+
+
+def start_of_engine(client: Any, machine: Destination) -> float:
+    """Seconds from the start of a machine's engine, which is stopped before, to its id."""
+    fmri = "svc:/pkgsrc/ipyparallel:engine"
+    before = set(client.ids)
+    subprocess.run(machine.command("root", remote=[f"svcadm disable -s {fmri}"]), check=True)
+    eventually(lambda: set(client.ids) < before, "an engine is gone")
+    subprocess.run(machine.command("root", remote=[f"svcadm enable {fmri}"]), check=True)
+    started = time.perf_counter()
+    eventually(lambda: set(client.ids) - before, "an engine is back")
+    return time.perf_counter() - started
 
 
 def burn(size: int) -> int:
@@ -225,7 +232,7 @@ def computing(repeat: int) -> dict[str, float]:
     found = {"registration": registration(repeat)}
     with ipp.Client(connection_file()) as client:
         ids = client.ids
-        measured = {"map": [], "processes": []}
+        measured: dict[str, list[tuple[float, float]]] = {"map": [], "processes": []}
         for _ in range(repeat):
             measured["map"].append((speedup(ids[:1], client), speedup(ids[:2], client)))
             measured["processes"].append((processes(1), processes(2)))

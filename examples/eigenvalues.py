@@ -10,6 +10,7 @@ eigenvalue, which is near 10.1. Typed into IPython, the lines below do the same.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from connection import connect
 from IPython.core.interactiveshell import InteractiveShell
@@ -46,7 +47,8 @@ def statements(session: str) -> list[str]:
 def main() -> int:
     client = connect(__doc__)
     view = client[:]
-    shell = InteractiveShell.instance(colors="nocolor", user_ns={"client": client, "dv": view})
+    names = {"client": client, "dv": view}
+    shell: Any = InteractiveShell.instance(colors="nocolor", user_ns=names)
     view.activate()
     for cell in statements(SESSION):
         print(">>> " + cell.replace("\n", "\n... "), flush=True)

@@ -71,7 +71,8 @@ class Block:
         """Open the port to which neighbours connect; return its address."""
         self.listener = socket.create_server((engine_address(), 0))
         self.listener.settimeout(TIMEOUT)
-        return self.listener.getsockname()[:2]
+        host, port = self.listener.getsockname()[:2]
+        return str(host), int(port)
 
     def connect(self, addresses: dict[tuple[int, int], tuple[str, int]], token: bytes) -> None:
         """Connect to the neighbours to the left and below, then wait for the other two.
@@ -80,6 +81,8 @@ class Block:
             addresses: what listen() returned, by block
             token: secret of this computation; who does not know it is not a neighbour
         """
+        if self.listener is None:
+            raise RuntimeError("listen() comes before connect()")
         column, row = self.place
         hello = token + struct.pack("!ii", column, row)
         for step in ((-1, 0), (0, -1)):
@@ -157,13 +160,13 @@ class Block:
     @staticmethod
     def _send(pairs: list[tuple[socket.socket, np.ndarray]]) -> None:
         for link, border in pairs:
-            link.sendall(np.ascontiguousarray(border))
+            link.sendall(np.ascontiguousarray(border).data)
 
     @staticmethod
     def _receive(pairs: list[tuple[socket.socket, np.ndarray]]) -> None:
         for link, border in pairs:
             data = np.empty(border.shape)
-            read_exactly(link, memoryview(data).cast("B"))
+            read_exactly(link, data.data.cast("B"))
             border[:] = data
 
     def run(self, until: float) -> float:

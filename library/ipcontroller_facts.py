@@ -12,7 +12,7 @@ description:
     as facts.
   - Waits until the files are complete and the registration port accepts connections.
   - The result holds the key of the cluster. Use C(no_log) with the task.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   ipython_dir:

@@ -12,7 +12,7 @@ description:
     The key is that of the machines that exist, or a new one. The URL is known before there is a
     controller where O(address) says so, otherwise as soon as the controller has an address.
   - Changes nothing. The result holds the key of the cluster. Use C(no_log) with the task.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   cluster:
@@ -107,7 +107,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.sdc.base import Refused, SdcModule
-from ansible.module_utils.sdc.client import clusters, reach
+from ansible.module_utils.sdc.client import addresses, clusters
 
 KEY, URL = "ipython.key", "ipython.url"
 Machine = dict[str, Any]
@@ -123,8 +123,10 @@ def own_address(machine: Machine) -> str:
 
     The method of the service goes by the same rule (own_address in ipyparallel.sh).
     """
-    known = [ip for ip in map(reach.address, machine.get("ips") or []) if ip and ip.version == 4]
-    chosen = [ip for ip in known if reach.is_private(ip)] or known
+    known = [
+        ip for ip in map(addresses.address, machine.get("ips") or []) if ip and ip.version == 4
+    ]
+    chosen = [ip for ip in known if addresses.is_private(ip)] or known
     return str(chosen[-1]) if chosen else ""
 
 
@@ -207,7 +209,7 @@ class ControllerMetadata(SdcModule):
             return listens
         told = present.pop() if len(present) == 1 else ""
         host = told.removeprefix("tcp://").rpartition(":")[0]
-        if wanted == "auto" and own and host and reach.address(host) is None:
+        if wanted == "auto" and own and host and addresses.address(host) is None:
             # a name leads to whatever address the controller has
             return "given", host
         name = self._cns_name()

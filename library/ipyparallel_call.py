@@ -13,7 +13,7 @@ description:
   - C(ipyparallel_ready) asks from the controller's machine; this asks the way that a user's program
     goes. Through the tunnel, with the Python and the ipyparallel of the user.
   - When all engines compute for somebody, or there is none, nothing is sent.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   connection_file:

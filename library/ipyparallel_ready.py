@@ -17,7 +17,7 @@ description:
     have their engines.
   - An engine that does not answer because it computes for somebody is counted, and listed in
     RV(busy).
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   machines:

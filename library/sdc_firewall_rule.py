@@ -11,7 +11,7 @@ description:
   - Adds, changes and removes firewall rules. They apply to machines with C(firewall_enabled).
   - A rule is recognised by O(id), else by O(description), else by its text. Case of keywords,
     spaces, quotes and the order of alternatives do not matter.
-version_added: "0.2.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   id:

@@ -9,7 +9,7 @@ module: sdc_image_info
 short_description: Images of a SmartDataCenter (Triton) data center
 description:
   - Lists images, with one request.
-version_added: "0.2.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   name:

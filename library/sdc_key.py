@@ -11,7 +11,7 @@ description:
   - Adds and removes SSH public keys. The keys of an account open all of its machines and sign
     requests.
   - The key that signs the requests of this very task is never removed.
-version_added: "0.2.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   name:

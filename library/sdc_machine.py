@@ -17,7 +17,7 @@ description:
     machines.
   - A machine that was changed and does not show it within O(wait_timeout) (120 seconds at most)
     fails the task, unless O(wait=false).
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   state:

@@ -9,7 +9,7 @@ module: sdc_machine_info
 short_description: Machines that a SmartDataCenter (Triton) account has
 description:
   - Lists machines, with one request per 1,000.
-version_added: "0.2.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   name:

@@ -9,7 +9,7 @@ module: sdc_network_info
 short_description: Networks of a SmartDataCenter (Triton) account
 description:
   - Lists the networks that machines of the account may use, fabric networks included.
-version_added: "0.2.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   name:

@@ -9,7 +9,7 @@ module: sdc_nic
 short_description: Network interfaces of SmartDataCenter (Triton) machines
 description:
   - Adds interfaces to machines and removes them. Either reboots the machine when it runs.
-version_added: "0.2.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   machine:

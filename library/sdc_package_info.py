@@ -9,7 +9,7 @@ module: sdc_package_info
 short_description: Packages of a SmartDataCenter (Triton) data center
 description:
   - Lists packages, the smallest first, with one request.
-version_added: "0.2.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   name:

@@ -9,7 +9,7 @@ module: sdc_snapshot
 short_description: Snapshots of SmartDataCenter (Triton) machines
 description:
   - Makes and removes snapshots of a machine and rolls machines back to them.
-version_added: "0.2.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   machine:

@@ -9,7 +9,7 @@ module: sdc_volume
 short_description: Volumes of a SmartDataCenter (Triton) account
 description:
   - Creates, renames and deletes volumes (NFS), which machines mount.
-version_added: "0.2.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   name:

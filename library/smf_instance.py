@@ -14,7 +14,7 @@ description:
     value appears in the process list.
   - Waiting follows the state columns of C(svcs). C(ON -) is done, C(MNT) fails at once with the
     tail of the service log, C(OFF ON) is patience until O(wait_timeout).
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   fmri:

@@ -12,7 +12,7 @@ description:
     and imports it (C(svccfg import)).
   - Nothing is run but one C(svcs) when files and repository are already as they shall be.
   - A manifest that is not valid, or that cannot be imported, leaves the file that was there before.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   state:

@@ -12,7 +12,7 @@ description:
     127.0.0.1, and writes a connection file with these ports, C(0600), for C(ipyparallel.Client).
   - Runs on the machine of the user, not on the controller.
   - A tunnel that works and leads to the same ports is left alone.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
   state:
@@ -104,6 +104,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ipp.tunnel import CHANNELS, ORIGIN, Tunnel, TunnelError
+from ansible.module_utils.sdc import client
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
@@ -160,6 +161,8 @@ def main() -> None:
         supports_check_mode=True,
         no_log=True,
     )
+    if client.MISSING is not None:
+        module.fail_json(msg=client.ADVICE, exception=client.MISSING)
     if module.get_bin_path("ssh") is None:
         module.fail_json(msg="there is no ssh command; install openssh-client")
     params = module.params

@@ -1,20 +1,32 @@
 """Client of CloudAPI, the interface of SmartDataCenter (Triton).
 
     from smartdc import DataCenter
-    sdc = DataCenter('eu-ams-1', key_id='/acme/keys/laptop')
+    sdc = DataCenter('https://cloudapi.example.com', key_id='/acme/keys/laptop')
 
 or, with the settings of the environment, a profile, or the embedded data center:
 
-    import smartdc
-    sdc = smartdc.connect()
+    sdc = DataCenter()
+
+``DataCenter`` and its machines have the interface of 2013 (``smartdc.compat``); :class:`Client`, on
+which they are built, has plain dicts.  docs/smartdc.md tells more.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from .client import Client
+from .compat import (
+    DEFAULT_LOCATION,
+    KNOWN_LOCATIONS,
+    TELEFONICA_LOCATIONS,
+    DataCenter,
+    LegacyDataCenter,
+    Machine,
+    Snapshot,
+    wait_many,
+)
 from .config import Settings, resolve
-from .datacenter import DEFAULT_LOCATION, KNOWN_LOCATIONS, TELEFONICA_LOCATIONS, DataCenter
 from .errors import (
     APIError,
     ConfigError,
@@ -25,18 +37,15 @@ from .errors import (
     SmartDCError,
     WaitTimeout,
 )
-from .legacy import LegacyDataCenter
-from .machine import Machine, Snapshot
 from .throttle import TokenBucket
-from .waiting import wait_many
-
-__version__ = "1.0.0"
+from .version import __version__
 
 __all__ = [
     "DEFAULT_LOCATION",
     "KNOWN_LOCATIONS",
     "TELEFONICA_LOCATIONS",
     "APIError",
+    "Client",
     "ConfigError",
     "DataCenter",
     "Gone",
@@ -62,4 +71,4 @@ def connect(profile: str | None = None, **options: Any) -> DataCenter:
 
     :param options: for the constructor of :class:`DataCenter`
     """
-    return resolve(profile).connect(**options)
+    return DataCenter.of(resolve(profile), **options)

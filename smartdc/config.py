@@ -13,17 +13,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .client import Client
 from .errors import ConfigError, NoDataCenter
 
-if TYPE_CHECKING:
-    from .datacenter import DataCenter
-
 EMBEDDED = "embedded"
+_DESCRIPTION = "datacenter.json"
 _COMPANION = {
     "user": "account",
     "roles": "account",
@@ -60,15 +59,9 @@ class Settings:
     act_as: str | None = None
     embedded: bool = False
 
-    def connect(self, **kw: Any) -> DataCenter:
-        """A :class:`DataCenter` with these settings; ``kw`` goes to its constructor.
-
-        :raises KeyNotFound, EncryptedKey, BadKey: no usable private key
-        """
-        from .datacenter import DataCenter
-
-        options: dict[str, Any] = {
-            "url": self.url,
+    def client_options(self) -> dict[str, Any]:
+        """Arguments of :class:`Client`, its URL aside."""
+        return {
             "login": self.act_as or self.account,
             "account": self.account,
             "user": self.user,
@@ -77,7 +70,13 @@ class Settings:
             "verify": not self.insecure,
             "roles": self.roles,
         }
-        return DataCenter(self.name, **{**options, **kw})
+
+    def connect(self, **kw: Any) -> Client:
+        """A :class:`Client` with these settings; ``kw`` goes to its constructor.
+
+        :raises KeyNotFound, EncryptedKey, BadKey: no usable private key
+        """
+        return Client(self.url, **{**self.client_options(), **kw})
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,23 @@ class _Layer:
     @property
     def has_core(self) -> bool:
         return any(self.values.get(key) for key in _CORE)
+
+
+def state_directory(cwd: Path | None = None, env: Mapping[str, str] = os.environ) -> Path:
+    """The directory of the embedded data center: ``LOCALDC_DIR``, or ``.localdc``.
+
+    :param cwd: what a relative one is relative to; default the current directory
+    """
+    return (cwd or Path.cwd()) / (env.get("LOCALDC_DIR") or ".localdc")
+
+
+def embedded_home(places: Sequence[Path], env: Mapping[str, str] = os.environ) -> Path:
+    """Where the embedded data center is: the first of the places that has its directory.
+
+    :param places: in order of preference
+    :returns: the first place when none has it
+    """
+    return next((place for place in places if state_directory(place, env).is_dir()), places[0])
 
 
 def resolve(
@@ -308,14 +324,10 @@ def _profile(name: str, env: Mapping[str, str]) -> _Layer:
     return _Layer(f"profile {name}", values)
 
 
-def _embedded_file(env: Mapping[str, str], cwd: Path) -> Path:
-    return cwd / (env.get("LOCALDC_DIR") or ".localdc") / "datacenter.json"
-
-
 def _embedded_url(env: Mapping[str, str], cwd: Path) -> str | None:
     """Where the embedded data center of a directory is, or was; None without one."""
     try:
-        data = _read_json(_embedded_file(env, cwd)) or {}
+        data = _read_json(state_directory(cwd, env) / _DESCRIPTION) or {}
     except ConfigError:
         return None
     url = data.get("url")
@@ -323,7 +335,7 @@ def _embedded_url(env: Mapping[str, str], cwd: Path) -> str | None:
 
 
 def _embedded(env: Mapping[str, str], cwd: Path) -> _Layer:
-    path = _embedded_file(env, cwd)
+    path = state_directory(cwd, env) / _DESCRIPTION
     state = path.parent
     data = _read_json(path)
     hint = (

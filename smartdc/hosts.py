@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .addresses import address, is_private
 from .raw import wire
-from .reach import address, is_private
 
 Record = Mapping[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .errors import LookupFailed, UsageError
@@ -92,17 +92,3 @@ def _plain(name: object) -> str:
 
 def _version_key(text: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", text)]
-
-
-def search_dicts(
-    dicts: Iterable[Record], predicate: str, fields: Iterable[str]
-) -> Iterable[Record]:
-    """The dicts in which a case-insensitive regular expression matches one of the fields."""
-    try:
-        matches: Callable[[str], object] = re.compile(predicate, re.IGNORECASE).search
-    except re.error as error:
-        raise UsageError(f"{predicate!r} is not a regular expression: {error}") from None
-    keys = tuple(fields)
-    for item in dicts:
-        if any(matches(str(item.get(key) or "")) for key in keys):
-            yield item

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import requests
 
-from . import shapes
+from . import records
 from .errors import Gone, ProtocolError, UsageError
 from .transport import Transport, decode
 
@@ -186,7 +186,7 @@ class MachineCalls(Calls):
     def _page(self, params: Record) -> tuple[list[Record], int]:
         response = self.send("GET", ["machines"], params=params)
         page: list[Record] = decode(response, list)
-        shapes.MACHINE.all(page)
+        records.MACHINE.check_all(page)
         try:
             size = int(response.headers.get("x-query-limit", ""))
         except ValueError:
@@ -226,7 +226,7 @@ class MachineCalls(Calls):
         :raises NotFound: it never was
         """
         params = {"credentials": True} if credentials else None
-        return shapes.MACHINE.one(self.get_object("machines", machine_id, params=params))
+        return records.MACHINE.check(self.get_object("machines", machine_id, params=params))
 
     def create(self, payload: Mapping[str, Any]) -> Record:
         """CreateMachine; never sent twice unless the server surely did nothing.
@@ -243,7 +243,7 @@ class MachineCalls(Calls):
                 body.update({prefix + str(k): v for k, v in value.items()})
             elif value is not None:
                 body[key] = value
-        return shapes.MACHINE.one(self.post_object("machines", json=body))
+        return records.MACHINE.check(self.post_object("machines", json=body))
 
     def act(self, machine_id: str, action: str, **params: Any) -> None:
         """``stop start reboot resize rename enable_firewall ...``; answered before it is done.

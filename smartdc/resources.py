@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import shapes
+from . import records
 from .raw import Calls, Record
 from .transport import decode
 
@@ -33,11 +33,11 @@ class AccountCalls(Calls):
 
     def keys(self) -> list[Record]:
         """The account's SSH keys: name, fingerprint (MD5), key."""
-        return shapes.KEY.all(self.get_list("keys"))
+        return records.KEY.check_all(self.get_list("keys"))
 
     def key(self, key_id: str) -> Record:
         """One SSH key, by name or MD5 fingerprint."""
-        return shapes.KEY.one(self.get_object("keys", key_id))
+        return records.KEY.check(self.get_object("keys", key_id))
 
     def role(self, name: str) -> Record:
         """A role of the account's sub-users: members and policies, by name or id."""
@@ -46,7 +46,7 @@ class AccountCalls(Calls):
     def add_key(self, key_id: str | None, key: str) -> Record:
         """Add a public key (OpenSSH form); ``key_id`` is the name, None for its fingerprint."""
         body = {"key": key} if key_id is None else {"name": key_id, "key": key}
-        return shapes.KEY.one(self.post_object("keys", json=body))
+        return records.KEY.check(self.post_object("keys", json=body))
 
     def delete_key(self, key_id: str) -> None:
         self.remove("keys", key_id)
@@ -56,10 +56,10 @@ class NetworkCalls(Calls):
     """Networks, addresses, fabrics, NICs, firewall rules."""
 
     def list_networks(self, **filters: Any) -> list[Record]:
-        return shapes.NETWORK.all(self.get_list("networks", params=filters))
+        return records.NETWORK.check_all(self.get_list("networks", params=filters))
 
     def get_network(self, network_id: str) -> Record:
-        return shapes.NETWORK.one(self.get_object("networks", network_id))
+        return records.NETWORK.check(self.get_object("networks", network_id))
 
     def network_ips(self, network_id: str) -> list[Record]:
         """Reserved and used addresses of a network."""
@@ -88,7 +88,7 @@ class NetworkCalls(Calls):
         self.remove("fabrics", "default", "vlans", vlan_id, "networks", network_id)
 
     def nics(self, machine_id: str) -> list[Record]:
-        return shapes.NIC.all(self.get_list("machines", machine_id, "nics"))
+        return records.NIC.check_all(self.get_list("machines", machine_id, "nics"))
 
     def add_nic(
         self, machine_id: str, network: str | Mapping[str, Any], *, primary: bool = False
@@ -100,7 +100,7 @@ class NetworkCalls(Calls):
         response = self.send("POST", ["machines", machine_id, "nics"], json=body)
         if response.status_code == 302:
             return None
-        return shapes.NIC.one(decode(response, dict))
+        return records.NIC.check(decode(response, dict))
 
     def delete_nic(self, machine_id: str, mac: str) -> None:
         """Remove a NIC, by MAC with or without colons; the machine reboots."""
@@ -109,26 +109,28 @@ class NetworkCalls(Calls):
     def fwrules(self, machine_id: str | None = None) -> list[Record]:
         """Firewall rules of the account, or those that touch one machine."""
         if machine_id is None:
-            return shapes.RULE.all(self.get_list("fwrules"))
-        return shapes.RULE.all(self.get_list("machines", machine_id, "fwrules"))
+            return records.RULE.check_all(self.get_list("fwrules"))
+        return records.RULE.check_all(self.get_list("machines", machine_id, "fwrules"))
 
     def fwrule(self, rule_id: str) -> Record:
-        return shapes.RULE.one(self.get_object("fwrules", rule_id))
+        return records.RULE.check(self.get_object("fwrules", rule_id))
 
     def create_fwrule(self, rule: str, *, enabled: bool = True, **fields: Any) -> Record:
         """Add a rule such as ``FROM any TO tag "role" = "web" ALLOW tcp PORT 80``."""
-        return shapes.RULE.one(
+        return records.RULE.check(
             self.post_object("fwrules", json={"rule": rule, "enabled": enabled, **fields})
         )
 
     def update_fwrule(self, rule_id: str, **fields: Any) -> Record:
-        return shapes.RULE.one(self.post_object("fwrules", rule_id, json=fields, repeatable=True))
+        return records.RULE.check(
+            self.post_object("fwrules", rule_id, json=fields, repeatable=True)
+        )
 
     def enable_fwrule(self, rule_id: str) -> Record:
-        return shapes.RULE.one(self.post_object("fwrules", rule_id, "enable", repeatable=True))
+        return records.RULE.check(self.post_object("fwrules", rule_id, "enable", repeatable=True))
 
     def disable_fwrule(self, rule_id: str) -> Record:
-        return shapes.RULE.one(self.post_object("fwrules", rule_id, "disable", repeatable=True))
+        return records.RULE.check(self.post_object("fwrules", rule_id, "disable", repeatable=True))
 
     def delete_fwrule(self, rule_id: str) -> None:
         self.remove("fwrules", rule_id)
@@ -142,28 +144,30 @@ class CatalogueCalls(Calls):
 
     def list_images(self, **filters: Any) -> list[Record]:
         """Images; filters name, os, version, public, state, owner, type."""
-        return shapes.IMAGE.all(self.get_list("images", params=filters))
+        return records.IMAGE.check_all(self.get_list("images", params=filters))
 
     def get_image(self, image_id: str) -> Record:
-        return shapes.IMAGE.one(self.get_object("images", image_id))
+        return records.IMAGE.check(self.get_object("images", image_id))
 
     def list_packages(self, **filters: Any) -> list[Record]:
         """Packages; filters name, memory (MiB), disk (MiB), swap, version, vcpus, group."""
-        return shapes.PACKAGE.all(self.get_list("packages", params=filters))
+        return records.PACKAGE.check_all(self.get_list("packages", params=filters))
 
     def get_package(self, package: str) -> Record:
         """A package by id or name."""
-        return shapes.PACKAGE.one(self.get_object("packages", package))
+        return records.PACKAGE.check(self.get_object("packages", package))
 
     def volumes(self, **filters: Any) -> list[Record]:
-        return shapes.VOLUME.all(self.get_list("volumes", params=filters))
+        return records.VOLUME.check_all(self.get_list("volumes", params=filters))
 
     def volume(self, volume_id: str) -> Record:
-        return shapes.VOLUME.one(self.get_object("volumes", volume_id))
+        return records.VOLUME.check(self.get_object("volumes", volume_id))
 
     def create_volume(self, **fields: Any) -> Record:
         """Create a volume: name, type (tritonnfs), size (MiB), networks, tags."""
-        return shapes.VOLUME.one(self.post_object("volumes", json={"type": "tritonnfs", **fields}))
+        return records.VOLUME.check(
+            self.post_object("volumes", json={"type": "tritonnfs", **fields})
+        )
 
     def rename_volume(self, volume_id: str, name: str) -> None:
         self.send("POST", ["volumes", volume_id], json={"name": name}, repeatable=True)
@@ -172,15 +176,17 @@ class CatalogueCalls(Calls):
         self.remove("volumes", volume_id)
 
     def list_snapshots(self, machine_id: str) -> list[Record]:
-        return shapes.SNAPSHOT.all(self.get_list("machines", machine_id, "snapshots"))
+        return records.SNAPSHOT.check_all(self.get_list("machines", machine_id, "snapshots"))
 
     def get_snapshot(self, machine_id: str, name: str) -> Record:
-        return shapes.SNAPSHOT.one(self.get_object("machines", machine_id, "snapshots", name))
+        return records.SNAPSHOT.check(self.get_object("machines", machine_id, "snapshots", name))
 
     def create_snapshot(self, machine_id: str, name: str | None = None) -> Record:
         """Queue a snapshot; its state goes from ``queued`` to ``created`` or ``failed``."""
         body = {} if name is None else {"name": name}
-        return shapes.SNAPSHOT.one(self.post_object("machines", machine_id, "snapshots", json=body))
+        return records.SNAPSHOT.check(
+            self.post_object("machines", machine_id, "snapshots", json=body)
+        )
 
     def rollback_snapshot(self, machine_id: str, name: str) -> None:
         """Roll a machine back to a snapshot and boot it."""

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.sdc.client import ssh
+
 CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
 SOCKET, LOG, LOCK = "tunnel.sock", "tunnel.log", "tunnel.lock"
 ORIGIN = "tunnel"
@@ -148,22 +150,16 @@ class Tunnel:
     def _start(self, ports: dict[str, int]) -> str:
         """Start ssh; return why it did not work, or nothing."""
         origin = self.origin()
-        command = self.ssh("-N", "-M", "-l", self.params["ssh_user"])
-        for option in (
-            "BatchMode=yes",
-            "ExitOnForwardFailure=yes",
-            "ServerAliveInterval=15",
-            "ServerAliveCountMax=8",
-            "ControlPersist=no",
-            "StrictHostKeyChecking=accept-new",
-        ):
-            command += ["-o", option]
-        if self.params["ssh_port"]:
-            command += ["-p", str(self.params["ssh_port"])]
+        options = self.ssh("-N", "-M")[1:]
+        options += ssh.flags(
+            "ExitOnForwardFailure=yes", "ControlPersist=no", "StrictHostKeyChecking=accept-new"
+        )
         for name, port in ports.items():
-            command += ["-L", f"127.0.0.1:{port}:{origin['address']}:{origin['ports'][name]}"]
+            options += ["-L", f"127.0.0.1:{port}:{origin['address']}:{origin['ports'][name]}"]
+        # in this order: what makes a tunnel is not for ssh_args to change
+        words = f"{shlex.join(options)} {self.params['ssh_args']}"
         try:
-            command += [*shlex.split(self.params["ssh_args"]), self.params["host"]]
+            command = ssh.Destination(origin["host"], origin["port"], words).command(origin["user"])
         except ValueError as exc:
             raise TunnelError(f"ssh_args cannot be split into words: {exc}") from exc
         with (self.directory / LOG).open("w+", encoding="utf-8") as log:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import Any, NoReturn
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.difference import Differences
 from ansible.module_utils.sdc import client
-from ansible.module_utils.sdc.client import DataCenter, config, errors, lookup
+from ansible.module_utils.sdc.client import Client, config, errors, lookup
 from ansible.module_utils.sdc.options import ACCESS
 
 SECRET_KEY = re.compile(r"(_pw|key|password|passwd|secret|token)$", re.IGNORECASE)
@@ -44,8 +43,7 @@ def working_directory() -> Path:
     playbook is not where the user is.
     """
     here = Path.cwd()
-    state = os.environ.get("LOCALDC_DIR") or ".localdc"
-    return next((path for path in (here, *here.parents) if (path / state).is_dir()), here)
+    return config.embedded_home([here, *here.parents])
 
 
 def shown(machine: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +88,7 @@ def only(name: str, machines: Sequence[dict[str, Any]]) -> dict[str, Any] | None
     return machines[0] if machines else None
 
 
-def unknown_machine(api: DataCenter, name: str) -> errors.LookupFailed:
+def unknown_machine(api: Client, name: str) -> errors.LookupFailed:
     """The error for a name that no machine has, with the nearest ones."""
     names = (str(machine.get("name")) for machine in api.list_machines())
     return errors.LookupFailed("machine", name, lookup.near(name, names))
@@ -140,11 +138,7 @@ class SdcModule:
     def run(self) -> NoReturn:
         """Execute the task, and leave the module with the result."""
         if client.MISSING is not None:
-            self.module.fail_json(
-                msg="the Python package smartdc of this repository cannot be imported: run the "
-                "task on localhost with ansible_python_interpreter={{ ansible_playbook_python }}",
-                exception=client.MISSING,
-            )
+            self.module.fail_json(msg=client.ADVICE, exception=client.MISSING)
         try:
             self.execute()
         except Refused as exc:
@@ -164,7 +158,7 @@ class SdcModule:
         return config.resolve(**access, cwd=working_directory())
 
     @cached_property
-    def api(self) -> DataCenter:
+    def api(self) -> Client:
         """The client."""
         settings = self.settings
         self.result["data_center"] = {

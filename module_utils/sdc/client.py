@@ -9,30 +9,36 @@ import traceback
 from typing import TYPE_CHECKING
 
 MISSING: str | None = None
+ADVICE = (
+    "the Python package smartdc of this repository cannot be imported: run the task on localhost "
+    "with ansible_python_interpreter={{ ansible_playbook_python }}"
+)
 
 if TYPE_CHECKING:
-    from smartdc import clusters, config, errors, keys, lookup, reach
-    from smartdc.datacenter import DataCenter
+    from smartdc import addresses, clusters, config, errors, keys, lookup, ssh
+    from smartdc.client import Client
     from smartdc.raw import has_tags, wire
 else:
     try:
-        from smartdc import clusters, config, errors, keys, lookup, reach
-        from smartdc.datacenter import DataCenter
+        from smartdc import addresses, clusters, config, errors, keys, lookup, ssh
+        from smartdc.client import Client
         from smartdc.raw import has_tags, wire
     except ImportError:
         MISSING = traceback.format_exc()
-        clusters = config = errors = keys = lookup = reach = None
-        DataCenter = has_tags = wire = None
+        addresses = clusters = config = errors = keys = lookup = ssh = None
+        Client = has_tags = wire = None
 
 __all__ = [
+    "ADVICE",
     "MISSING",
-    "DataCenter",
+    "Client",
+    "addresses",
     "clusters",
     "config",
     "errors",
     "has_tags",
     "keys",
     "lookup",
-    "reach",
+    "ssh",
     "wire",
 ]

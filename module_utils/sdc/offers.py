@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
-from ansible.module_utils.sdc.client import DataCenter, lookup
+from ansible.module_utils.sdc.client import Client, lookup
 
 SMALLEST = 512
 """MiB of memory without which no controller and no engine runs."""
@@ -18,7 +18,7 @@ class Offers:
     A name that does not exist raises LookupFailed, with the nearest names.
     """
 
-    def __init__(self, api: DataCenter) -> None:
+    def __init__(self, api: Client) -> None:
         self.api = api
 
     @cached_property

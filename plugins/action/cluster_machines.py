@@ -128,7 +128,7 @@ class ActionModule(ActionBase):
         )
         cluster, variables = options["cluster"], task_vars or {}
         asked = self._ask(cluster, options["adopt"]) if options["ask"] else {}
-        if "sdc_way" not in variables:
+        if "sdc_ssh" not in variables:
             raise AnsibleActionFail(
                 "The inventory could not be read, so nothing is known of machines. The warning "
                 "above says why."

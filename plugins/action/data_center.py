@@ -9,7 +9,6 @@ It runs on the machine of the user.
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -22,7 +21,7 @@ from urllib.parse import urlsplit
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from smartdc.config import Settings, resolve
+from smartdc.config import Settings, resolve, state_directory
 from smartdc.errors import ConfigError, NoDataCenter
 
 
@@ -90,8 +89,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
 
     def _may_start(self) -> bool:
-        state = Path(os.environ.get("LOCALDC_DIR") or ".localdc")
-        return self._task.args.get("start", "always") == "always" or state.is_dir()
+        return self._task.args.get("start", "always") == "always" or state_directory().is_dir()
 
     def _start(self) -> None:
         """Start the embedded data center, passing its progress on."""

@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         sources = self._task.args.get("src")
         if not sources:
             raise AnsibleActionFail("zone_script needs src, the name of a script")

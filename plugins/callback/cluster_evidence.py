@@ -16,12 +16,11 @@ description:
   - Tells by machine what went wrong. Not provisioned, boot script failed, packages failed, service
     in maintenance, engine running but not registered, registered but a path blocked.
   - Does nothing in check mode, and nothing for other playbooks.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 """
 
 import re
-import shlex
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -30,12 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible import context
+import ansible.context as context
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
 from smartdc.config import resolve
 from smartdc.errors import SmartDCError
+from smartdc.ssh import Destination, flags
 
 EXECUTE = "svc:/smartdc/mdata:execute"
 BOOT = "svc:/pkgsrc/ipyparallel-boot:default"
@@ -225,13 +225,13 @@ def ask(machine: Mapping[str, Any], script: str) -> str:
     """The output of a shell script run on a machine, or "unreachable: " and the reason."""
     if not machine.get("ansible_host"):
         return "unreachable: it has no address"
-    options = ["-oBatchMode=yes", "-oConnectTimeout=10", "-oLogLevel=ERROR"]
-    arguments = shlex.split(machine["ansible_ssh_common_args"])
-    command = ["ssh", *arguments, *options, "-l", machine["ansible_user"]]
-    command += ["-p", str(machine["ansible_port"])] if machine.get("ansible_port") else []
+    destination = Destination(
+        machine["ansible_host"], machine.get("ansible_port"), machine["ansible_ssh_common_args"]
+    )
+    command = destination.command(machine["ansible_user"], flags("LogLevel=ERROR"), ["/bin/sh -s"])
     try:
         done = subprocess.run(
-            [*command, "--", str(machine["ansible_host"]), "/bin/sh -s"],
+            command,
             input=f"main() {{\n{script}\n}}\nmain </dev/null\n",
             capture_output=True,
             text=True,
@@ -284,7 +284,7 @@ class CallbackModule(CallbackBase):
         if not variables.get("sdc_cluster_data_center", {}).get("running"):
             return
         found = (variables.get(name) or {} for name in ("cluster_machines", "existing"))
-        known = next((hosts["all"] for hosts in found if "all" in hosts), [])
+        known: list[str] = next((hosts["all"] for hosts in found if "all" in hosts), [])
         machines = self._suspects(failed, known)
         refused = [
             refusal(entry)
@@ -323,9 +323,9 @@ class CallbackModule(CallbackBase):
         manager = self.play.get_variable_manager()
         found = manager.get_vars(play=self.play, host=manager._inventory.get_host(host))
         templar = Templar(loader=self.play.get_loader(), variables=found)
-        wanted = ("cluster", "client_file", "sdc_tags")
-        wanted += ("cluster_machines", "existing", "sdc_cluster_data_center")
-        wanted += ("ansible_host", "ansible_port", "ansible_user", "ansible_ssh_common_args")
+        wanted = ["cluster", "client_file", "sdc_tags"]
+        wanted += ["cluster_machines", "existing", "sdc_cluster_data_center"]
+        wanted += ["ansible_host", "ansible_port", "ansible_user", "ansible_ssh_common_args"]
         return {name: templar.template(found[name]) for name in wanted if name in found}
 
     def _collect(

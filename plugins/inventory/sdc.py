@@ -27,10 +27,10 @@ description:
     neither variables nor in the cache.
   - C(ssh) is told to offer the key that signs for CloudAPI, and no other of the agent. A key that
     is in the agent only is named by its public half, which is kept beside O(known_hosts).
-  - C(sdc_way), a variable of all hosts, has O(address), O(jump_host), O(ssh_config), O(ssh_user)
+  - C(sdc_ssh), a variable of all hosts, has O(address), O(jump_host), O(ssh_config), O(ssh_user)
     and O(known_hosts), for tasks that connect to machines before they are in the inventory.
   - Empty and quiet when no data center is configured and the embedded one does not run.
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 extends_documentation_fragment: [sdc, constructed, inventory_cache]
 options:
@@ -184,7 +184,6 @@ keyed_groups: [{key: sdc_tags.release, prefix: release}]
 import dataclasses
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -194,10 +193,11 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.vars import combine_vars, load_extra_vars
 
+SMARTDC_MISSING = False
 try:
-    from smartdc import config, errors, filters, hosts, reach
+    from smartdc import addresses, config, errors, filters, hosts, ssh
 except ImportError:
-    config = errors = filters = hosts = reach = None
+    SMARTDC_MISSING = True
 
 DATA_VERSION = 4
 """Part of the cache key: raised whenever the cached data change their shape."""
@@ -218,7 +218,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Fill the inventory from the file's settings."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        if config is None:
+        if SMARTDC_MISSING:
             raise AnsibleParserError(
                 "the inventory plugin needs the Python package smartdc of this repository; "
                 "run 'pip install -e .' with the Python that runs Ansible"
@@ -246,9 +246,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _centers(self, path: str, use_cache: bool) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Settings of each data center, and what it said."""
+        home = config.embedded_home([Path.cwd(), _base_directory(Path(path))])
         for access in self._sources():
             try:
-                settings = config.resolve(**access, cwd=_state_parent(path))
+                settings = config.resolve(**access, cwd=home)
             except errors.NoDataCenter as exc:
                 self.display.vv(f"sdc inventory: {exc}")
             else:
@@ -282,7 +283,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return found
 
     def _is_old(self, cached: Mapping[str, Any]) -> bool:
-        return 0 < (self.cache_timeout or 0) < time.time() - cached["fetched"]
+        return bool(0 < (self.cache_timeout or 0) < time.time() - cached["fetched"])
 
     def _cache_key(self, path: str, settings: Any) -> str:
         """One key per account and wish; the path alone would mix accounts up."""
@@ -297,7 +298,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         extra = {"image", "network"} & set(self.get_option("group_by"))
         for entry in (*self.get_option("include"), *self.get_option("exclude")):
             extra |= {"image", "network"} & set(entry)
-        if reach.network_names(self.get_option("address")):
+        if addresses.network_names(self.get_option("address")):
             extra.add("network")
         return extra
 
@@ -307,7 +308,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             machines = api.list_machines(tags=self.get_option("selector") or None)
             images = api.list_images(state="all") if "image" in extra else []
             networks = api.list_networks() if "network" in extra else []
-            key = reach.Key.of(api.auth.signer)
+            key = ssh.LoginKey.of(api.auth.signer)
         return {
             "fetched": time.time(),
             "key": dataclasses.asdict(key),
@@ -321,7 +322,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _populate(self, path: str, centers: Iterable[tuple[Any, dict[str, Any]]]) -> None:
         known_hosts = Path(self.get_option("known_hosts")).expanduser()
         known_hosts = _base_directory(Path(path)) / known_hosts
-        self._tell_way(known_hosts)
+        self._tell_ssh(known_hosts)
         found = [host for center in centers for host in self._hosts(*center, known_hosts)]
         if found:
             known_hosts.parent.mkdir(parents=True, exist_ok=True)
@@ -347,10 +348,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _connection(self, settings: Any, data: Mapping[str, Any], known_hosts: Path) -> Any:
         """A function that gives the variables by which a machine is reached."""
-        ways = reach.Ways(
+        destinations = ssh.Destinations(
             data["machines"],
             data["networks"],
-            reach.Key(**data["key"]),
+            ssh.LoginKey(**data["key"]),
             known_hosts,
             address=self.get_option("address"),
             jump_host=self._jump_host(),
@@ -358,16 +359,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         )
 
         def connection(machine: Mapping[str, Any]) -> dict[str, Any]:
-            for tag in reach.unusable_tags(machine):
+            for tag in ssh.unusable_tags(machine):
                 value = machine["tags"][tag]
                 self.display.warning(
                     f"sdc inventory: {machine['name']}: no use for {tag}={value!r}"
                 )
-            way = ways.to(machine)
+            destination = destinations.of(machine)
             found = {
-                "ansible_host": way.host,
-                "ansible_port": way.port,
-                "ansible_ssh_common_args": way.arguments,
+                "ansible_host": destination.host,
+                "ansible_port": destination.port,
+                "ansible_ssh_common_args": destination.options,
             }
             return {key: value for key, value in found.items() if value is not None}
 
@@ -378,16 +379,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         said: str | None = load_extra_vars(self.loader).get("jump_host")
         return said or self.get_option("jump_host")
 
-    def _tell_way(self, known_hosts: Path) -> None:
+    def _tell_ssh(self, known_hosts: Path) -> None:
         """How machines are reached, for tasks that connect to some which are not hosts yet."""
-        way = {
+        access = {
             "address": self.get_option("address"),
             "jump_host": self._jump_host() or "",
             "ssh_config": self.get_option("ssh_config") or "",
             "ssh_user": self.get_option("ssh_user"),
             "known_hosts": str(known_hosts),
         }
-        self.inventory.set_variable("all", "sdc_way", way)
+        self.inventory.set_variable("all", "sdc_ssh", access)
 
     def _add(self, host: Any) -> None:
         self.inventory.add_host(host.name)
@@ -413,11 +414,3 @@ def _base_directory(inventory_file: Path) -> Path:
     """The directory of the repository: above `inventory/`, else where the file lies."""
     directory = inventory_file.absolute().parent
     return directory.parent if directory.name == "inventory" else directory
-
-
-def _state_parent(inventory_file: str) -> Path:
-    """Where an embedded data center is: in the current directory, else in the repository."""
-    here = Path.cwd()
-    if (here / (os.environ.get("LOCALDC_DIR") or ".localdc")).is_dir():
-        return here
-    return _base_directory(Path(inventory_file))

@@ -116,7 +116,7 @@ class Center:
             key_file=found["key_file"],
             env={},
         )
-        return settings.connect()
+        return DataCenter.of(settings)
 
     def create(self, *names: str, **more: Any) -> list[Machine]:
         """Create machines at once and wait until they run."""

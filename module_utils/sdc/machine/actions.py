@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from ansible.module_utils.sdc.base import shown
-from ansible.module_utils.sdc.client import DataCenter, config, errors
+from ansible.module_utils.sdc.client import Client, config, errors
 from ansible.module_utils.sdc.machine.creation import Creation
 from ansible.module_utils.sdc.machine.fleet import Fleet
 from ansible.module_utils.sdc.machine.group import Machine
@@ -27,7 +27,7 @@ class Actions:
 
     def __init__(
         self,
-        api: DataCenter,
+        api: Client,
         settings: config.Settings,
         offers: Offers,
         specification: Specification,

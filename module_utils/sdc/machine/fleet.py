@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from ansible.module_utils.sdc.base import BY_HAND, details
-from ansible.module_utils.sdc.client import DataCenter, errors
+from ansible.module_utils.sdc.client import Client, errors
 from ansible.module_utils.sdc.machine.group import REQUEST_TAG, Machine
 from ansible.module_utils.sdc.machine.ssh import SshProbe
 from ansible.module_utils.sdc.machine.target import Target
@@ -28,7 +28,7 @@ PATIENT_PAUSE = 20.0
 class Fleet:
     """Carries out decisions on machines and waits for them."""
 
-    def __init__(self, api: DataCenter, parallel: int, selector: Mapping[str, Any]) -> None:
+    def __init__(self, api: Client, parallel: int, selector: Mapping[str, Any]) -> None:
         self.api = api
         self.parallel = parallel
         self.selector = selector
@@ -229,7 +229,7 @@ class Fleet:
         for target in targets:
             if target.goal not in ("running", "restarted") or target.failure:
                 continue
-            if target.ssh is None and target.done and probe.way(target.machine).host:
+            if target.ssh is None and target.done and probe.destination(target.machine).host:
                 target.ssh = pool.submit(probe.wait, target.machine)
             problem = target.ssh.result() if target.ssh and target.ssh.done() else None
             target.done = problem == ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.sdc.client import DataCenter, config, errors, keys
+from ansible.module_utils.sdc.client import Client, config, errors, keys
 
 ADMINISTRATOR = "administrator"
 
 
-def key_problem(api: DataCenter, settings: config.Settings) -> str:
+def key_problem(api: Client, settings: config.Settings) -> str:
     """Why new machines would not let this key in; empty when they will.
 
     They accept the keys of their account, and those of default members of its role
@@ -36,7 +36,7 @@ def key_problem(api: DataCenter, settings: config.Settings) -> str:
     )
 
 
-def _account_keys(api: DataCenter) -> set[str]:
+def _account_keys(api: Client) -> set[str]:
     try:
         listed = api.keys()
     except errors.Forbidden:
@@ -44,7 +44,7 @@ def _account_keys(api: DataCenter) -> set[str]:
     return {str(key.get("fingerprint")) for key in listed}
 
 
-def _is_administrator(api: DataCenter, settings: config.Settings) -> bool:
+def _is_administrator(api: Client, settings: config.Settings) -> bool:
     """Whether the sub-user is a default member; before version 9 members are names."""
     if not settings.user or settings.act_as:
         return False

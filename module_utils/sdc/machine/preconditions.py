@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.sdc.base import Refused
-from ansible.module_utils.sdc.client import DataCenter, config
+from ansible.module_utils.sdc.client import Client, config
 from ansible.module_utils.sdc.machine.login import key_problem
 from ansible.module_utils.sdc.machine.plan import Plan, taken_names
 from ansible.module_utils.sdc.machine.quota import exceeded, limits_of
@@ -16,7 +16,7 @@ class Preconditions:
 
     def __init__(
         self,
-        api: DataCenter,
+        api: Client,
         settings: config.Settings,
         offers: Offers,
         specification: Specification,

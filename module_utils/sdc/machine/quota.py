@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
-from ansible.module_utils.sdc.client import DataCenter, errors
+from ansible.module_utils.sdc.client import Client, errors
 
 Record = Mapping[str, Any]
 Wanted = tuple[Record, Record]
@@ -19,7 +19,7 @@ Wanted = tuple[Record, Record]
 UNITS = {"machines": "machines", "ram": "MiB of memory", "quota": "GiB of disk"}
 
 
-def limits_of(api: DataCenter) -> list[dict[str, Any]]:
+def limits_of(api: Client) -> list[dict[str, Any]]:
     """The account's limits; none where they cannot be known.
 
     A sub-user may lack the right to read them, old servers do not have them, and a server that

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.sdc.base import Refused, only, unknown_machine
-from ansible.module_utils.sdc.client import DataCenter, errors, has_tags, lookup
+from ansible.module_utils.sdc.client import Client, errors, has_tags, lookup
 from ansible.module_utils.sdc.machine.group import Group, Machine, members
 from ansible.module_utils.sdc.machine.specification import Specification
 
@@ -14,7 +14,7 @@ from ansible.module_utils.sdc.machine.specification import Specification
 class Search:
     """Finds the machines of a specification, by id, by name or by tags."""
 
-    def __init__(self, api: DataCenter, specification: Specification) -> None:
+    def __init__(self, api: Client, specification: Specification) -> None:
         self.api = api
         self.specification = specification
         self.params = specification.params

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 import threading
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.sdc.client import DataCenter, config, reach
+from ansible.module_utils.sdc.client import Client, addresses, config, ssh
 from ansible.module_utils.sdc.machine.group import Machine
 from ansible.module_utils.sdc.offers import Offers
 
@@ -33,7 +32,8 @@ class SshProbe:
 
     Host keys are remembered under the machine's id, because addresses are used again.
 
-    :param way: the `reach.Way` to a machine
+    :param destination: gives the `ssh.Destination` of a machine
+    :param options: more words of the command, in which `{id}` and `{name}` are the machine's
     :param key: what a user knows the key by that is offered
     :param deadline: when all attempts end (monotonic clock)
     :param patience: seconds of nothing but refusals after which the key counts as refused; a
@@ -42,16 +42,16 @@ class SshProbe:
 
     def __init__(
         self,
-        way: Callable[[Machine], reach.Way],
+        destination: Callable[[Machine], ssh.Destination],
         user: str,
-        arguments: Sequence[str],
+        options: Sequence[str],
         key: str,
         deadline: float,
         patience: float,
     ) -> None:
-        self.way = way
+        self.destination = destination
         self.user = user
-        self.arguments = arguments
+        self.options = options
         self.key = key
         self.deadline = deadline
         self.patience = patience
@@ -69,16 +69,13 @@ class SshProbe:
 
     def command(self, machine: Machine) -> list[str]:
         """The command line for one machine."""
-        way = self.way(machine)
         words = {"{id}": str(machine["id"]), "{name}": str(machine.get("name"))}
-        command = ["ssh", *shlex.split(way.arguments)]
-        command += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
-        for argument in self.arguments:
+        options = []
+        for option in self.options:
             for word, value in words.items():
-                argument = argument.replace(word, value)
-            command.append(argument)
-        command += ["-p", str(way.port)] if way.port else []
-        return [*command, "-l", self.user, "--", str(way.host), "true"]
+                option = option.replace(word, value)
+            options.append(option)
+        return self.destination(machine).command(self.user, options, ["true"])
 
     def wait(self, machine: Machine) -> str:
         """Try until it works (empty string), the deadline, or a reason that will not go away.
@@ -153,7 +150,7 @@ class SshProbe:
 
 
 def ssh_probe(
-    api: DataCenter,
+    api: Client,
     settings: config.Settings,
     offers: Offers,
     params: Mapping[str, Any],
@@ -164,12 +161,12 @@ def ssh_probe(
     :param params: the module's options
     :raises UsageError: `ssh_address` or `ssh_jump_host` leads nowhere
     """
-    key = reach.Key.of(api.auth.signer) if api.auth else None
+    key = ssh.LoginKey.of(api.auth.signer) if api.auth else None
     through = params["ssh_jump_host"] or any(
         (machine.get("tags") or {}).get("tritoncli.ssh.proxy") for machine in machines
     )
-    named = reach.network_names(params["ssh_address"])
-    ways = reach.Ways(
+    named = addresses.network_names(params["ssh_address"])
+    destinations = ssh.Destinations(
         api.list_machines() if through else [],
         {n["id"]: n["name"] for n in offers.networks} if named else {},
         key,
@@ -179,7 +176,7 @@ def ssh_probe(
         ssh_config=params["ssh_config"] or settings.ssh_config,
     )
     return SshProbe(
-        ways.to,
+        destinations.of,
         params["ssh_user"],
         params["ssh_args"],
         key.name if key else "that ssh has",

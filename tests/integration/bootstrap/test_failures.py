@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from smartdc import DataCenter as CloudAPI
 from smartdc.config import resolve
-from smartdc.datacenter import DataCenter as CloudAPI
 
 from ..cluster.playbooks import REPOSITORY, Cluster, DataCenter, Recap, eventually
 
@@ -39,7 +39,7 @@ def of_machine(text: str, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def cloudapi(data_center: DataCenter) -> CloudAPI:
-    return resolve(env=data_center.env, cwd=REPOSITORY).connect()
+    return CloudAPI.of(resolve(env=data_center.env, cwd=REPOSITORY))
 
 
 @pytest.fixture

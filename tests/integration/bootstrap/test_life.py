@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from smartdc import DataCenter as CloudAPI
 from smartdc.config import resolve
-from smartdc.datacenter import DataCenter as CloudAPI
 
 from ..cluster.conftest import cluster_of
 from ..cluster.playbooks import REPOSITORY, Cluster, DataCenter, Recap, eventually
@@ -68,7 +68,7 @@ class Several:
 
 @pytest.fixture(scope="module")
 def several(data_center: DataCenter) -> Iterator[Several]:
-    cloudapi = resolve(env=data_center.env, cwd=REPOSITORY).connect()
+    cloudapi = CloudAPI.of(resolve(env=data_center.env, cwd=REPOSITORY))
     for made in cluster_of(data_center, "several"):
         several = Several(made, cloudapi)
         run = several.play()

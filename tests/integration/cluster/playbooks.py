@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import ipyparallel as ipp
 
+import smartdc
 from smartdc.config import resolve
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -96,7 +97,7 @@ class DataCenter:
 
     def api(self) -> Any:
         """A client of CloudAPI."""
-        return resolve(env=self.env, cwd=REPOSITORY).connect()
+        return smartdc.DataCenter.of(resolve(env=self.env, cwd=REPOSITORY))
 
     def machines(self, cluster: str) -> dict[str, dict[str, Any]]:
         """CloudAPI's machines of a cluster, by name."""

@@ -12,6 +12,8 @@ from pathlib import Path
 import ansible_test
 import pytest
 
+from smartdc import __version__
+
 from .modules_support import ROOT
 
 CHECKER = (
@@ -44,7 +46,7 @@ def collection(tmp_path_factory):
             copy = directory / path.relative_to(ROOT / source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text(text)
-    (base / "galaxy.yml").write_text("namespace: local\nname: sdc\nversion: 0.2.0\n")
+    (base / "galaxy.yml").write_text(f"namespace: local\nname: sdc\nversion: {__version__}\n")
     return root
 
 

@@ -42,7 +42,7 @@ def sort_out(
     inventory: Path, *options: str, hosts: Any = HOSTS, way: bool = True, **arguments: Any
 ) -> dict[str, Any]:
     """The plugin's answer, or its message as `msg`."""
-    known = {"hosts": hosts, "vars": {"sdc_way": {}} if way else {}}
+    known = {"hosts": hosts, "vars": {"sdc_ssh": {}} if way else {}}
     inventory.write_text(yaml.safe_dump({"all": known}))
     arguments = {"cluster": "a__b", **arguments}
     said = on_localhost("cluster_machines", *options, inventory=str(inventory), **arguments)

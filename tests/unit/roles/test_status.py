@@ -32,7 +32,7 @@ def test_a_machine_that_is_not_reachable_hides_no_other(
         for role, how in {"controller": controller, "engine": NOWHERE}.items()
     }
     inventory = tmp_path / "machines.yml"
-    known = {"hosts": machines, "vars": {"sdc_way": {}}}
+    known = {"hosts": machines, "vars": {"sdc_ssh": {}}}
     inventory.write_text(yaml.safe_dump({"all": known}))
     variables = REPOSITORY / "inventory" / "group_vars" / "all.yml"
     program = str(Path(sys.executable).with_name("ansible-playbook"))

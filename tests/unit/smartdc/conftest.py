@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from smartdc import DataCenter
 
-from .smartdc_cloud import FakeCloud, serving, write_key
+from .fake_cloud import FakeCloud, serving, write_key
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "rsa": lambda: rsa.generate_private_key(65537, 2048),

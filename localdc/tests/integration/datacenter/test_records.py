@@ -53,7 +53,7 @@ def unhurried(center: Center) -> DataCenter:
     """A client without a limit of its own."""
     found = center.descriptor()
     wanted = {name: found[name] for name in ("url", "account", "key_id", "key_file")}
-    return resolve(**wanted, env={}).connect(rate=None)
+    return DataCenter.of(resolve(**wanted, env={}), rate=None)
 
 
 def admin(center: Center, method: str, path: str, **more: Any) -> requests.Response:

@@ -64,7 +64,7 @@ def test_failed_machines_do_not_count(cloud, sdc_machine):
 def test_changes_that_do_not_show_fail_and_are_named(cloud, sdc_machine, monkeypatch):
     """The data center takes a change and does not make it."""
     made = sdc_machine(**cluster(1))
-    monkeypatch.setattr("smartdc.DataCenter.set_tags", lambda *_: {})
+    monkeypatch.setattr("smartdc.client.Client.set_tags", lambda *_: {})
     failed = sdc_machine(expect="fail", **cluster(1), tags={"a": "b"}, wait_timeout=1)
     assert sorted(failed["failed_ids"]) == sorted(made["created"])
     for name in ("ipython-controller", "ipython-engine-001"):

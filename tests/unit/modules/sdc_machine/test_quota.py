@@ -68,7 +68,7 @@ def test_a_refusal_in_the_middle_is_no_lack_of_permission(cloud, limited, sdc_ma
     def forbidden(_):
         raise errors.Forbidden("You do not have permission to access /acme/limits")
 
-    monkeypatch.setattr("smartdc.DataCenter.limits", forbidden)
+    monkeypatch.setattr("smartdc.client.Client.limits", forbidden)
     limited({"value": 2})
     failed = sdc_machine(expect="fail", **cluster(3))
     assert QUOTA in failed.msg and failed["status"] == 403
@@ -92,7 +92,7 @@ def test_limits_that_cannot_be_read_are_none(sdc_machine, monkeypatch, answer):
             raise errors.ProtocolError("answered nothing")
         return answer
 
-    monkeypatch.setattr("smartdc.DataCenter.limits", limits)
+    monkeypatch.setattr("smartdc.client.Client.limits", limits)
     assert len(sdc_machine(**cluster(2))["created"]) == 3
 
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from .errors import Gone, MachineFailed, NotFound, WaitTimeout
-from .raw import MachineCalls, Record
+from ..errors import Gone, MachineFailed, NotFound, WaitTimeout
+from ..raw import MachineCalls, Record
 
 DEFAULT_TIMEOUT = 3600.0
 """Seconds: longer than any provisioning, shorter than for ever."""

@@ -11,8 +11,10 @@ import pytest
 
 import smartdc
 from smartdc import DataCenter, LegacyDataCenter, Machine, Snapshot, lookup, wait_many
+from smartdc.compat.machine import dt_time, priv, pub, timestamp
 from smartdc.errors import (
     APIError,
+    ConfigError,
     Gone,
     LookupFailed,
     MachineFailed,
@@ -20,9 +22,8 @@ from smartdc.errors import (
     UsageError,
     WaitTimeout,
 )
-from smartdc.machine import dt_time, priv, pub, timestamp
 
-from .smartdc_cloud import FakeCloud, FakeHandler
+from .fake_cloud import FakeCloud, FakeHandler
 
 Connect = Callable[..., DataCenter]
 
@@ -357,16 +358,32 @@ def test_data_center(sdc: DataCenter, connect: Connect, url: str, cloud: FakeClo
 @pytest.mark.parametrize(
     ("location", "base"),
     [
-        (None, "https://us-west-1.api.joyentcloud.com"),
-        ("eu-ams-1", "https://eu-ams-1.api.joyentcloud.com"),
-        ("somewhere", "https://somewhere.api.joyentcloud.com"),
         ("sdc.example.org", "https://sdc.example.org"),
         ("localhost:8443", "https://localhost:8443"),
         ("http://127.0.0.1:80/", "http://127.0.0.1:80"),
     ],
 )
-def test_locations(location: str | None, base: str) -> None:
+def test_locations(location: str, base: str) -> None:
     assert DataCenter(location).base_url == base
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("eu-ams-1", "somewhere", "us-east-1.api.joyentcloud.com"),
+        *("https://us-sw-1.API.joyentcloud.com:443/", "api-eu-lon-1.instantservers.telefonica.com"),
+    ],
+)
+def test_locations_of_2013_that_are_closed(location: str) -> None:
+    with pytest.raises(ConfigError, match=r"closed - give the URL of a CloudAPI.*SDC_URL"):
+        DataCenter(location)
+
+
+def test_a_location_of_2013_that_is_known_to_be_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"eu-ams-1": "https://sdc.example.org"}
+    assert DataCenter("eu-ams-1", known_locations=known).base_url == "https://sdc.example.org"
+    monkeypatch.setitem(smartdc.KNOWN_LOCATIONS, "us-sw-1", "https://sdc.example.org/")
+    assert DataCenter("us-sw-1").base_url == "https://sdc.example.org"
 
 
 def test_names_of_the_package() -> None:

@@ -13,7 +13,7 @@ from smartdc.errors import (
     UsageError,
 )
 
-from .smartdc_cloud import FakeCloud, FakeHandler
+from .fake_cloud import FakeCloud, FakeHandler
 
 Connect = Callable[..., DataCenter]
 

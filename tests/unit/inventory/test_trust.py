@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from ..modules.modules_support import ROOT, without_settings
-from ..smartdc.smartdc_cloud import FakeCloud, serving, write_key
-from .test_inventory_sdc import TOOL, inventory
+from ..smartdc.fake_cloud import FakeCloud, serving, write_key
+from .runs import TOOL, inventory
 
 
 @pytest.fixture

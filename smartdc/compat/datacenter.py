@@ -1,66 +1,60 @@
-"""``DataCenter``: the calls of smartdc 0.2, on top of the plain ones."""
+"""``DataCenter``: the calls of smartdc 0.2, on top of the client's."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import requests
 
-from .auth import HttpSignature, find_signers
-from .errors import ProtocolError, UsageError
-from .keys import KeyId, Passphrase, md5_of, public_blob
-from .machine import Machine, identifier, read_script
+from ..client import fingerprint_of
+from ..config import Settings, resolve
+from ..errors import ConfigError, ProtocolError, UsageError
+from ..keys import KeyId
+from ..raw import Record
+from ..throttle import TokenBucket
+from ..transport import JSON, decode
+from .arguments import identifier, read_script
+from .machine import Machine
 from .offers import Offers
-from .raw import MachineCalls, Record
-from .resources import AccountCalls
-from .throttle import TokenBucket
-from .transport import JSON, Transport, decode
 
 __all__ = ["DEFAULT_LOCATION", "KNOWN_LOCATIONS", "TELEFONICA_LOCATIONS", "DataCenter"]
 
 API_HOST_SUFFIX = ".api.joyentcloud.com"
 DEFAULT_LOCATION = "us-west-1"
+"""That of 2013; no location now means what is configured."""
 KNOWN_LOCATIONS: dict[str, str] = {
     name: f"https://{name}{API_HOST_SUFFIX}"
     for name in ("us-east-1", "us-sw-1", "us-west-1", "eu-ams-1")
 }
 _TELEFONICA = {"London": "lon", "Madrid": "mad"}
+_TELEFONICA_SUFFIX = ".instantservers.telefonica.com"
 TELEFONICA_LOCATIONS: dict[str, str] = {
-    name: f"https://api-eu-{code}-1.instantservers.telefonica.com"
+    name: f"https://api-eu-{code}-1{_TELEFONICA_SUFFIX}"
     for city, code in _TELEFONICA.items()
     for name in (city, f"eu-{code}-1")
 }
-USER_AGENT = "smartdc/1.0 (Python 3)"
+_CLOSED = re.compile(
+    rf"https?://[^/]*({re.escape(API_HOST_SUFFIX)}|{re.escape(_TELEFONICA_SUFFIX)})(:\d+)?(/|$)",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[a-zA-Z0-9{][a-zA-Z0-9_.{}-]{0,188}")
 
 
-class DataCenter(MachineCalls, AccountCalls, Offers):
-    """One CloudAPI as one account.  Safe to use from many threads.
+class DataCenter(Offers):
+    """One data center as one account: the calls of 2013, and those of ``Client``.
 
-    :param location: a name in ``known_locations``, a host, or a URL
-    :param key_id: ``/ACCOUNT/keys/NAME``, or a bare fingerprint or name (then with ``login``)
-    :param secret: private key: a file's path or a key's text; default: searched in ``~/.ssh``
-        and ssh-agent
-    :param headers: sent with every request
-    :param login: account in the path; default ``my``, the signer's own
-    :param allow_agent: whether ssh-agent may be asked
-    :param verify: check TLS certificates, or the path of a CA bundle
-    :param verbose: print requests on stderr (True) or on a stream; never headers or bodies
+    :param location: a name in ``known_locations``, a host, or a URL; without one (and without
+        ``url``), everything that is not given here comes from the environment, a profile or the
+        embedded data center (see :func:`smartdc.config.resolve`)
+    :param known_locations: name -> URL, instead of those of 2013
     :param url: base URL, wins over ``location``
-    :param account: whose key it is, when that is not ``login``
-    :param user: sub-user whose key it is
-    :param passphrase: of an encrypted key, or a function of the file's name
-    :param roles: RBAC roles to act in
-    :param rate: (burst, requests per second), a :class:`TokenBucket` to share, or None
-    :param pool_size: connections kept; more threads than that wait for each other
-    :param options: further ones of :class:`Transport`: timeout, retries, patience, max_body
-    :raises KeyNotFound, EncryptedKey, BadKey, ConfigError: at once, if the key cannot be used
+    :param options: further ones of ``Client``
+    :raises ConfigError: the location is one of 2013 that is closed, or nothing is configured
+    :raises KeyNotFound, EncryptedKey, BadKey: the key cannot be used
     """
-
-    API_VERSION = "~9||~8||~7"
 
     def __init__(
         self,
@@ -75,67 +69,32 @@ class DataCenter(MachineCalls, AccountCalls, Offers):
         verbose: bool | IO[str] | None = None,
         *,
         url: str | None = None,
-        account: str | None = None,
-        user: str | None = None,
-        passphrase: Passphrase = None,
-        roles: Sequence[str] = (),
-        rate: tuple[float, float] | TokenBucket | None = (30, 10),
-        pool_size: int = 10,
         **options: Any,
     ) -> None:
         known = KNOWN_LOCATIONS if known_locations is None else known_locations
         self.known_locations: dict[str, str] = dict(known)
-        self.location = location or DEFAULT_LOCATION
-        self._url = url
-        self.login = login or "my"
-        self.account_login, self.user, self.roles = account, user, tuple(roles)
-        self.verify, self.verbose = verify, verbose
-        self.passphrase = passphrase
-        self.default_headers = {
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-            "Accept-Version": self.API_VERSION,
-            "X-Api-Version": self.API_VERSION,
-            **(headers or {}),
-        }
-        bucket = rate if isinstance(rate, TokenBucket) else _bucket(rate)
-        self._options = {"pool_size": pool_size, **options}
-        self.auth: HttpSignature | None = None
-        self.transport = Transport(
-            self.base_url,
-            verify=verify,
-            headers=self.default_headers,
-            bucket=bucket,
+        said: dict[str, Any] = {"key_id": key_id, "secret": secret, "login": login, **options}
+        if verify is not True:
+            said["verify"] = verify
+        if location is None and url is None:
+            settings = _configured(**said)
+            location, url = settings.name, settings.url
+            found = settings.client_options()
+            said = {**found, **{k: v for k, v in said.items() if v is not None or k not in found}}
+        self.location = location or str(url)
+        super().__init__(
+            url or _located(self.location, self.known_locations),
+            headers=headers,
+            allow_agent=allow_agent,
             verbose=verbose,
-            **self._options,
+            **said,
         )
-        self.authenticate(key_id, secret, allow_agent)
 
-    def authenticate(
-        self, key_id: str | None = None, secret: str | None = None, allow_agent: bool = True
-    ) -> None:
-        """Sign from now on with this key; without a key id, with that of the file ``secret``."""
-        login = self.account_login or (self.login if self.login != "my" else None)
-        if key_id is None:
-            if secret is None:
-                return
-            key_id = _fingerprint_of(secret)
-        parsed = KeyId.parse(key_id, login, self.user)
-        signers = find_signers(parsed, secret, allow_agent=allow_agent, passphrase=self.passphrase)
-        self.auth = self.transport.auth = HttpSignature(parsed, signers)
-
-    def close(self) -> None:
-        """Close the connections; the object can still be used."""
-        self.transport.close()
-
-    def __enter__(self) -> DataCenter:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<DataCenter {self.base_url} as {self.login}>"
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """The data center that these settings name; ``options`` win over them."""
+        given = {"url": settings.url, **settings.client_options()}
+        return cls(settings.name, **{**given, **options})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DataCenter):
@@ -149,19 +108,6 @@ class DataCenter(MachineCalls, AccountCalls, Offers):
         if self.login == "my":
             self.me()
         return self.login
-
-    @property
-    def base_url(self) -> str:
-        """Without the account and without a trailing slash."""
-        if self._url:
-            return self._url.rstrip("/")
-        if self.location in self.known_locations:
-            return self.known_locations[self.location].rstrip("/")
-        if re.match(r"https?://", self.location):
-            return self.location.rstrip("/")
-        if "." in self.location or self.location.partition(":")[0] == "localhost":
-            return f"https://{self.location}"
-        return f"https://{self.location}{API_HOST_SUFFIX}"
 
     @property
     def url(self) -> str:
@@ -218,6 +164,7 @@ class DataCenter(MachineCalls, AccountCalls, Offers):
             verbose=self.verbose,
             account=self.account_login,
             user=self.user,
+            passphrase=self.passphrase,
             roles=self.roles,
             rate=TokenBucket(self.transport.bucket.burst, self.transport.bucket.rate),
             **self._options,
@@ -337,16 +284,48 @@ class DataCenter(MachineCalls, AccountCalls, Offers):
         return Machine(self, data=record)
 
 
-def _bucket(rate: tuple[float, float] | None) -> TokenBucket:
-    return TokenBucket(rate=None) if rate is None else TokenBucket(*rate)
+def _configured(
+    key_id: str | None,
+    secret: str | None,
+    login: str | None,
+    account: str | None = None,
+    user: str | None = None,
+    **_: Any,
+) -> Settings:
+    """The settings that apply here, with the key or the account that the arguments name."""
+    if key_id is None and secret is not None:
+        key_id = fingerprint_of(secret)
+    if key_id is not None and key_id.startswith("/"):
+        owner = KeyId.parse(key_id)
+        account, user = account or owner.account, user or owner.user
+    if key_id is not None:
+        account = account or login
+    is_path = secret is not None and "-----BEGIN" not in secret
+    return resolve(
+        account=account,
+        user=user,
+        key_id=key_id,
+        key_file=secret if is_path else None,
+    )
 
 
-def _fingerprint_of(secret: str) -> str:
-    try:
-        data = secret.encode() if "-----BEGIN" in secret else Path(secret).expanduser().read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read the private key {secret}: {error.strerror}") from None
-    blob = public_blob(data)
-    if blob is None:
-        raise UsageError(f"{secret} does not tell whose key it is", hint="give key_id as well")
-    return md5_of(blob)
+def _located(location: str, known_locations: Mapping[str, str]) -> str:
+    """The URL of a location.
+
+    :raises ConfigError: it is one of the public clouds of 2013, which are closed
+    """
+    if location in known_locations:
+        url = known_locations[location]
+    elif re.match(r"https?://", location):
+        url = location
+    elif "." in location or location.partition(":")[0] == "localhost":
+        url = f"https://{location}"
+    else:
+        url = f"https://{location}{API_HOST_SUFFIX}"
+    if _CLOSED.match(url):
+        raise ConfigError(
+            f"location {location!r} means {url}, a public cloud of 2013 that is closed",
+            hint="give the URL of a CloudAPI, as DataCenter('https://HOST', ...), or no location, "
+            "and set SDC_URL, TRITON_PROFILE or start the embedded data center",
+        )
+    return url

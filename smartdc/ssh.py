@@ -1,119 +1,37 @@
-"""By which address and through which hop machines are reached over SSH."""
+"""How machines are reached by ``ssh``: destination, jump host, login key, command."""
 
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
-import ipaddress
 import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .addresses import WORDS, chooser
+from .auth import Signer
 from .errors import UsageError
 from .keys import md5_of, public_line
 
-if TYPE_CHECKING:
-    from .auth import Signer
-
 Record = Mapping[str, Any]
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+KEEPALIVE = ("ServerAliveInterval=10", "ServerAliveCountMax=6")
+"""Without an answer for a minute a connection is given up.
+
+A deleted machine says no goodbye, and its connection must not be waited for; a tunnel, on the other
+hand, has to outlive a laptop that changes its network.
+"""
+UNATTENDED = ("BatchMode=yes", "ConnectTimeout=10", *KEEPALIVE)
+"""ssh_config(5): nobody is there to answer a question."""
 _HOST = re.compile(r"[A-Za-z0-9_:.\[][A-Za-z0-9_:.%\[\]-]*")
-WORDS = ("primary", "external", "internal")
-PRIVATE = tuple(
-    ipaddress.ip_network(block)
-    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-)
-
-
-@functools.cache
-def address(text: str | None) -> Address | None:
-    """An address, or None for what is none, such as ``dhcp``."""
-    try:
-        return ipaddress.ip_address(text or "")
-    except ValueError:
-        return None
-
-
-@functools.cache
-def is_private(ip: Address) -> bool:
-    """Whether an address lies in private address space (RFC 1918, 6598, 4193)."""
-    return any(ip in block for block in PRIVATE if block.version == ip.version)
-
-
-def addresses(machine: Record) -> list[Address]:
-    """A machine's addresses, the primary one first; ``dhcp`` left out."""
-    texts = [machine.get("primaryIp"), *(machine.get("ips") or [])]
-    return list(dict.fromkeys(ip for ip in map(address, texts) if ip is not None))
-
-
-def is_block(text: str) -> bool:
-    """Whether a preference is a CIDR block."""
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        return False
-    return True
-
-
-def network_names(preferences: Iterable[str]) -> list[str]:
-    """The preferences that are names or ids of networks."""
-    return [p for p in preferences if p not in WORDS and not is_block(p)]
-
-
-def chooser(
-    preferences: Sequence[str], networks: Mapping[str, str]
-) -> Callable[[Record], str | None]:
-    """A function that gives a machine's address.
-
-    :param preferences: in order: ``primary``, ``external``, ``internal``, CIDR blocks, and names
-        or ids of networks
-    :param networks: id -> name of the account's networks
-    :raises UsageError: there is no such network
-    """
-    tests = [_test(preference, networks) for preference in preferences]
-
-    def choose(machine: Record) -> str | None:
-        known = addresses(machine)
-        for test in tests:
-            for ip in known:
-                if test(machine, ip):
-                    return str(ip)
-        return None
-
-    return choose
-
-
-def _test(preference: str, networks: Mapping[str, str]) -> Callable[[Record, Address], bool]:
-    if preference == "primary":
-        return lambda machine, ip: ip == address(machine.get("primaryIp"))
-    if preference in WORDS:
-        return lambda _, ip: is_private(ip) == (preference == "internal")
-    if is_block(preference):
-        block = ipaddress.ip_network(preference)
-        return lambda _, ip: ip in block
-    ids = {ident for ident, name in networks.items() if preference in (ident, name)}
-    if not ids:
-        raise UsageError(
-            f"address {preference!r} is neither primary, external, internal, a CIDR block nor a "
-            "network of the account",
-            hint=f"networks: {', '.join(sorted(set(networks.values()))) or 'none'}",
-        )
-
-    def in_network(machine: Record, ip: Address) -> bool:
-        nics = machine.get("nics") or ()
-        return any(n.get("network") in ids and address(n.get("ip")) == ip for n in nics)
-
-    return in_network
 
 
 @dataclass(frozen=True)
-class Hop:
+class JumpHost:
     """A machine or host through which others are reached; ``ident`` if it is a machine."""
 
     host: str
@@ -122,8 +40,8 @@ class Hop:
     ident: str | None = None
 
 
-class Jumps:
-    """Finds the hop of each machine: tag ``tritoncli.ssh.proxy``, else the default.
+class JumpHosts:
+    """Finds the jump host of each machine: tag ``tritoncli.ssh.proxy``, else the default.
 
     As the ``triton`` command does it (node-triton, lib/do_instance/do_ssh.js): the tag names
     another machine by id, name or short id; ``tritoncli.ssh.proxyuser`` is the user there, and
@@ -147,25 +65,28 @@ class Jumps:
         host, _, port = rest.partition(":")
         if (port and not port.isdecimal()) or (default and not is_host(host)):
             raise UsageError(f"jump host {default!r} is not [user@]host[:port]")
-        self.default = self._hop(host, user or None, int(port) if port else None) if host else None
+        number = int(port) if port else None
+        self.default = self._jump_host(host, user or None, number) if host else None
 
-    def of(self, machine: Record) -> Hop | None:
-        """The hop of a machine; None when it is reached directly."""
+    def of(self, machine: Record) -> JumpHost | None:
+        """The jump host of a machine; None when it is reached directly."""
         tags = machine.get("tags") or {}
         proxy = _host_tag(tags, "proxy")
         if proxy:
             user = tags.get("tritoncli.ssh.proxyuser")
-            hop: Hop | None = self._hop(proxy, None if user is None else str(user), None)
+            jump: JumpHost | None = self._jump_host(
+                proxy, None if user is None else str(user), None
+            )
         else:
-            hop = self.default
-        return None if hop is None or hop.ident == machine["id"] else hop
+            jump = self.default
+        return None if jump is None or jump.ident == machine["id"] else jump
 
-    def _hop(self, host: str, user: str | None, port: int | None) -> Hop:
+    def _jump_host(self, host: str, user: str | None, port: int | None) -> JumpHost:
         machine = self.known.get(host)
         if machine is None:
-            return Hop(host, user, port)
+            return JumpHost(host, user, port)
         reached = direct(machine)
-        return Hop(
+        return JumpHost(
             reached.host or self.choose(machine) or host,
             user or "root",
             port or reached.port,
@@ -183,12 +104,12 @@ def _host_tag(tags: Record, name: str) -> str:
     return text if is_host(text) else ""
 
 
-def direct(machine: Record) -> Hop:
+def direct(machine: Record) -> JumpHost:
     """What the tags ``tritoncli.ssh.ip`` and ``.port`` say; host empty without them."""
     tags = machine.get("tags") or {}
     port = str(tags.get("tritoncli.ssh.port", ""))
     usable = port.isdecimal() and 0 < int(port) < 65536
-    return Hop(host=_host_tag(tags, "ip"), port=int(port) if usable else None)
+    return JumpHost(host=_host_tag(tags, "ip"), port=int(port) if usable else None)
 
 
 def unusable_tags(machine: Record) -> list[str]:
@@ -202,17 +123,36 @@ def unusable_tags(machine: Record) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Way:
-    """How SSH gets to a machine."""
+class Destination:
+    """Where and with which options ``ssh`` finds a machine."""
 
     host: str | None
-    port: int | None
-    arguments: str
-    """Options of ``ssh``, quoted as for a shell."""
+    port: int | None = None
+    options: str = ""
+    """Quoted as for a shell."""
+
+    def command(
+        self, user: str, options: Iterable[str] = (), remote: Iterable[str] = ()
+    ) -> list[str]:
+        """The ``ssh`` command of a program: it asks nothing, and notices a dead connection.
+
+        :param options: more words before the destination; those of the destination come first,
+            and ``ssh`` takes the first value that it finds
+        :param remote: what runs on the machine
+        :raises ValueError: the destination's options cannot be split into words
+        """
+        words = ["ssh", *shlex.split(self.options), *flags(*UNATTENDED), *options]
+        words += ["-p", str(self.port)] if self.port else []
+        return [*words, "-l", user, "--", str(self.host), *remote]
+
+
+def flags(*options: str) -> list[str]:
+    """Options as ssh_config(5) has them, as words of an ``ssh`` command."""
+    return [word for option in options for word in ("-o", option)]
 
 
 @dataclass(frozen=True)
-class Key:
+class LoginKey:
     """The key that signs for CloudAPI, which is the one that opens machines.
 
     file: its private half; None when that is in the agent only
@@ -223,7 +163,7 @@ class Key:
     public: str
 
     @classmethod
-    def of(cls, signer: Signer) -> Key:
+    def of(cls, signer: Signer) -> LoginKey:
         """The key of a client that has made its first request (until then it may be another)."""
         return cls(str(signer.file) if signer.file else None, public_line(signer.blob))
 
@@ -240,9 +180,8 @@ class Key:
         below ``directory``.  An agent with many keys is cut off after six of them (sshd_config(5),
         MaxAuthTries).
         """
-        found = ["-o", "IdentitiesOnly=yes"]
         if self.file:
-            return [*found, "-o", f"IdentityFile={option_path(self.file)}"]
+            return flags("IdentitiesOnly=yes", f"IdentityFile={option_path(self.file)}")
         digest = hashlib.sha256(self.public.encode()).hexdigest()[:16]
         path = directory / f"{digest}.pub"
         if not path.exists():
@@ -250,8 +189,11 @@ class Key:
             new = path.with_suffix(f".{os.getpid()}")
             new.write_text(f"{self.public}\n", encoding="ascii")
             new.replace(path)
-        agent = ["-o", "IdentityAgent=SSH_AUTH_SOCK"]
-        return [*found, *agent, "-o", f"IdentityFile={option_path(str(path))}"]
+        return flags(
+            "IdentitiesOnly=yes",
+            "IdentityAgent=SSH_AUTH_SOCK",
+            f"IdentityFile={option_path(str(path))}",
+        )
 
 
 def option_path(path: str) -> str:
@@ -260,24 +202,24 @@ def option_path(path: str) -> str:
     return f'"{text}"' if re.search(r"\s", text) else text
 
 
-class Ways:
-    """Finds the way to each machine of a data center.
+class Destinations:
+    """Finds out how each machine of a data center is reached.
 
-    :param machines: where hops are looked for
+    :param machines: where jump hosts are looked for
     :param networks: id -> name of the account's networks, if ``address`` names any
     :param key: what opens the machines; None for whatever ``ssh`` has
     :param known_hosts: file for the host keys, which are kept under the machines' ids
     :param address: preferences as in :func:`chooser`
-    :param jump_host: hop for machines without a tag, as in :class:`Jumps`
+    :param jump_host: for machines without a tag, as in :class:`JumpHosts`
     :param ssh_config: configuration file for ``ssh``
-    :raises UsageError: no such network, or not a hop
+    :raises UsageError: no such network, or not a jump host
     """
 
     def __init__(
         self,
         machines: Sequence[Record],
         networks: Mapping[str, str],
-        key: Key | None,
+        key: LoginKey | None,
         known_hosts: Path,
         *,
         address: Sequence[str] = WORDS,
@@ -285,43 +227,44 @@ class Ways:
         ssh_config: str | None = None,
     ) -> None:
         self.choose = chooser(address, networks)
-        self.jumps = Jumps(machines, self.choose, jump_host)
+        self.jumps = JumpHosts(machines, self.choose, jump_host)
         common = [
             *(["-F", ssh_config] if ssh_config else []),
-            *("-o", f"UserKnownHostsFile={option_path(str(known_hosts))}"),
-            *("-o", "StrictHostKeyChecking=accept-new"),
+            *flags(
+                f"UserKnownHostsFile={option_path(str(known_hosts))}",
+                "StrictHostKeyChecking=accept-new",
+            ),
         ]
         # a host that is no machine of the account has keys of its own
-        self._host_arguments = shlex.join(common)
+        self._host_options = shlex.join(common)
         offered = key.options(known_hosts.parent / "keys") if key else []
-        self._machine_arguments = shlex.join([*common, *offered])
-        self._proxies: dict[Hop, str] = {}
+        self._machine_options = shlex.join([*common, *offered])
+        self._proxies: dict[JumpHost, str] = {}
 
-    def to(self, machine: Record) -> Way:
-        """The way to a machine; its host is None when it has no address yet."""
+    def of(self, machine: Record) -> Destination:
+        """The destination for a machine; its host is None when it has no address yet."""
         own = direct(machine)
-        arguments = self._arguments(str(machine["id"]))
-        hop = self.jumps.of(machine)
-        if hop:
-            if hop not in self._proxies:
+        options = self._options(str(machine["id"]))
+        jump = self.jumps.of(machine)
+        if jump:
+            if jump not in self._proxies:
                 # a ProxyCommand of a configuration file may pass a descriptor; ours does not
-                words = ["-o", "ProxyUseFdpass=no", "-o", self._proxy_command(hop)]
-                self._proxies[hop] = shlex.join(words)
-            arguments += " " + self._proxies[hop]
-        return Way(own.host or self.choose(machine), own.port, arguments)
+                proxy = flags("ProxyUseFdpass=no", self._proxy_command(jump))
+                self._proxies[jump] = shlex.join(proxy)
+            options += " " + self._proxies[jump]
+        return Destination(own.host or self.choose(machine), own.port, options)
 
-    def _arguments(self, ident: str | None) -> str:
+    def _options(self, ident: str | None) -> str:
         if ident is None:
-            return self._host_arguments
-        alias = f"HostKeyAlias={ident}"
-        return f"-o {shlex.quote(alias)} {self._machine_arguments}"
+            return self._host_options
+        return f"{shlex.join(flags(f'HostKeyAlias={ident}'))} {self._machine_options}"
 
-    def _proxy_command(self, hop: Hop) -> str:
+    def _proxy_command(self, jump: JumpHost) -> str:
         """The way through another machine; ssh's own -J would know nothing of its host key."""
-        command = ["ssh", *shlex.split(self._arguments(hop.ident))]
-        command += ["-l", hop.user] if hop.user else []
-        command += ["-p", str(hop.port)] if hop.port else []
+        command = ["ssh", *shlex.split(self._options(jump.ident))]
+        command += ["-l", jump.user] if jump.user else []
+        command += ["-p", str(jump.port)] if jump.port else []
         # ssh replaces %h and %p; a percent sign of ours has to be doubled
         words = [word.replace("%", "%%") for word in command]
-        host = shlex.quote(hop.host.replace("%", "%%"))
+        host = shlex.quote(jump.host.replace("%", "%%"))
         return f"ProxyCommand={shlex.join(words)} -W %h:%p -- {host}"

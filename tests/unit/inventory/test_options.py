@@ -11,11 +11,11 @@ import pytest
 import yaml
 from ansible.module_utils.common.yaml import yaml_dump
 
-from smartdc import filters, reach
+from smartdc import addresses, filters
 from smartdc.errors import UsageError
 
 from ..modules.modules_support import ROOT, Cloud, run_module, without_settings
-from .test_inventory_sdc import TOOL, inventory, run_inventory
+from .runs import TOOL, inventory, run_inventory
 
 OFFER = {"package": "sample-512M", "image": "base-64-lts"}
 
@@ -97,11 +97,11 @@ def machine(**more):
 
 def test_dhcp_is_passed_over():
     names = {"n1": "lan", "n2": "wan"}
-    assert reach.chooser(["primary", "internal"], names)(machine()) is None
-    assert reach.chooser(["lan", "wan"], names)(machine()) == "198.51.100.7"
-    assert reach.chooser(["primary", "external"], names)(machine()) == "198.51.100.7"
+    assert addresses.chooser(["primary", "internal"], names)(machine()) is None
+    assert addresses.chooser(["lan", "wan"], names)(machine()) == "198.51.100.7"
+    assert addresses.chooser(["primary", "external"], names)(machine()) == "198.51.100.7"
     with pytest.raises(UsageError, match="networks: lan, wan"):
-        reach.chooser(["wann"], names)
+        addresses.chooser(["wann"], names)
     with pytest.raises(UsageError, match="known: name"):
         filters.matcher([{"colour": "red"}], [], {}, {})
 

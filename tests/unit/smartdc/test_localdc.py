@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +26,11 @@ from smartdc import DataCenter, wait_many
 from smartdc.errors import AnswerLost, Conflict, Gone, InvalidArgument, NotFound, Unauthorized
 from smartdc.keys import blob_of, md5_of
 
-from .smartdc_cloud import write_key
+from .fake_cloud import write_key
 
 KINDS = ["rsa", "p256", "p384", "p521", "ed25519"]
 TOKEN = "let-me-in"
+PAGE = Path(__file__).resolve().parents[3] / "docs/smartdc.md"
 
 
 @contextmanager
@@ -115,6 +118,56 @@ def test_the_session_of_2013(
     list(map(methodcaller("delete"), cluster))
     list(map(methodcaller("poll_until", "deleted", interval=0.05), cluster))
     assert sdc.machines(tags={"cluster": "ipython"}) == []
+
+
+SSH = """#!/bin/sh
+echo "$2 $3" >>calls
+case $3 in
+svcs*) if [ -e asked ]; then echo "ON -"; else echo "OFF ON"; touch asked; fi ;;
+*) echo '{"interface": "tcp://10.99.0.2", "registration": 20000, "key": "s3cret"}' ;;
+esac
+"""
+
+
+def test_the_session_of_the_page(
+    localdc: str,
+    home: Path,
+    private_keys: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """docs/smartdc.md as it stands; only `ssh` is not the real one, as machines are records."""
+    write_key(home / ".ssh" / "id_rsa", private_keys["rsa"])
+    for name, value in (("URL", localdc), ("ACCOUNT", "username"), ("KEY_ID", "rsa")):
+        monkeypatch.setenv(f"SDC_{name}", value)
+    monkeypatch.chdir(home)
+    for name in ("ipcontroller.sh", "ipengine.sh"):
+        (home / name).write_text("#!/bin/sh\n")
+    (home / "ssh").write_text(SSH)
+    (home / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(home), prepend=os.pathsep)
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(seconds / 40))
+
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    names: dict[str, Any] = {}
+    for block in blocks[:-2]:
+        exec(block, names)
+    sdc = names["sdc"]
+    engines = sdc.machines(tags={"cluster": "ipython", "role": "engine"})
+    assert len(engines) == 4 and len(sdc.machines(tags={"cluster": "ipython"})) == 5
+    assert engines[0].get_metadata()["ipython.url"] == "tcp://10.99.0.2:20000"
+    assert engines[0].get_metadata()["ipython.key"] == "s3cret"
+    address = names["ipc"].public_ips[0]
+    calls = (home / "calls").read_text().splitlines()
+    assert calls[0] == f"root@{address} svcs -H -o STA,NSTA svc:/smartdc/mdata:execute"
+    assert len(calls) == 3
+    exec(blocks[-2], names)
+    assert sdc.machines() == []
+    exec(blocks[-1], names)
+    printed = capsys.readouterr()
+    assert "0 machines" in printed.out and "base-64-lts 24.4.1" in printed.out
+    assert "POST /username/machines -> 201" in printed.err and "s3cret" not in printed.err
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 import smartdc
-from smartdc.config import Settings, resolve
+from smartdc import DataCenter
+from smartdc.config import Settings, embedded_home, resolve, state_directory
 from smartdc.errors import ConfigError, NoDataCenter
+from smartdc.keys import blob_of, md5_of
 
-from .smartdc_cloud import FakeCloud, write_key
+from .fake_cloud import FakeCloud, write_key
 
 FULL = {"SDC_URL": "https://sdc.example", "SDC_ACCOUNT": "sdc", "SDC_KEY_ID": "k-sdc"}
 TRITON = {"TRITON_URL": "https://t.example", "TRITON_ACCOUNT": "t", "TRITON_KEY_ID": "k-t"}
@@ -198,6 +200,20 @@ def test_embedded(home: Path) -> None:
     assert go(home, FULL, profile="embedded").source == "embedded"
 
 
+def test_where_the_embedded_one_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below, above = home / "a" / "playbooks", home / "a"
+    below.mkdir(parents=True)
+    assert embedded_home([below, above], {}) == below
+    (above / ".localdc").mkdir()
+    (above / "dc").mkdir()
+    assert embedded_home([below, above], {}) == above
+    assert embedded_home([below, above], {"LOCALDC_DIR": "dc"}) == above
+    assert state_directory(above, {"LOCALDC_DIR": "dc"}) == above / "dc"
+    assert state_directory(above, {"LOCALDC_DIR": "/dc"}) == Path("/dc")
+    monkeypatch.chdir(above)
+    assert state_directory() == above / ".localdc"
+
+
 def test_the_embedded_one_by_its_variables(home: Path) -> None:
     """As after: eval "$(python -m localdc env)"; nothing of it costs money."""
     data = embedded(home / ".localdc")
@@ -250,3 +266,49 @@ def test_connect(
         assert dc.machines() == []
     assert cloud.requests[-1][1].startswith("/victim/machines?")
     assert "as-role=ops%2Cdev" in cloud.requests[-1][1]
+
+
+def test_a_data_center_without_a_location_is_the_configured_one(
+    cloud: FakeCloud,
+    url: str,
+    home: Path,
+    private_keys: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(home)
+    with pytest.raises(NoDataCenter, match="SDC_URL"):
+        DataCenter()
+    path = write_key(home / "key", private_keys["p256"])
+    fingerprint = cloud.allow("/acme/keys/k", private_keys["p256"].public_key())
+    with pytest.raises(ConfigError, match="SDC_URL"):
+        DataCenter(key_id="/acme/keys/k", secret=str(path))
+    monkeypatch.setenv("SDC_URL", url)
+    with DataCenter(key_id="/acme/keys/k", secret=str(path), rate=None, pool_size=1) as dc:
+        assert (dc.location, dc.base_url, dc.login) == ("environment", url, "acme")
+        assert dc.me()["login"] == "acme"
+    with DataCenter(secret=path.read_text(), login="acme") as dc:
+        assert dc.machines() == []
+    monkeypatch.setenv("SDC_ACCOUNT", "acme")
+    monkeypatch.setenv("SDC_KEY_ID", fingerprint)
+    monkeypatch.setenv("SDC_KEY_FILE", str(path))
+    with DataCenter() as dc, smartdc.connect() as connected:
+        assert dc == connected and dc.location == connected.location
+        assert dc.machines() == []
+    with DataCenter(login="victim") as dc:
+        assert dc.url == f"{url}/victim/"
+        assert dc.auth and dc.auth.key_path.startswith("/acme/keys/")
+    monkeypatch.setenv("SDC_TLS_INSECURE", "1")
+    assert DataCenter().verify is False
+    assert DataCenter(verify="/etc/hosts").verify == "/etc/hosts"
+
+
+def test_a_data_center_without_a_location_where_the_embedded_one_runs(
+    home: Path, private_keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = write_key(home / "key", private_keys["ed25519"])
+    data = embedded(
+        home / ".localdc", key_file=str(key), key_id=md5_of(blob_of(private_keys["ed25519"]))
+    )
+    monkeypatch.chdir(home)
+    dc = DataCenter()
+    assert (dc.base_url, dc.login, dc.location) == (data["url"], "localdc", "localdc")

@@ -1,9 +1,12 @@
-"""The key that signs for CloudAPI is the one that ssh offers, judged by a real sshd."""
+"""The command that reaches a machine: its words, and the key that it offers.
+
+The key that signs for CloudAPI is the one that ssh offers, judged by a real sshd.
+"""
 
 from __future__ import annotations
 
+import configparser
 import getpass
-import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,14 +15,15 @@ from typing import Any
 import pytest
 
 from smartdc import DataCenter
-from smartdc.reach import Key, Ways
+from smartdc.ssh import KEEPALIVE, Destination, Destinations, LoginKey, flags
 
 from ..private_sshd import PROGRAM, make_key, private_sshd
-from .smartdc_cloud import FakeCloud, ssh_add
+from .fake_cloud import FakeCloud, ssh_add
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="openssh-server is not installed")
+needs_sshd = pytest.mark.skipif(PROGRAM is None, reason="openssh-server is not installed")
+ROOT = Path(__file__).resolve().parents[3]
 
-Login = Callable[[Key | None], subprocess.CompletedProcess[str]]
+Login = Callable[[LoginKey | None], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -41,28 +45,28 @@ def login(tmp_path: Path, own_key: Path) -> Iterator[Login]:
         tags = {"tritoncli.ssh.port": port, "tritoncli.ssh.ip": "127.0.0.1"}
         machine = {"id": "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d", "tags": tags}
 
-        def attempt(key: Key | None) -> subprocess.CompletedProcess[str]:
+        def attempt(key: LoginKey | None) -> subprocess.CompletedProcess[str]:
             known_hosts = tmp_path / "a directory" / "known_hosts"
             known_hosts.parent.mkdir(exist_ok=True)
-            way = Ways([machine], {}, key, known_hosts, ssh_config=str(tmp_path / "empty"))
-            to = way.to(machine)
-            command = ["ssh", *shlex.split(to.arguments), "-o", "BatchMode=yes"]
-            command += ["-p", str(to.port), "-l", getpass.getuser(), str(to.host), "true"]
+            config = str(tmp_path / "empty")
+            destinations = Destinations([machine], {}, key, known_hosts, ssh_config=config)
+            command = destinations.of(machine).command(getpass.getuser(), remote=["true"])
             return subprocess.run(command, capture_output=True, text=True, check=False)
 
         yield attempt
 
 
-def signing_key(cloud: FakeCloud, url: str, own_key: Path) -> Key:
+def signing_key(cloud: FakeCloud, url: str, own_key: Path) -> LoginKey:
     from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
     public: Any = load_ssh_public_key(own_key.with_suffix(".pub").read_bytes())
     with DataCenter(url, cloud.allow("/acme/keys/k", public), login="acme") as dc:
         dc.me()
         assert dc.auth
-        return Key.of(dc.auth.signer)
+        return LoginKey.of(dc.auth.signer)
 
 
+@needs_sshd
 def test_a_key_file_of_any_name(login: Login, cloud: FakeCloud, url: str, own_key: Path) -> None:
     assert "Permission denied" in login(None).stderr
     key = signing_key(cloud, url, own_key)
@@ -70,6 +74,7 @@ def test_a_key_file_of_any_name(login: Login, cloud: FakeCloud, url: str, own_ke
     assert login(key).returncode == 0, login(key).stderr
 
 
+@needs_sshd
 def test_the_ninth_key_of_an_agent(
     agent: str,
     login: Login,
@@ -89,3 +94,20 @@ def test_the_ninth_key_of_an_agent(
     key = signing_key(cloud, url, own_key)
     assert key.file is None and "ssh-agent" in key.name
     assert login(key).returncode == 0, login(key).stderr
+
+
+def test_the_words_of_a_command() -> None:
+    given = Destination("203.0.113.7", 2222, "-F 'a b' -o BatchMode=no")
+    words = given.command("root", ["-N"], ["true"])
+    assert words[:5] == ["ssh", "-F", "a b", "-o", "BatchMode=no"], "the first value counts"
+    assert words[-8:] == ["-N", "-p", "2222", "-l", "root", "--", "203.0.113.7", "true"]
+    assert set(KEEPALIVE) < set(words)
+    assert Destination("-oProxyCommand=x").command("root")[-2:] == ["--", "-oProxyCommand=x"]
+    with pytest.raises(ValueError, match="quotation"):
+        Destination("h", None, "-F 'a").command("root")
+
+
+def test_ansible_gives_connections_up_after_the_same_time() -> None:
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(ROOT / "ansible.cfg")
+    assert " ".join(flags(*KEEPALIVE)) in settings["ssh_connection"]["ssh_args"]

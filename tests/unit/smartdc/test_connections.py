@@ -14,8 +14,8 @@ import pytest
 from smartdc import DataCenter
 from smartdc.errors import TLSError
 
+from .fake_cloud import FakeCloud, FakeHandler, serving, write_key
 from .hostile_server import certificate
-from .smartdc_cloud import FakeCloud, FakeHandler, serving, write_key
 
 Connect = Callable[..., DataCenter]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from ..errors import UsageError
+from ..raw import Record
 from .datacenter import DataCenter
-from .errors import UsageError
-from .lookup import search_dicts
-from .raw import Record
+from .offers import search_dicts
 
 __all__ = ["LegacyDataCenter"]
 

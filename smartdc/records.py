@@ -15,9 +15,9 @@ from .errors import ProtocolError
 Record = dict[str, Any]
 
 _WORDS: dict[type, str] = {
-    str: "text",
+    str: "a string",
     int: "a number",
-    bool: "true or false",
+    bool: "a boolean",
     dict: "an object",
     list: "a list",
     type(None): "null",
@@ -25,11 +25,11 @@ _WORDS: dict[type, str] = {
 
 
 @dataclass(frozen=True)
-class Shape:
+class RecordType:
     """One kind of record.
 
-    :param required: names of fields with text that must be there
-    :param optional: name -> type of others; ``list`` means one of text
+    :param required: names of fields with a string that must be there
+    :param optional: name -> type of others; ``list`` means one of strings
     :param records: names of fields that hold lists of objects
     """
 
@@ -38,7 +38,7 @@ class Shape:
     optional: Mapping[str, type] = field(default_factory=dict)
     records: tuple[str, ...] = ()
 
-    def one(self, record: Record) -> Record:
+    def check(self, record: Record) -> Record:
         """The record, when it is one.
 
         :raises ProtocolError: a field is missing or of another type
@@ -56,7 +56,9 @@ class Shape:
             if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
                 raise self._wrong(name, value, kind)
             if isinstance(value, list) and not all(isinstance(v, str) for v in value):
-                raise ProtocolError(f"answered {_article(self.kind)} whose {name} are not all text")
+                raise ProtocolError(
+                    f"answered {_article(self.kind)} whose {name} are not all strings"
+                )
         for name in self.records:
             values: Any = record.get(name)
             if values is None:
@@ -67,9 +69,9 @@ class Shape:
                 )
         return record
 
-    def all(self, records: Iterable[Record]) -> list[Record]:
-        """The records, when all of them are; errors as :meth:`one`."""
-        return [self.one(record) for record in records]
+    def check_all(self, records: Iterable[Record]) -> list[Record]:
+        """The records, when all of them are; errors as :meth:`check`."""
+        return [self.check(record) for record in records]
 
     def _wrong(self, name: str, value: object, wanted: type) -> ProtocolError:
         found = _WORDS.get(type(value), "a number")
@@ -82,7 +84,7 @@ def _article(name: str) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
-MACHINE = Shape(
+MACHINE = RecordType(
     "machine",
     ("id", "name", "state"),
     {
@@ -102,13 +104,13 @@ MACHINE = Shape(
     },
     ("nics",),
 )
-IMAGE = Shape(
+IMAGE = RecordType(
     "image", ("id", "name"), {"version": str, "os": str, "published_at": str, "state": str}
 )
-PACKAGE = Shape("package", ("id", "name"), {"memory": int, "disk": int, "vcpus": int})
-NETWORK = Shape("network", ("id", "name"), {"public": bool, "fabric": bool})
-KEY = Shape("key", ("name", "fingerprint", "key"))
-RULE = Shape("firewall rule", ("id", "rule"), {"enabled": bool, "description": str})
-VOLUME = Shape("volume", ("id", "name", "state"), {"size": int, "filesystem_path": str})
-SNAPSHOT = Shape("snapshot", ("name", "state"))
-NIC = Shape("NIC", ("mac", "network"), {"ip": str, "state": str, "primary": bool})
+PACKAGE = RecordType("package", ("id", "name"), {"memory": int, "disk": int, "vcpus": int})
+NETWORK = RecordType("network", ("id", "name"), {"public": bool, "fabric": bool})
+KEY = RecordType("key", ("name", "fingerprint", "key"))
+RULE = RecordType("firewall rule", ("id", "rule"), {"enabled": bool, "description": str})
+VOLUME = RecordType("volume", ("id", "name", "state"), {"size": int, "filesystem_path": str})
+SNAPSHOT = RecordType("snapshot", ("name", "state"))
+NIC = RecordType("NIC", ("mac", "network"), {"ip": str, "state": str, "primary": bool})

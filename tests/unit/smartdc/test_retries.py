@@ -21,7 +21,7 @@ from smartdc.errors import (
     Unavailable,
 )
 
-from .smartdc_cloud import FakeCloud, FakeHandler
+from .fake_cloud import FakeCloud, FakeHandler
 
 Connect = Callable[..., DataCenter]
 

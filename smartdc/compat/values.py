@@ -6,7 +6,7 @@ import calendar
 import ipaddress
 from datetime import UTC, datetime
 
-from .errors import UsageError
+from ..errors import UsageError
 
 # 2013's definition: carrier-grade NAT and loopback count as public
 _PRIVATE = [

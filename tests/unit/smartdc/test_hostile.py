@@ -24,8 +24,8 @@ from smartdc.errors import (
     one_line,
 )
 
+from .fake_cloud import FakeCloud, FakeHandler
 from .hostile_server import JSON, raw_server, respond
-from .smartdc_cloud import FakeCloud, FakeHandler
 
 Connect = Callable[..., DataCenter]
 
@@ -83,7 +83,7 @@ def test_slow_server(cloud: FakeCloud, connect: Connect) -> None:
         (respond(b'"x"', JSON), "a string instead of a list"),
         (respond(b"[1, 2]", JSON), "something else than objects"),
         (respond(b"[{}]", JSON), "machine without an id"),
-        (respond(b'[{"id": 7}]', JSON), "machine whose id is a number instead of text"),
+        (respond(b'[{"id": 7}]', JSON), "machine whose id is a number instead of a string"),
         (
             respond(b"", "Location: http://evil/", status="302 Found"),
             "redirected to 'http://evil/'",
@@ -213,17 +213,17 @@ MACHINE = {"id": "5a4b5c3e", "name": "web", "state": "running"}
     [
         ({"id": None}, "a machine without an id"),
         ({"name": ""}, "a machine without a name"),
-        ({"state": ["running"]}, "whose state is a list instead of text"),
-        ({"tags": "role=web"}, "whose tags is text instead of an object"),
+        ({"state": ["running"]}, "whose state is a list instead of a string"),
+        ({"tags": "role=web"}, "whose tags is a string instead of an object"),
         ({"metadata": []}, "whose metadata is a list instead of an object"),
-        ({"ips": "203.0.113.7"}, "whose ips is text instead of a list"),
-        ({"ips": [None]}, "whose ips are not all text"),
-        ({"networks": [{}]}, "whose networks are not all text"),
+        ({"ips": "203.0.113.7"}, "whose ips is a string instead of a list"),
+        ({"ips": [None]}, "whose ips are not all strings"),
+        ({"networks": [{}]}, "whose networks are not all strings"),
         ({"nics": ["net0"]}, "whose nics are no list of objects"),
         ({"nics": {"mac": "x"}}, "whose nics are no list of objects"),
-        ({"primaryIp": 1}, "whose primaryIp is a number instead of text"),
-        ({"package": {}}, "whose package is an object instead of text"),
-        ({"firewall_enabled": "yes"}, "whose firewall_enabled is text instead of true or false"),
+        ({"primaryIp": 1}, "whose primaryIp is a number instead of a string"),
+        ({"package": {}}, "whose package is an object instead of a string"),
+        ({"firewall_enabled": "yes"}, "whose firewall_enabled is a string instead of a boolean"),
     ],
 )
 def test_machines_of_wrong_types(wrong: dict[str, Any], message: str) -> None:

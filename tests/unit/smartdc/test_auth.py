@@ -27,7 +27,7 @@ from smartdc.errors import (
 )
 from smartdc.keys import KeyId, blob_of, load_private, md5_of, sha256_of
 
-from .smartdc_cloud import FakeCloud, ssh_add, write_key
+from .fake_cloud import FakeCloud, ssh_add, write_key
 
 KINDS = ["rsa", "p256", "p384", "p521", "ed25519"]
 MD5 = "c2:c4:b1:20:9d:e6:76:4d:d6:51:fa:ed:f7:30:fe:7d"

@@ -11,7 +11,7 @@ import pytest
 import smartdc
 from smartdc import DataCenter
 
-from .smartdc_cloud import FakeCloud, write_key
+from .fake_cloud import FakeCloud, write_key
 
 
 def test_the_session_of_2013(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from . import lookup
-from .errors import NotFound
-from .lookup import search_dicts
-from .machine import identifier
-from .raw import Record
-from .resources import CatalogueCalls, NetworkCalls
+from .. import lookup
+from ..client import Client
+from ..errors import NotFound, UsageError
+from ..raw import Record
+from .arguments import identifier
 
 
-class Offers(CatalogueCalls, NetworkCalls):
+class Offers(Client):
     """Everything is accepted by id, name, or the dict that another call returned."""
 
     _public_networks: frozenset[str] | None = None
@@ -87,3 +87,17 @@ class Offers(CatalogueCalls, NetworkCalls):
             if lookup.is_uuid(wanted)
             else str(lookup.image(self.list_images(), wanted)["id"])
         )
+
+
+def search_dicts(
+    dicts: Iterable[Record], predicate: str, fields: Iterable[str]
+) -> Iterable[Record]:
+    """The dicts in which a case-insensitive regular expression matches one of the fields."""
+    try:
+        matches: Callable[[str], object] = re.compile(predicate, re.IGNORECASE).search
+    except re.error as error:
+        raise UsageError(f"{predicate!r} is not a regular expression: {error}") from None
+    keys = tuple(fields)
+    for item in dicts:
+        if any(matches(str(item.get(key) or "")) for key in keys):
+            yield item

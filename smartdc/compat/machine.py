@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from .errors import Gone, UsageError
-from .raw import Record, segment, wire
+from ..errors import Gone, UsageError
+from ..raw import Record, segment, wire
+from .arguments import identifier, read_script
+from .offers import Offers
 from .values import dt_time, priv, pub, timestamp
 from .waiting import DEFAULT_TIMEOUT, wait_one
 
-if TYPE_CHECKING:
-    from .datacenter import DataCenter
-
-__all__ = ["Machine", "Snapshot", "dt_time", "identifier", "priv", "pub", "timestamp"]
+__all__ = ["Machine", "Snapshot", "dt_time", "priv", "pub", "timestamp"]
 
 
-def read_script(filename: str | Path) -> str:
-    """The text of a boot script.
+class Creator(Protocol):
+    """What creates machines: a ``DataCenter``."""
 
-    :raises UsageError: it cannot be read
-    """
-    path = Path(filename).expanduser()
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"cannot read the boot script {path}: {reason}", hint="give the path of a script"
-        ) from None
+    def create_machine(self, **kwargs: Any) -> Machine: ...
 
 
 class Machine:
@@ -41,7 +31,7 @@ class Machine:
 
     def __init__(
         self,
-        datacenter: DataCenter,
+        datacenter: Offers,
         machine_id: str | Machine | Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | None = None,
         credentials: bool = False,
@@ -83,7 +73,7 @@ class Machine:
         return dict(metadata)
 
     @classmethod
-    def create_in_datacenter(cls, datacenter: DataCenter, **kwargs: Any) -> Machine:
+    def create_in_datacenter(cls, datacenter: Creator, **kwargs: Any) -> Machine:
         """See :meth:`DataCenter.create_machine`."""
         return datacenter.create_machine(**kwargs)
 
@@ -345,21 +335,6 @@ class Snapshot:
     def start(self) -> Machine:
         """Roll the machine back to this and boot it."""
         return self.machine.start_from_snapshot(self.name)
-
-
-def identifier(value: str | Machine | Mapping[str, Any], *keys: str) -> str:
-    """The id in what callers pass for a machine, image ...: text, object or dict.
-
-    :param keys: of a dict, in order of preference; default ``id``
-    """
-    if isinstance(value, Machine):
-        return value.id
-    if isinstance(value, Mapping):
-        for key in keys or ("id",):
-            if value.get(key):
-                return str(value[key])
-        raise UsageError(f"a dict without {' or '.join(keys or ('id',))} names nothing")
-    return value
 
 
 def _list(value: object) -> list[Any]:
