@@ -1,7 +1,9 @@
-"""Shells that the scripts of zones are tried with, where this computer has them."""
+"""Shells that the scripts of zones are tried with: on Linux, those that are there."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 
-SHELLS = [shell for shell in ("dash", "bash", "ksh93") if shutil.which(shell)]
+KNOWN = ("dash", "bash", "ksh93") if sys.platform == "linux" else ()
+SHELLS = [shell for shell in KNOWN if shutil.which(shell)]

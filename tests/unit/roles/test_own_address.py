@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from ..modules.modules_support import load
 from .method_zone import MethodZone
+from .shells import SHELLS
 
 # records the controller; the probe for its heartbeat then finds that it has ended
 RECORDER = """#!/bin/sh
@@ -35,7 +35,7 @@ MACHINES = [
 ]
 
 
-@pytest.fixture(params=[shell for shell in ("dash", "ksh93") if shutil.which(shell)])
+@pytest.fixture(params=SHELLS)
 def zone(request: pytest.FixtureRequest, tmp_path: Path, method: Path) -> MethodZone:
     return MethodZone(tmp_path, method, request.param)
 
