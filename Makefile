@@ -37,18 +37,21 @@ down: setup
 
 test: test-setup lint unit integration molecule
 
-lint: setup
+lint: test-setup
 	ruff check .
 	ruff format --check .
 	mypy
+	cd localdc && mypy
 	ansible-lint --offline -q
 
-unit: setup
+unit: test-setup
 	pytest -q -n auto --dist loadfile tests/unit
+	cd localdc && pytest -q -n auto --dist loadfile tests/unit
 
 # Two files at a time: most of a test is waiting, and each process has data centers of its own.
 integration: test-setup
 	$(test_dc) pytest -q -n 2 --dist loadfile tests/integration
+	cd localdc && $(test_dc) pytest -q -n 2 --dist loadfile tests/integration
 
 portable: test-setup
 	pytest -q -n auto --dist loadfile tests/unit tests/integration/records
@@ -56,11 +59,11 @@ portable: test-setup
 science: test-setup
 	$(test_dc) SCIENCE=yes pytest -q tests/integration/packages/test_science.py
 
-molecule: setup
+molecule: test-setup
 	molecule test
 
-bench: setup
+bench: test-setup
 	$(test_dc) python benchmarks/launch.py
 
-curve: setup
+curve: test-setup
 	$(test_dc) python benchmarks/curve.py --json docs/launch-curve.json

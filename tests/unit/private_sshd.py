@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .free_ports import free_block
+from embedded.free_ports import free_block
 
 PROGRAM = shutil.which("sshd", path=f"{os.environ.get('PATH')}:/usr/sbin:/sbin")
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.localdc.center import Center
-from tests.integration.triton.conftest import CACHE
-from tests.integration.triton.install import Missing, install
-from tests.integration.triton.shell import Shell
+from embedded.center import Center
+from embedded.clients.install import CACHE, Missing, install
+from embedded.clients.shell import Shell
 
 from ..cluster.playbooks import REPOSITORY, Cluster, eventually
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ...pythons import OWN, Python, other_python
+from embedded.pythons import OWN, Python, other_python
+
 from .conftest import cluster_of, started
 from .playbooks import REPOSITORY, Cluster, DataCenter, eventually
 

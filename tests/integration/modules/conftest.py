@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
+from embedded.center import REPOSITORY, Center
+from embedded.fixtures import STORE, able, running
 from smartdc import Machine
-
-from ..localdc.center import REPOSITORY, Center
-from ..localdc.conftest import STORE, able, running
 
 __all__ = ["able"]
 PLAY = {

@@ -9,8 +9,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from embedded.center import Center, eventually
 from smartdc import Machine
-from tests.integration.localdc.center import Center, eventually
 
 from .conftest import Ansible
 

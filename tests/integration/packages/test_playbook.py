@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipyparallel as ipp
 import pytest
 
+from embedded.center import Center
+from embedded.faults import Faults
+from embedded.pythons import PY
+
 from ..cluster.playbooks import Cluster
-from ..localdc.center import Center
-from .conftest import Faults
-from .test_packages import PY
 
 OLD = "base-64-lts@23.4.0"
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from embedded.center import Center
+from embedded.pythons import OWN
+
 from ..cluster.playbooks import Cluster
-from ..localdc.center import Center
-from .test_packages import PYTHON
 
 pytestmark = pytest.mark.skipif(
     "SCIENCE" not in os.environ, reason="large downloads; make science runs it"
@@ -29,7 +30,7 @@ MODULES = {
     "jupyterlab": "jupyterlab",
 }
 START_LAB = f"""
-jupyter-lab-{PYTHON} --no-browser --allow-root --ip 127.0.0.1 --port 8899 \
+jupyter-lab-{OWN} --no-browser --allow-root --ip 127.0.0.1 --port 8899 \
     --IdentityProvider.token=secret >/tmp/lab.log 2>&1 &
 """
 ASK_LAB = "curl -sf -H 'Authorization: token secret' http://127.0.0.1:8899"
@@ -74,7 +75,7 @@ def test_all_of_it(center: Center, cluster: Cluster) -> None:
         python_packages="xarray",
     )
     for module in MODULES.values():
-        cluster.ssh("engine", f"/opt/local/bin/python{PYTHON} -W error -c 'import {module}'")
+        cluster.ssh("engine", f"/opt/local/bin/python{OWN} -W error -c 'import {module}'")
     results.__module__ = "__main__"
     client = cluster.client()
     try:
@@ -96,7 +97,7 @@ def test_all_of_it(center: Center, cluster: Cluster) -> None:
     by_pkgsrc, by_pip = cluster.ssh("engine", f"{python} -c '{code}'").split()
     assert by_pkgsrc.startswith("/opt/local/lib/") and "/venv/lib/" in by_pip
     pinned = cluster.ssh("engine", "/opt/local/sbin/pkg_info -E 'py*-jupyterlab-[0-9]*'").strip()
-    version = cluster.ssh("engine", f"jupyter-lab-{PYTHON} --version").strip()
+    version = cluster.ssh("engine", f"jupyter-lab-{OWN} --version").strip()
     assert pinned.endswith(f"-{version}")
     cluster.ssh("engine", f"cd /root; {START_LAB}")
     cluster.ssh("engine", f"until {ASK_LAB}/api/status; do sleep 0.2; done")

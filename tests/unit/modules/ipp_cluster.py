@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..free_ports import free_block
+from embedded.free_ports import free_block
 
 
 class Ipp:

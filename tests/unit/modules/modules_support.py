@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from localdc.api.app import create_app
-from localdc.api.records import RecordsCompute
+from embedded.served import Served
+from localdc.api.engine.records_only import RecordsCompute
+from localdc.api.http.app import create_app
+from localdc.api.routes import ROUTES
 from localdc.api.settings import AccountKey, DataCenterSettings
-
-from ..served import Served
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -102,7 +102,7 @@ class Cloud(Served):
         )
         self.requests: list[tuple[str, str]] = []
         self.compute = RecordsCompute(provision_seconds=seconds)
-        self.app = create_app(self.settings, directory / "state.db", self.compute)
+        self.app = create_app(self.settings, directory / "state.db", self.compute, ROUTES)
         super().__init__(self._counting(self.app))
 
     def _counting(self, app: Any) -> Any:

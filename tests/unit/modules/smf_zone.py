@@ -8,13 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-from .modules_support import ROOT
+from embedded.center import SOURCES
 
 HEADER = """<?xml version="1.0"?>
 <!DOCTYPE service_bundle SYSTEM "/usr/share/lib/xml/dtd/service_bundle.dtd.1">
 <service_bundle type="manifest" name="test">
 """
-STARTD = "localdc.smartos.smf.startd"
+STARTD = "localdc.smartos.smf.startd.startd"
 METHOD = 'type="method" timeout_seconds="5"'
 
 
@@ -54,17 +54,18 @@ class Zone:
         for command in ("svcs", "svcadm", "svccfg", "svcprop"):
             script = self.bin / command
             script.write_text(
-                f"#!{sys.executable} -S\nimport os, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+                f"#!{sys.executable} -S\nimport os, sys\nsys.path.insert(0, {str(SOURCES)!r})\n"
                 f"os.environ['LOCALDC_SMF_DOOR'] = {str(self.door)!r}\n"
                 f"with open({str(self.calls)!r}, 'a') as log:\n"
                 f"    log.write(' '.join([{command!r}, *sys.argv[1:]]) + '\\n')\n"
                 "from localdc.smartos.command import run\n"
-                f"from localdc.smartos.smf.client import main\nrun(lambda: main({command!r}))\n"
+                "from localdc.smartos.smf.commands.client import main\n"
+                f"run(lambda: main({command!r}))\n"
             )
             script.chmod(0o755)
         self.process = subprocess.Popen(
             [sys.executable, "-m", STARTD, "--root", str(self.root), "--no-namespaces"],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(SOURCES)},
             cwd="/",
         )
         deadline = time.monotonic() + 10

@@ -12,7 +12,8 @@ import ipyparallel
 import pytest
 from ansible.module_utils.ipp_probe import Probing
 
-from ..free_ports import free_block
+from embedded.free_ports import free_block
+
 from .ipp_cluster import Ipp
 from .modules_support import run_module
 

@@ -154,18 +154,19 @@ def test_new_instance_without_properties(job):
 
 def test_maintenance_fails_at_once_with_the_log(zone):
     zone.load(manifest("/bin/sh -c 'echo the reason; exit 96'"))
-    failed = smf_instance(expect="fail", wait_timeout=60)
+    # a wait service is online as soon as its process is forked
+    failed = smf_instance(expect="fail", wait_timeout=60, settle=2)
     assert "maintenance" in failed.msg and "the reason" in failed.msg
     assert failed["smf_state"] == "maintenance" and failed["logfile"] in failed.msg
     assert any("the reason" in line for line in failed["log"])
-    again = smf_instance(expect="fail")
+    again = smf_instance(expect="fail", settle=2)
     assert again["actions"] == ["clear"], "a second run tries again"
 
 
 def test_clearing_maintenance_that_was_repaired(zone, tmp_path):
     flag = tmp_path / "flag"
     zone.load(manifest(f"/bin/sh -c 'test -e {flag} || exit 96; exec sleep 1000'"))
-    smf_instance(expect="fail")
+    smf_instance(expect="fail", settle=2)
     assert "maintenance" in smf_instance(expect="fail", clear=False).msg
     flag.touch()
     repaired = smf_instance()

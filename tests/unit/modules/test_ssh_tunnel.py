@@ -10,12 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
-from ..free_ports import free_block
+from embedded.free_ports import free_block
+
 from ..private_sshd import PROGRAM, make_key, private_sshd
 from .ipp_cluster import Ipp
 from .modules_support import run_module
@@ -146,7 +146,7 @@ def test_concurrent_runs_end_in_one_tunnel(tunnel, sshd, tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", script],
             input=json.dumps(arguments), capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )  # fmt: skip
         said.append((done.returncode, done.stdout, done.stderr))
 

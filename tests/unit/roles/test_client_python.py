@@ -13,7 +13,8 @@ from types import ModuleType
 
 import pytest
 
-from ...pythons import OWN, other_python
+from embedded.pythons import OWN, other_python
+
 from .ansible_runs import load, on_localhost
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -15,14 +15,15 @@ import requests
 from cryptography.hazmat.primitives import serialization
 
 import smartdc
-from localdc.api.app import create_app
-from localdc.api.records import RecordsCompute
+from embedded.served import Served
+from localdc.api.engine.records_only import RecordsCompute
+from localdc.api.http.app import create_app
+from localdc.api.routes import ROUTES
 from localdc.api.settings import AccountKey, DataCenterSettings
 from smartdc import DataCenter, wait_many
 from smartdc.errors import AnswerLost, Conflict, Gone, InvalidArgument, NotFound, Unauthorized
 from smartdc.keys import blob_of, md5_of
 
-from ..served import Served
 from .smartdc_cloud import write_key
 
 KINDS = ["rsa", "p256", "p384", "p521", "ed25519"]
@@ -41,7 +42,10 @@ def embedded(path: Path, keys: dict[str, Any], **settings: Any) -> Iterator[str]
     accepted = tuple(AccountKey(name, line(key)) for name, key in keys.items())
     options = {"account": "username", "throttle": None, "admin_token": TOKEN, **settings}
     application = create_app(
-        DataCenterSettings(keys=accepted, **options), path / "state.db", RecordsCompute(0.05)
+        DataCenterSettings(keys=accepted, **options),
+        path / "state.db",
+        RecordsCompute(0.05),
+        ROUTES,
     )
     served = Served(application)
     try:

@@ -1,0 +1,1 @@
+"""What an account may do: keys, sub-users, roles, policies, limits."""

@@ -1,0 +1,1 @@
+"""What becomes of machines: jobs, placement, networks, names, firewalls, volumes."""

@@ -1,0 +1,61 @@
+"""The parts of a running data center, together."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from localdc.api.accounts.sshkeys import parse_public_key
+from localdc.api.accounts.throttle import Buckets
+from localdc.api.compute import Compute
+from localdc.api.engine.changefeed import Feed
+from localdc.api.engine.cns import Cns
+from localdc.api.engine.faults import FaultBook
+from localdc.api.engine.queue import Engine
+from localdc.api.model import Account, Key, now_iso
+from localdc.api.settings import AccountKey, DataCenterSettings
+from localdc.api.store import Store
+
+
+@dataclass(slots=True)
+class Center:
+    settings: DataCenterSettings
+    store: Store
+    engine: Engine
+    faults: FaultBook
+    buckets: Buckets
+    compute: Compute
+    feed: Feed
+    cns: Cns
+    # Calls by method and pattern, for tests that count them.
+    requests: Counter[str] = field(default_factory=Counter)
+
+
+def ensure_account(store: Store, settings: DataCenterSettings) -> Account:
+    """The account of the settings, made when missing, with the settings' keys.
+
+    Raises ValueError for a key that is not one.
+    """
+    return add_login(store, settings.account, settings.email, settings.keys)
+
+
+def add_login(store: Store, login: str, email: str, keys: Iterable[AccountKey]) -> Account:
+    """An account, made when missing, with at least these keys; raises ValueError."""
+    with store.transaction():
+        account = store.accounts.find(login)
+        if account is None:
+            now = now_iso()
+            account = Account(str(uuid.uuid4()), login, email, now, now, cns_enabled=True)
+            store.accounts.save(account)
+        present = {key.fingerprint: key for key in store.accounts.keys(account.uuid)}
+        names = {key.name: key for key in present.values()}
+        for wanted in keys:
+            parsed = parse_public_key(wanted.key)
+            if parsed.fingerprint in present:
+                continue
+            if wanted.name in names:
+                store.accounts.remove_key(account.uuid, names[wanted.name].fingerprint)
+            store.accounts.add_key(account.uuid, Key(wanted.name, parsed.fingerprint, parsed.line))
+    return account

@@ -1,0 +1,1 @@
+"""From bytes to a verified call, and from an answer to bytes."""

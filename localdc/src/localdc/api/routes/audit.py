@@ -1,0 +1,14 @@
+"""What was done to a machine, by whom, and whether it worked (CloudAPI §15)."""
+
+from __future__ import annotations
+
+from localdc.api.http.call import Answer, Call, Route
+from localdc.api.routes import common
+
+
+def audit(call: Call) -> Answer:
+    machine = common.load(call)
+    return Answer.json(call.center.store.jobs.audit(machine.uuid))
+
+
+ROUTES = (Route("GET", "/:account/machines/:machine/audit", audit),)

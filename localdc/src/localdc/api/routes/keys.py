@@ -1,0 +1,96 @@
+"""SSH keys of the account, and of its sub-users (CloudAPI §5)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from localdc.api.accounts import rbac
+from localdc.api.accounts.sshkeys import parse_public_key, same_key
+from localdc.api.errors import invalid_argument, not_found
+from localdc.api.http.call import Answer, Call, Route
+from localdc.api.http.params import required
+from localdc.api.model import Key
+from localdc.api.routes import common
+from localdc.api.store.documents import Record
+
+
+def holder(call: Call) -> Record | None:
+    """The sub-user whose keys the path means; None = the account's.  Raises 404."""
+    if "user" not in call.args:
+        return None
+    user = rbac.user_of(call.center.store, call.account.uuid, call.args["user"])
+    if user is None:
+        raise not_found(f"{call.args['user']} not found")
+    return user
+
+
+def _keys(call: Call) -> list[Key]:
+    user = holder(call)
+    if user is not None:
+        return rbac.user_keys(call.center.store, user)
+    return call.center.store.accounts.keys(call.account.uuid)
+
+
+def list_keys(call: Call) -> Answer:
+    return Answer.json([key.view() for key in _keys(call)])
+
+
+def _find(call: Call) -> Key:
+    wanted = call.args["key"]
+    for key in _keys(call):
+        if same_key(wanted, key.name, key.fingerprint, key.line):
+            return key
+    raise not_found(f"{wanted} does not exist")
+
+
+def get(call: Call) -> Answer:
+    return Answer.json(_find(call).view())
+
+
+def create(call: Call) -> Answer:
+    line = required(call.params, "key", "key is a required argument")
+    if not isinstance(line, str):
+        raise invalid_argument("key is invalid")
+    try:
+        parsed = parse_public_key(line)
+    except ValueError as error:
+        raise invalid_argument(f"key is invalid: {error}") from None
+    name = call.params.get("name") or parsed.fingerprint
+    if not isinstance(name, str) or len(name) > 255 or "/" in name:
+        raise invalid_argument("name must be a text of at most 255 characters, without slashes")
+    key = Key(name, parsed.fingerprint, parsed.line)
+    user = holder(call)
+    with common.keys_change(call):
+        store = call.center.store
+        added = (
+            store.accounts.add_key(call.account.uuid, key)
+            if user is None
+            else rbac.add_user_key(store, user, key)
+        )
+        if not added:
+            raise invalid_argument("key already exists or is invalid")
+    owner = "" if user is None else f"/users/{user['login']}"
+    location = f"/{call.account.login}{owner}/keys/{quote(key.fingerprint, safe='')}"
+    return Answer.json(key.view(), 201, Location=location)
+
+
+def delete(call: Call) -> Answer:
+    key, user = _find(call), holder(call)
+    with common.keys_change(call):
+        if user is None:
+            call.center.store.accounts.remove_key(call.account.uuid, key.fingerprint)
+        else:
+            rbac.remove_user_key(call.center.store, user, key)
+    return Answer(204)
+
+
+ROUTES = tuple(
+    route
+    for keys in ("/:account/keys", "/:account/users/:user/keys")
+    for route in (
+        Route("GET", keys, list_keys),
+        Route("POST", keys, create),
+        Route("GET", f"{keys}/:key", get),
+        Route("DELETE", f"{keys}/:key", delete),
+    )
+)

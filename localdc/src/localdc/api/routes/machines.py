@@ -1,0 +1,154 @@
+"""Machines: list, get, create, delete (CloudAPI §10-13)."""
+
+from __future__ import annotations
+
+import json
+
+from localdc.api import lookup
+from localdc.api.accounts import rbac
+from localdc.api.engine.create import Order, new_machine
+from localdc.api.errors import (
+    ApiError,
+    invalid_argument,
+    invalid_field,
+    unallocated,
+    validation_failed,
+)
+from localdc.api.http.auth import requested_tags
+from localdc.api.http.call import Answer, Call, Route
+from localdc.api.http.params import integer
+from localdc.api.model import Machine
+from localdc.api.routes import common
+from localdc.api.routes.networks import page
+from localdc.api.store.documents import ROLE
+from localdc.api.store.machines import NameTaken, Query
+from localdc.api.validate import name_taken
+
+TYPES = ("smartmachine", "virtualmachine")
+# What a client may ask for, and what that is here; None = all that are not gone.
+STATES: dict[str, tuple[str, ...] | None] = {
+    "running": ("running",),
+    "stopped": ("stopped",),
+    "provisioning": ("provisioning",),
+    "stopping": ("stopping",),
+    "active": None,
+    "unknown": ("unknown",),
+    "destroyed": ("deleted",),
+}
+
+
+def list_machines(call: Call) -> Answer:
+    query = _query(call)
+    store = call.center.store
+    if call.version < (7, 1, 0) or call.flag("credentials"):
+        found = store.machines.find(query)
+        body = json.dumps([common.view(call, m) for m in found], separators=(",", ":")).encode()
+        count = len(found)
+    else:
+        docs = store.machines.docs(query)
+        body = f"[{','.join(docs)}]".encode()
+        count = len(docs)
+    return Answer(200, body, {"x-query-limit": str(query.limit), "x-resource-count": str(count)})
+
+
+def _query(call: Call) -> Query:
+    params = call.params
+    limit, offset = page(call)
+    query = Query(call.account.uuid, gone=bool(params.get("tombstone")), limit=limit, offset=offset)
+    if params.get("tags") == "*":
+        query.any_tag = True
+        return query
+    if params.get("state"):
+        query.states = _states(str(params["state"]))
+    if params.get("name"):
+        query.name_prefix = str(params["name"])
+    query.type = params.get("type") or None
+    if query.type is not None and query.type not in TYPES:
+        raise invalid_argument(f"{query.type} is not a valid type")
+    query.brand = params.get("brand") or None
+    image = params.get("image") or params.get("dataset")
+    if image:
+        known = lookup.image(call.center.settings, image)
+        query.image = known.id if known else str(image)
+    try:
+        query.memory = integer(params, "memory")
+    except ValueError as error:
+        raise validation_failed("Invalid Parameters", invalid_field("ram", str(error))) from None
+    docker = params.get("docker")
+    if docker not in (None, "", "true", "false", True, False):
+        raise invalid_argument(f"{docker} is not a valid value for docker: true or false")
+    if docker in ("true", True):
+        query.brand = "docker"
+    for name, value in params.items():
+        if name.startswith("tag."):
+            query.tags.append((name.removeprefix("tag."), str(value)))
+    return query
+
+
+def _states(state: str) -> tuple[str, ...] | None:
+    if state not in STATES:
+        raise invalid_argument(f"{state} is not a valid state")
+    return STATES[state]
+
+
+def get(call: Call) -> Answer:
+    machine = common.load(call)
+    answer = common.gone(call, machine)
+    if answer is not None:
+        return answer
+    body = common.view(call, machine)
+    if call.account.cns_enabled:
+        body["dns_names"] = call.center.cns.names(machine, call.account)
+    return Answer.json(body)
+
+
+def create(call: Call) -> Answer:
+    machine = new_machine(Order(call.center, call.account, call.params))
+    store = call.center.store
+    try:
+        with store.transaction():
+            store.machines.add(machine)
+            store.jobs.add(machine.uuid, "provision", caller=call.caller)
+            _tag_with_roles(call, machine)
+    except NameTaken:
+        raise name_taken(machine.name) from None
+    call.center.engine.submit(machine.uuid)
+    location = f"/{call.account.login}/machines/{machine.uuid}"
+    return Answer.json(common.view(call, machine), 201, Location=location)
+
+
+def _tag_with_roles(call: Call, machine: Machine) -> None:
+    """The roles that were asked for, else those that a sub-user acts in."""
+    documents = call.center.store.documents
+    named = [documents.named(ROLE, call.account.uuid, name) for name in requested_tags(call)]
+    roles = [role for role in named if role] or call.roles or []
+    if roles:
+        resource = f"/{call.account.login}/machines/{machine.uuid}"
+        rbac.set_role_tags(call.center.store, machine.uuid, resource, roles)
+
+
+def delete(call: Call) -> Answer:
+    machine = common.load(call)
+    answer = common.gone(call, machine)
+    if answer is not None:
+        return answer
+    if machine.deletion_protection:
+        raise ApiError(
+            409,
+            "CannotDestroyMachineError",
+            'Instance has "deletion_protection" enabled, preventing deletion',
+        )
+    if call.center.store.jobs.pending(machine.uuid, "destroy"):
+        return Answer(204)
+    if machine.state == "provisioning" and machine.compute_node is None:
+        raise unallocated("Cannot delete a VM that has not been allocated to a server yet")
+    common.queue(call, machine, "destroy")
+    return Answer(204)
+
+
+ROUTES = (
+    Route("GET", "/:account/machines", list_machines),
+    Route("POST", "/:account/machines", create),
+    Route("GET", "/:account/machines/:machine", get),
+    Route("DELETE", "/:account/machines/:machine", delete),
+)

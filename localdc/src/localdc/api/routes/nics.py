@@ -1,0 +1,106 @@
+"""The network interfaces of a machine (CloudAPI §15)."""
+
+from __future__ import annotations
+
+from localdc.api.engine.requested import network_and_address
+from localdc.api.errors import invalid_argument, not_found, subnet_full
+from localdc.api.http.call import Answer, Call, Route
+from localdc.api.model import Machine, NicRecord, now_iso
+from localdc.api.routes import common
+from localdc.api.store.addresses import NoAddress
+
+_ALL = "/:account/machines/:machine/nics"
+
+
+def _view(machine: Machine, nic: NicRecord) -> dict[str, object]:
+    return nic.view("running" if machine.state == "running" else "stopped")
+
+
+def _location(call: Call, machine: Machine, nic: NicRecord) -> str:
+    mac = nic.mac.replace(":", "")
+    return f"/{call.account.login}/machines/{machine.uuid}/nics/{mac}"
+
+
+def list_nics(call: Call) -> Answer:
+    machine = common.load(call)
+    nics = [_view(machine, nic) for nic in machine.nics]
+    return Answer.json(nics, X_Resource_Count=str(len(nics)))
+
+
+def _find(call: Call, machine: Machine) -> NicRecord:
+    wanted = call.args["mac"].replace(":", "").lower()
+    for nic in machine.nics:
+        if nic.mac.replace(":", "") == wanted:
+            return nic
+    raise not_found("nic not found")
+
+
+def get(call: Call) -> Answer:
+    machine = common.load(call)
+    return Answer.json(_view(machine, _find(call, machine)))
+
+
+def add(call: Call) -> Answer:
+    machine = common.load(call)
+    answer = common.gone(call, machine)
+    if answer is not None:
+        return answer
+    common.check_allocated(machine, "add_nics")
+    known = call.center.engine.networks.of(call.account.uuid)
+    network, wanted = network_and_address(call.params.get("network"), known, "network not found")
+    for nic in machine.nics:
+        if nic.network == network.id:
+            location = _location(call, machine, nic)
+            return Answer.json(_view(machine, nic), 302, Location=location)
+    primary = call.flag("primary")
+    store = call.center.store
+    try:
+        with store.transaction():
+            nic = store.addresses.allocate(
+                network, machine.uuid, call.account.uuid, wanted, primary
+            )
+            nic.state = "provisioning"
+            if primary:
+                for other in machine.nics:
+                    other.primary = False
+            machine.nics.append(nic)
+            machine.updated = now_iso()
+            store.machines.save(machine)
+            store.jobs.add(machine.uuid, "add_nics", {"added": nic.mac}, caller=call.caller)
+    except NoAddress as error:
+        if wanted is not None:
+            raise invalid_argument(str(error)) from None
+        raise subnet_full(network.name) from None
+    call.center.engine.submit(machine.uuid)
+    return Answer.json(_view(machine, nic), 201, Location=_location(call, machine, nic))
+
+
+def remove(call: Call) -> Answer:
+    machine = common.load(call)
+    answer = common.gone(call, machine)
+    if answer is not None:
+        return answer
+    common.check_allocated(machine, "remove_nics")
+    nic = _find(call, machine)
+    if len(machine.nics) == 1:
+        raise invalid_argument("the last NIC of a machine cannot be removed")
+    machine.nics.remove(nic)
+    if nic.primary:
+        machine.nics[0].primary = True
+    machine.updated = now_iso()
+    store = call.center.store
+    with store.transaction():
+        store.machines.save(machine)
+        # The address is free only once the zone has booted without it.
+        params = {"network": nic.network, "ip": nic.ip, "mac": nic.mac}
+        store.jobs.add(machine.uuid, "remove_nics", params, caller=call.caller)
+    call.center.engine.submit(machine.uuid)
+    return Answer(204)
+
+
+ROUTES = (
+    Route("GET", _ALL, list_nics),
+    Route("POST", _ALL, add),
+    Route("GET", f"{_ALL}/:mac", get),
+    Route("DELETE", f"{_ALL}/:mac", remove),
+)

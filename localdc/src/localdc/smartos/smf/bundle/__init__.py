@@ -1,0 +1,1 @@
+"""Service bundles: manifests and profiles, their grammar and templates."""

@@ -1,0 +1,1 @@
+"""svcs, svcadm, svcprop, svccfg and the commands that halt a zone."""

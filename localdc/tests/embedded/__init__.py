@@ -1,0 +1,1 @@
+"""Embedded data centers for the tests of both houses, and what these tests share."""

@@ -1,0 +1,1 @@
+"""The `triton` command and the sdc-* commands, as users have them."""

@@ -1,0 +1,78 @@
+"""What a machine costs before anything is installed in it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from embedded.center import Center, descendants
+
+ZONE_KIB = 40 * 1024
+ZONE_CPU_SECONDS = 0.5
+# what the zone itself needs, and what the data center does for it
+START_CPU_SECONDS = 0.75
+MANY = int(os.environ.get("LOCALDC_TEST_ZONES", "16"))
+IDLE_SECONDS = float(os.environ.get("LOCALDC_TEST_IDLE", "5"))
+
+
+def pss(pids: set[int]) -> int:
+    """Proportional set size in KiB."""
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total
+
+
+def cpu(pids: set[int]) -> float:
+    """Seconds of user and system time, ended children included."""
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            # it has ended, and counts for its parent
+            continue
+        ticks += sum(int(field) for field in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def settle(daemon: int) -> None:
+    """Wait until booting zones have nothing more to do."""
+    deadline = time.monotonic() + 60
+    last = -1.0
+    while time.monotonic() < deadline:
+        now = cpu(descendants(daemon))
+        if now == last:
+            return
+        last = now
+        time.sleep(1.0)
+
+
+def test_many_zones_cost_little(fresh: Center) -> None:
+    daemon = fresh.process()["pid"]
+    before = cpu(descendants(daemon))
+    began = time.monotonic()
+    machines = fresh.create(*[f"m{number}" for number in range(MANY)])
+    seconds = time.monotonic() - began
+    settle(daemon)
+    zones = [descendants(machine["pid"]) for machine in fresh.status()["machines"]]
+    kib = [pss(zone) for zone in zones]
+    used = [cpu(zone) for zone in zones]
+    everything = descendants(daemon)
+    start = (cpu(everything) - before) / MANY
+    before = cpu(everything)
+    time.sleep(IDLE_SECONDS)
+    idle = cpu(everything & descendants(daemon)) - before
+    print(
+        f"\n{MANY} zones in {seconds:.1f} s; per zone {sum(kib) / MANY / 1024:.1f} MiB PSS, "
+        f"{sum(used) / MANY:.2f} s CPU (at most {max(used):.2f}), {start:.2f} s with its start; "
+        f"idle {idle / IDLE_SECONDS * 100:.2f} % of a core for all of it"
+    )
+    assert len(machines) == MANY
+    assert start < START_CPU_SECONDS
+    assert max(kib) < ZONE_KIB
+    assert sum(used) / MANY < ZONE_CPU_SECONDS
+    assert idle / IDLE_SECONDS < 0.01
