@@ -4,6 +4,7 @@
 # make setup PYTHON=python3.13    what the project needs here, with this Python
 # make test    everything that can be tested, on the embedded data center
 # make lint unit integration molecule    parts of it
+# make portable    what needs no zones, and so no Linux: unit tests of the product, playbooks on records of machines
 # make science the large packages (scipy, pandas, jupyterlab ...) installed and used: 150 MB, minutes
 # make curve   launch times at 1, 4, 16 and 64 engines, both bootstraps (an hour); figures in docs/launch-curve.md
 # make bench   launch times beside those of a local ipcluster
@@ -14,7 +15,7 @@ cluster ?= ipython
 test_dc := LOCALDC_DIR=$(CURDIR)/.localdc/test LOCALDC_PKGSRC=$${LOCALDC_PKGSRC:-$(CURDIR)/.localdc/pkgsrc}
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-.PHONY: help setup test-setup up down test lint unit integration molecule science bench curve
+.PHONY: help setup test-setup up down test lint unit integration molecule portable science bench curve
 
 help:
 	@sed -n 's/^# make/make/p; s/^#  /  /p' Makefile
@@ -51,6 +52,9 @@ unit: test-setup
 integration: test-setup
 	$(test_dc) pytest -q -n 2 --dist loadfile tests/integration
 	cd localdc && $(test_dc) pytest -q -n 2 --dist loadfile tests/integration
+
+portable: test-setup
+	pytest -q -n auto --dist loadfile tests/unit tests/integration/records
 
 science: test-setup
 	$(test_dc) SCIENCE=yes pytest -q tests/integration/packages/test_science.py

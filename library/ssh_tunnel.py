@@ -104,7 +104,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ipp.tunnel import CHANNELS, ORIGIN, Tunnel, TunnelError
-from ansible.module_utils.sdc.client import ADVICE, MISSING
+from ansible.module_utils.sdc import client
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
@@ -161,8 +161,8 @@ def main() -> None:
         supports_check_mode=True,
         no_log=True,
     )
-    if MISSING is not None:
-        module.fail_json(msg=ADVICE, exception=MISSING)
+    if client.MISSING is not None:
+        module.fail_json(msg=client.ADVICE, exception=client.MISSING)
     if module.get_bin_path("ssh") is None:
         module.fail_json(msg="there is no ssh command; install openssh-client")
     params = module.params

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ _REQUEST_IDENTITIES, _IDENTITIES_ANSWER = 11, 12
 _SIGN_REQUEST, _SIGN_RESPONSE = 13, 14
 _RSA_SHA2_256 = 2
 _MAX_MESSAGE = 256 * 1024
-# sun_path holds 108 bytes, the last of them a NUL
-_MAX_SOCKET_PATH = 107
+# sun_path holds 108 bytes on Linux and 104 on macOS, the last of them a NUL
+_MAX_SOCKET_PATH = 103
 
 _ALGORITHMS = {
     b"rsa-sha2-256": "rsa-sha256",
@@ -116,12 +117,10 @@ class Agent:
             if len(os.fsencode(self.path)) <= _MAX_SOCKET_PATH:
                 sock.connect(self.path)
             else:
-                path = Path(self.path)
-                directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-                try:
-                    sock.connect(f"/proc/self/fd/{directory}/{path.name}")
-                finally:
-                    os.close(directory)
+                with tempfile.TemporaryDirectory(dir="/tmp") as short:
+                    link = Path(short, "agent")
+                    link.symlink_to(Path(self.path).absolute())
+                    sock.connect(str(link))
             yield sock
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from ansible.module_utils.sdc.client import ssh
 
 CHANNELS = ("registration", "control", "mux", "task", "iopub", "notification", "broadcast")
@@ -221,13 +222,11 @@ def _end(pid: int) -> None:
 def _has_ended(pid: int) -> bool:
     """Whether no such process runs; one that its parent has not asked after does not either."""
     try:
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return True
-    except OSError:  # no such file on this system
+    except psutil.AccessDenied:
         return False
-    return state == "Z"
 
 
 def free_ports(count: int) -> list[int]:

@@ -138,10 +138,7 @@ class SdcModule:
     def run(self) -> NoReturn:
         """Execute the task, and leave the module with the result."""
         if client.MISSING is not None:
-            self.module.fail_json(
-                msg=client.ADVICE,
-                exception=client.MISSING,
-            )
+            self.module.fail_json(msg=client.ADVICE, exception=client.MISSING)
         try:
             self.execute()
         except Refused as exc:

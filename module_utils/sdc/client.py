@@ -13,7 +13,6 @@ ADVICE = (
     "the Python package smartdc of this repository cannot be imported: run the task on localhost "
     "with ansible_python_interpreter={{ ansible_playbook_python }}"
 )
-"""What a module without it says."""
 
 if TYPE_CHECKING:
     from smartdc import addresses, clusters, config, errors, keys, lookup, ssh

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible import context
+import ansible.context as context
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 

@@ -11,7 +11,7 @@ import pytest
 from smartdc import __version__
 
 ROOT = Path(__file__).parents[2]
-RELEASES = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+RELEASES = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
 DOCUMENTED = sorted(
     path
     for folder in ("library", "plugins")

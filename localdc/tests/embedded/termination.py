@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from pathlib import Path
 from types import FrameType
 
+import psutil
 import pytest
 
 
@@ -16,9 +15,8 @@ def pytest_configure(config: pytest.Config) -> None:
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         # pytest-xdist kills the processes that run its tests; told themselves, they clean up
         if config.pluginmanager.hasplugin("dsession"):
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-            for process in children.split():
-                os.kill(int(process), signal.SIGTERM)
+            for process in psutil.Process().children():
+                process.terminate()
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)

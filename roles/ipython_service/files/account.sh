@@ -9,7 +9,9 @@
 # engines        number of engine instances of this machine
 # manifest       where the service manifest is kept, manifest_text what it has to say
 # method         where the method script is kept, method_text what it has to say
-# program        where the program of engines is kept, program_text what it has to say
+# engine         where the program of engines is kept, engine_text what it has to say
+# heartbeat      the same of the program that waits for the heartbeat of the controller
+# next_id        the same of the program that corrects what a controller restores
 # check_mode     not empty: say what would change, change nothing
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -70,7 +72,8 @@ holds() {
 }
 
 if holds "$manifest" "$manifest_text" && holds "$method" "$method_text" && [ -x "$method" ] &&
-    holds "$program" "$program_text" &&
+    holds "$engine" "$engine_text" && holds "$heartbeat" "$heartbeat_text" &&
+    holds "$next_id" "$next_id_text" &&
     svcs -H -o fmri "svc:/pkgsrc/ipyparallel:*" >/dev/null 2>&1; then
     echo "fact: service=current"
 fi

@@ -14,7 +14,9 @@ imported() {
     holds "$manifest" "$manifest_text" && svcs -H -o fmri "svc:/pkgsrc/ipyparallel:*" >/dev/null 2>&1
 }
 
-lay "$program" 0444 "$program_text"
+lay "$engine" 0444 "$engine_text"
+lay "$heartbeat" 0444 "$heartbeat_text"
+lay "$next_id" 0444 "$next_id_text"
 lay "$method" 0555 "$method_text"
 if ! imported; then
     lay "$manifest" 0444 "$manifest_text"

@@ -11,7 +11,7 @@ SMF_EXIT_ERR_CONFIG=96
 
 PYTHON=${IPYPARALLEL_PYTHON:-/opt/local/libexec/ipyparallel/python3}
 SMF_INCLUDE=${IPYPARALLEL_SMF_INCLUDE:-/lib/svc/share/smf_include.sh}
-ENGINE=${IPYPARALLEL_ENGINE:-/opt/local/libexec/ipyparallel/engine.py}
+PROGRAMS=${IPYPARALLEL_PROGRAMS:-/opt/local/libexec/ipyparallel}
 # seconds for a repository that does not answer: svc.configd may be starting anew
 REPOSITORY_PATIENCE=${IPYPARALLEL_REPOSITORY_PATIENCE:-20}
 
@@ -92,51 +92,11 @@ raise_descriptor_limit() {
     ulimit -n "$(ulimit -H -n)"
 }
 
-# Waits for the socket that the controller opens last, the heartbeat's, and then for a beat.
-# ipyparallel forks the process of the heartbeat while threads of the controller still import:
-# a lock that one of them holds at that moment stays locked in the child, which then never beats,
-# and no engine could ever register.
-wait_until_it_beats() {
-    "$PYTHON" -I -c '
-import os, socket, sys, time, zmq
-address, pid = (sys.argv[1], int(sys.argv[2])), int(sys.argv[3])
-deadline = time.time() + float(sys.argv[4])
-heart = zmq.Context().socket(zmq.SUB)
-heart.linger = 0
-heart.subscribe("")
-listening = False
-while time.time() < deadline:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        sys.exit(2)
-    if listening and heart.poll(50):
-        sys.exit(0)
-    if not listening:
-        try:
-            socket.create_connection(address, 1).close()
-        except OSError:
-            time.sleep(0.05)
-            continue
-        listening = True
-        heart.connect("tcp://%s:%d" % address)
-        deadline = min(deadline, time.time() + 15)
-sys.exit(3 if listening else 1)' "$@"
-}
-
-# While it restores engines, the controller overwrites the next id with 0, and at the restart
-# after that it would give a new engine the id of one that exists.
-keep_ids_apart() {
-    "$PYTHON" -I -S -c '
-import json, sys
-try:
-    with open(sys.argv[1]) as file:
-        state = json.load(file)
-except (OSError, ValueError):
-    sys.exit()
-state["next_id"] = max([state["next_id"], *(int(id) + 1 for id in state["engines"])])
-with open(sys.argv[1], "w") as file:
-    json.dump(state, file)' "$profile_dir/log/engines.json"
+need_programs() {
+    for name; do
+        [ -r "$PROGRAMS/$name" ] ||
+            die $SMF_EXIT_ERR_CONFIG "no program at $PROGRAMS/$name: run site.yml again"
+    done
 }
 
 make_key() {
@@ -150,6 +110,7 @@ start_controller() {
     : "${port:=20000}"
     [ -n "$ip" ] || ip=$(own_address) ||
         die $SMF_EXIT_ERR_CONFIG "this machine has no address (ifconfig -a); set config/ip"
+    need_programs heartbeat.py next_id.py
     file=$security_dir/ipcontroller-engine.json
     ports=$port-$((port + 17))
     if [ ! -e "$file" ]; then
@@ -159,7 +120,7 @@ start_controller() {
         # Addresses, ports and key come from the files of the last run, all but the three
         # ports that only the controller itself uses.
         ports=$((port + 15))-$((port + 17))
-        keep_ids_apart
+        "$PYTHON" -I -S "$PROGRAMS/next_id.py" "$profile_dir/log/engines.json"
     else
         printf 'ipyparallel: the address is %s now: new connection files\n' "$ip:$port"
         rm -f "$security_dir"/ipcontroller-*.json "$profile_dir"/log/engines*.json
@@ -173,7 +134,7 @@ start_controller() {
     "$PYTHON" -m ipyparallel.controller --profile="$profile" \
         --IPController.engine_ip="$ip" --IPController.client_ip=127.0.0.1 \
         --IPController.location="$ip" --ports="$ports" --restore $args &
-    wait_until_it_beats "$ip" $((port + 5)) $! "$timeout"
+    "$PYTHON" -I "$PROGRAMS/heartbeat.py" "$ip" $((port + 5)) $! "$timeout"
     beating=$?
     case $beating in
     0) exit 0 ;;
@@ -206,11 +167,11 @@ start_engine() {
         $((base + 5)) $((base + 6)) $((base + 7)) $((base + 8)) "$exec_key" >"$file.$$" &&
         mv "$file.$$" "$file" || die $SMF_EXIT_ERR_FATAL "cannot write $file"
     umask 022
-    [ -r "$ENGINE" ] || die $SMF_EXIT_ERR_CONFIG "no program at $ENGINE: run site.yml again"
+    need_programs engine.py
     raise_descriptor_limit
     set -f
     # shellcheck disable=SC2086
-    exec "$PYTHON" "$ENGINE" --profile="$profile" \
+    exec "$PYTHON" "$PROGRAMS/engine.py" --profile="$profile" \
         --IPEngine.url_file="$file" --timeout="$timeout" $args
 }
 

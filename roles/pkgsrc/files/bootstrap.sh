@@ -10,6 +10,7 @@
 # python_only   not empty: fail where the repository has no ipyparallel for that version
 # packages      package names; pyNN- stands for the Python version that was chosen
 # pip_packages  requirements for pip
+# unmet         program that prints those of the requirements that its environment does not meet
 # ipyparallel   requirement for pip where the repository has no ipyparallel
 # link          where the interpreter is linked to, a name that does not change with its version
 # check_mode    not empty: say what would change, change nothing
@@ -161,29 +162,6 @@ all_missing() {
         case $name in "python$nn" | "py$nn-"*) ;; *) return 1 ;; esac
     done
 }
-
-# Prints those of the requirements that the virtual environment does not meet.
-unmet='
-import sys
-from importlib import metadata
-from pip._vendor.packaging.requirements import Requirement
-
-def unmet(text, extra=""):
-    wanted = Requirement(text)
-    if wanted.marker and not wanted.marker.evaluate({"extra": extra}):
-        return False
-    try:
-        found = metadata.distribution(wanted.name)
-    except metadata.PackageNotFoundError:
-        return True
-    if not wanted.specifier.contains(found.version, prereleases=True):
-        return True
-    optional = [need for need in found.requires or [] if "extra" in need]
-    extras = wanted.extras & set(found.metadata.get_all("Provides-Extra") or [])
-    return any(unmet(need, name) for name in extras for need in optional)
-
-print(*(text for text in sys.argv[1:] if unmet(text)), sep="\n")
-'
 
 # venv writes this line last: what was interrupted before has no pip and sees no package.
 venv_is_complete() {

@@ -32,7 +32,8 @@ ASPECTS = {
     "packages": "/opt/local/sbin/pkg_info -a | sort; ls -l /opt/local/libexec/ipyparallel/python3"
     " | sed 's/.*-> //'",
     "files": FILES,
-    "contents": "cd /opt/local; cksum lib/svc/manifest/* lib/svc/method/*; cksum /etc/user_attr",
+    "contents": "cd /opt/local; cksum lib/svc/manifest/* lib/svc/method/*"
+    "; cksum libexec/ipyparallel/*.py /etc/user_attr",
     "users": "cat /etc/passwd /etc/group /etc/user_attr",
     "properties": PROPERTIES,
     "service": "svccfg export ipyparallel",

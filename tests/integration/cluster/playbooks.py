@@ -158,8 +158,8 @@ class Neighbours:
         for ident, tags in zip(self.ids, self.tags, strict=True):
             api.set_tags(ident, tags)
 
-    def look(self, ident: str) -> str:
-        """What site.yml would have changed on a machine."""
+    def look(self, ident: str) -> list[str]:
+        """What site.yml would have changed on a machine; sorted, as svcs lists by time."""
         address = self.data_center.api().get_machine(ident)["primaryIp"]
         parts = (
             "svcs -H -o fmri",
@@ -169,7 +169,7 @@ class Neighbours:
         )
         said = self.data_center.ssh(address, "; ".join(f"{part} 2>&1" for part in parts), False)
         assert "svc:/network/ssh:default" in said and "not found" not in said, said
-        return said
+        return sorted(said.splitlines())
 
     def remove(self) -> None:
         """Delete them."""
@@ -181,7 +181,7 @@ class Neighbours:
         """Fail when something was done to them."""
         self.check_records()
         for name, ident, inside in zip(self.NAMES, self.ids, self.inside, strict=True):
-            assert self.look(ident) == inside, name
+            assert (name, self.look(ident)) == (name, inside)
 
     def check_records(self) -> None:
         """Fail when CloudAPI knows of something that was done to them."""

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 
 from embedded.free_ports import free_block
@@ -79,7 +79,7 @@ def alive(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_tunnel_computes_and_stays(tunnel, ipp):

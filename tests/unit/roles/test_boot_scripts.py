@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from .test_manifest import ROOT, real_dtd
-from .test_method import SHELLS
+from .conftest import ROOT
+from .dtd import real_dtd
+from .shells import SHELLS
 
 BOOT = "svc:/pkgsrc/ipyparallel-boot:default"
 RECORD = 'printf "%s\\n" "${0##*/} $*" >>"$FAKE/calls"'

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ..modules.ipp_cluster import Ipp
@@ -86,4 +87,4 @@ def test_the_nanny_is_the_first_child(view: Any, ipp: Ipp) -> None:
     nanny, own = subprocess.check_output(children, text=True).split()
     assert view.pull("own.pid", block=True) == [int(own)]
     assert subprocess.check_output([*children, "-o"], text=True).split() == [nanny]
-    assert b"ipyparallel.engine.nanny" in Path(f"/proc/{nanny}/cmdline").read_bytes()
+    assert "ipyparallel.engine.nanny" in psutil.Process(int(nanny)).cmdline()

@@ -12,22 +12,15 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-KEY = "0b7f8a52-5ac5b3a0e5c54b0f9a1b"
-SHELLS = [shell for shell in ("dash", "bash", "ksh93") if shutil.which(shell)]
+from .method_zone import MethodZone
+from .shells import SHELLS
 
-# Prints one property group as svcprop does, or the one property that is asked for.
-SVCPROP = """#!/bin/sh
-case $2 in
-config) cat "$FAKE/config" ;;
-restarter/start_pid) cat "$FAKE/start_pid" ;;
-restarter/contract) echo 42 ;;
-esac
-"""
+KEY = "0b7f8a52-5ac5b3a0e5c54b0f9a1b"
+
 # Fails as often as $FAKE/failures has lines, each time with the next of them; what it prints before
 # that is not for a log.
 FAILING_SVCPROP = """#!/bin/sh
@@ -39,10 +32,6 @@ if [ -s "$FAKE/failures" ]; then
     exit 1
 fi
 case $2 in config) cat "$FAKE/config" ;; esac
-"""
-PYTHON = """#!/bin/sh
-printf '%s\\n' "$@" >"$FAKE/arguments"
-env >"$FAKE/environment"
 """
 # Runs the script's own probe, and records what would be the controller.
 PROBING_PYTHON = """#!/bin/sh
@@ -58,61 +47,12 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def escaped(value: str) -> str:
-    """A value as svcprop(1) prints it."""
-    special = ";&()|^<>\n \t\\\"'`"
-    return "".join("\\" + c if c in special else c for c in value) or '""'
-
-
-class Zone:
-    """Where the script runs."""
-
-    def __init__(self, root: Path, method: Path, shell: str) -> None:
-        self.root, self.method, self.shell = root, method, shell
-        self.ipython_dir = root / "ipython"
-        self.preexec: Callable[[], None] | None = None
-        for name, text in {"svcprop": SVCPROP, "python": PYTHON, "ifconfig": "#!/bin/sh\n"}.items():
-            self.command(name, text)
-        (root / "engine.py").touch()
-
-    def command(self, name: str, text: str) -> None:
-        (self.root / name).write_text(text)
-        (self.root / name).chmod(0o755)
-
-    def configure(self, **config: str) -> None:
-        lines = [f"config/{name} astring {escaped(value)}\n" for name, value in config.items()]
-        (self.root / "config").write_text("".join(lines))
-
-    def run(self, *arguments: str, instance: str = "engine") -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PATH": f"{self.root}:{os.environ['PATH']}",
-            "FAKE": str(self.root),
-            "IPYTHONDIR": str(self.ipython_dir),
-            "IPYPARALLEL_PYTHON": str(self.root / "python"),
-            "IPYPARALLEL_ENGINE": str(self.root / "engine.py"),
-            "IPYPARALLEL_SMF_INCLUDE": str(self.root / "smf_include.sh"),
-            "IPYPARALLEL_REPOSITORY_PATIENCE": "1",
-            "SMF_FMRI": f"svc:/pkgsrc/ipyparallel:{instance}",
-        }
-        return subprocess.run(
-            [self.shell, str(self.method), *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            preexec_fn=self.preexec,
-        )
-
-    def arguments(self) -> list[str]:
-        return (self.root / "arguments").read_text().splitlines()
-
-
 @pytest.fixture(params=SHELLS)
-def zone(request: pytest.FixtureRequest, tmp_path: Path, method: Path) -> Zone:
-    return Zone(tmp_path, method, request.param)
+def zone(request: pytest.FixtureRequest, tmp_path: Path, method: Path) -> MethodZone:
+    return MethodZone(tmp_path, method, request.param)
 
 
-def test_an_engine_gets_all_it_needs_from_url_and_key(zone: Zone) -> None:
+def test_an_engine_gets_all_it_needs_from_url_and_key(zone: MethodZone) -> None:
     zone.configure(
         url="tcp://10.99.0.5:20000", exec_key=KEY, profile="engine", timeout="60", args="--a=1 --b"
     )
@@ -135,7 +75,7 @@ def test_an_engine_gets_all_it_needs_from_url_and_key(zone: Zone) -> None:
     assert info["broadcast"] == [20007, 20008]
 
 
-def test_the_key_is_in_no_argument_and_no_environment(zone: Zone) -> None:
+def test_the_key_is_in_no_argument_and_no_environment(zone: MethodZone) -> None:
     zone.configure(url="tcp://10.99.0.5:20000", exec_key=KEY, profile="engine", timeout="60")
     done = zone.run("engine")
     recorded = [(zone.root / name).read_text() for name in ("arguments", "environment")]
@@ -157,7 +97,7 @@ def test_the_key_is_in_no_argument_and_no_environment(zone: Zone) -> None:
     ],
 )
 def test_what_is_not_configured_leads_to_maintenance_at_once(
-    zone: Zone, config: dict[str, str], message: str
+    zone: MethodZone, config: dict[str, str], message: str
 ) -> None:
     zone.configure(**config)
     done = zone.run("engine")
@@ -165,21 +105,21 @@ def test_what_is_not_configured_leads_to_maintenance_at_once(
     assert message in done.stderr
 
 
-def test_values_are_read_as_svcprop_escapes_them(zone: Zone) -> None:
+def test_values_are_read_as_svcprop_escapes_them(zone: MethodZone) -> None:
     args = "--Session.note=a;b&(c)|\"d\"'e' --x=1\\2"
     zone.configure(url="tcp://h:1", exec_key=KEY, profile="p", timeout="5", args=args)
     zone.run("engine")
     assert zone.arguments()[4:] == args.split(" ")
 
 
-def test_arguments_are_no_patterns(zone: Zone) -> None:
+def test_arguments_are_no_patterns(zone: MethodZone) -> None:
     zone.configure(url="tcp://h:1", exec_key=KEY, profile="p", timeout="5", args="/*")
     zone.run("engine")
     assert zone.arguments()[4:] == ["/*"]
 
 
 @pytest.mark.parametrize("instance", ["engine", "controller"])
-def test_a_repository_that_fails_twice_is_asked_again(zone: Zone, instance: str) -> None:
+def test_a_repository_that_fails_twice_is_asked_again(zone: MethodZone, instance: str) -> None:
     """svc.configd starts anew (illumos, cmd/svc/prop/svcprop.c: "Could not connect to ...")."""
     zone.configure(url="tcp://h:1", exec_key=KEY, ip="", profile="p", timeout="5")
     zone.command("svcprop", FAILING_SVCPROP)
@@ -200,7 +140,7 @@ def test_a_repository_that_fails_twice_is_asked_again(zone: Zone, instance: str)
     ],
 )
 def test_only_what_no_waiting_mends_is_for_good(
-    zone: Zone, error: str, status: int, message: str
+    zone: MethodZone, error: str, status: int, message: str
 ) -> None:
     zone.command("svcprop", FAILING_SVCPROP)
     (zone.root / "failures").write_text(100 * f"{error}\n")
@@ -210,7 +150,7 @@ def test_only_what_no_waiting_mends_is_for_good(
 
 
 @pytest.mark.parametrize("instance", ["engine", "controller"])
-def test_the_limit_of_descriptors_is_the_highest(zone: Zone, instance: str) -> None:
+def test_the_limit_of_descriptors_is_the_highest(zone: MethodZone, instance: str) -> None:
     zone.configure(url="tcp://h:1", exec_key=KEY, ip="127.0.0.1", port="1", timeout="5")
     zone.command("recorder", '#!/bin/sh\nulimit -S -n >"$FAKE/limit"\n')
     zone.command("python", PROBING_PYTHON.replace("PYTHON", sys.executable))
@@ -220,19 +160,23 @@ def test_the_limit_of_descriptors_is_the_highest(zone: Zone, instance: str) -> N
     assert (zone.root / "limit").read_text() == f"{hard}\n"
 
 
-def test_messages_keep_their_backslashes(zone: Zone) -> None:
+def test_messages_keep_their_backslashes(zone: MethodZone) -> None:
     zone.configure(url="tcp://a\\cb", exec_key=KEY)
     assert "config/url is 'tcp://a\\cb'; set it to" in zone.run("engine").stderr
 
 
-def test_an_engine_without_its_program(zone: Zone) -> None:
-    zone.configure(url="tcp://h:1", exec_key=KEY)
-    (zone.root / "engine.py").unlink()
-    done = zone.run("engine")
-    assert (done.returncode, "run site.yml again" in done.stderr) == (96, True)
+@pytest.mark.parametrize(
+    ("instance", "program"),
+    [("engine", "engine.py"), ("controller", "heartbeat.py"), ("controller", "next_id.py")],
+)
+def test_a_service_without_its_programs(zone: MethodZone, instance: str, program: str) -> None:
+    zone.configure(url="tcp://h:1", exec_key=KEY, ip="127.0.0.1", port="1")
+    (zone.root / program).unlink()
+    done = zone.run(instance, instance=instance)
+    assert (done.returncode, f"{program}: run site.yml again" in done.stderr) == (96, True)
 
 
-def stop(zone: Zone, program: str) -> int:
+def stop(zone: MethodZone, program: str) -> int:
     """Run the stop method on a program; return how the program ended."""
     with subprocess.Popen(["sh", "-c", program], stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.read(1), "the program says when it is ready"
@@ -244,11 +188,11 @@ def stop(zone: Zone, program: str) -> int:
         return process.wait(0)
 
 
-def test_stop_asks_the_engine_to_end(zone: Zone) -> None:
+def test_stop_asks_the_engine_to_end(zone: MethodZone) -> None:
     assert stop(zone, "echo ready; exec sleep 60") == -signal.SIGTERM
 
 
-def test_stop_insists(zone: Zone) -> None:
+def test_stop_insists(zone: MethodZone) -> None:
     assert stop(zone, "trap '' TERM; echo ready; exec sleep 60") == -signal.SIGKILL
 
 
@@ -261,7 +205,7 @@ smf_kill_contract() {
 """
 
 
-def test_what_a_computation_left_is_killed_in_the_end(zone: Zone) -> None:
+def test_what_a_computation_left_is_killed_in_the_end(zone: MethodZone) -> None:
     (zone.root / "smf_include.sh").write_text(SMF_INCLUDE)
     stop(zone, "echo ready; exec sleep 60")
     first, second = (zone.root / "killed").read_text().splitlines()
@@ -271,7 +215,7 @@ def test_what_a_computation_left_is_killed_in_the_end(zone: Zone) -> None:
     assert 10 + 1 + sum(int(line.split()[3]) for line in (first, second)) < 50
 
 
-def test_the_nanny_is_waited_for_though_pgrep_sees_but_79_characters(zone: Zone) -> None:
+def test_the_nanny_is_waited_for_though_pgrep_sees_but_79_characters(zone: MethodZone) -> None:
     """illumos, cmd/pgrep: -f looks at pr_psargs, of PRARGSZ (80) bytes with the last one zero."""
     real = shutil.which("pgrep")
     zone.command("pgrep", f"#!/bin/sh\n[ $1 = -f ] || [ $3 = -f ] && exit 1\nexec {real} $@\n")
@@ -288,12 +232,12 @@ def test_the_nanny_is_waited_for_though_pgrep_sees_but_79_characters(zone: Zone)
     assert (zone.root / "seen").read_text() == "gone\n"
 
 
-def test_an_engine_that_has_gone_is_stopped(zone: Zone) -> None:
+def test_an_engine_that_has_gone_is_stopped(zone: MethodZone) -> None:
     (zone.root / "start_pid").write_text("")
     assert zone.run("stop").returncode == 0
 
 
-def restart(zone: Zone, address: str) -> subprocess.CompletedProcess[str]:
+def restart(zone: MethodZone, address: str) -> subprocess.CompletedProcess[str]:
     """Start the controller after an earlier one that listened at 127.0.0.1:1 and knew engine 3."""
     profile = zone.ipython_dir / "profile_default"
     for directory in ("security", "log"):
@@ -307,7 +251,7 @@ def restart(zone: Zone, address: str) -> subprocess.CompletedProcess[str]:
     return zone.run("controller", instance="controller")
 
 
-def test_a_restarted_controller_keeps_ids_apart(zone: Zone) -> None:
+def test_a_restarted_controller_keeps_ids_apart(zone: MethodZone) -> None:
     shutil.copy(zone.root / "python", zone.root / "recorder")
     restart(zone, "127.0.0.1")
     state = json.loads((zone.ipython_dir / "profile_default" / "log" / "engines.json").read_text())
@@ -315,7 +259,7 @@ def test_a_restarted_controller_keeps_ids_apart(zone: Zone) -> None:
     assert "--ports=16-18" in zone.arguments(), "the other ports come from the files"
 
 
-def test_a_controller_at_a_new_address_begins_anew(zone: Zone) -> None:
+def test_a_controller_at_a_new_address_begins_anew(zone: MethodZone) -> None:
     shutil.copy(zone.root / "python", zone.root / "recorder")
     done = restart(zone, "127.0.0.2")
     assert "new connection files" in done.stdout
@@ -323,7 +267,7 @@ def test_a_controller_at_a_new_address_begins_anew(zone: Zone) -> None:
     assert "--ports=1-18" in zone.arguments()
 
 
-def test_a_controller_that_ends_at_once_is_a_failure(zone: Zone) -> None:
+def test_a_controller_that_ends_at_once_is_a_failure(zone: MethodZone) -> None:
     zone.configure(ip="127.0.0.1", port="1", profile="default", timeout="5")
     shutil.copy(zone.root / "python", zone.root / "recorder")
     (zone.root / "python").write_text(PROBING_PYTHON.replace("PYTHON", sys.executable))
@@ -352,7 +296,7 @@ while True:
     ("heart", "status", "message"), [("beats", 0, ""), ("hangs", 1, "its heart does not beat")]
 )
 def test_a_controller_is_up_when_its_heart_beats(
-    zone: Zone, heart: str, status: int, message: str, free_port: int
+    zone: MethodZone, heart: str, status: int, message: str, free_port: int
 ) -> None:
     zone.configure(ip="127.0.0.1", port=str(free_port - 5), profile="default", timeout="3")
     (zone.root / "controller.py").write_text(CONTROLLER)
@@ -372,12 +316,12 @@ def test_a_controller_is_up_when_its_heart_beats(
             os.kill(pid, signal.SIGKILL)
 
 
-def test_a_machine_without_address_cannot_be_controller(zone: Zone) -> None:
+def test_a_machine_without_address_cannot_be_controller(zone: MethodZone) -> None:
     zone.configure(ip="", port="20000", profile="default")
     done = zone.run("controller", instance="controller")
     assert done.returncode == 96
     assert "set config/ip" in done.stderr
 
 
-def test_usage(zone: Zone) -> None:
+def test_usage(zone: MethodZone) -> None:
     assert zone.run("restart").returncode == 95

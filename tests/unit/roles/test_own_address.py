@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from ..modules.modules_support import load
-from .test_method import Zone
+from .method_zone import MethodZone
+from .shells import SHELLS
 
 # records the controller; the probe for its heartbeat then finds that it has ended
 RECORDER = """#!/bin/sh
@@ -35,9 +35,9 @@ MACHINES = [
 ]
 
 
-@pytest.fixture(params=[shell for shell in ("dash", "ksh93") if shutil.which(shell)])
-def zone(request: pytest.FixtureRequest, tmp_path: Path, method: Path) -> Zone:
-    return Zone(tmp_path, method, request.param)
+@pytest.fixture(params=SHELLS)
+def zone(request: pytest.FixtureRequest, tmp_path: Path, method: Path) -> MethodZone:
+    return MethodZone(tmp_path, method, request.param)
 
 
 def ifconfig(addresses: list[str]) -> str:
@@ -52,7 +52,7 @@ def ifconfig(addresses: list[str]) -> str:
 
 
 @pytest.mark.parametrize(("addresses", "own"), MACHINES)
-def test_a_private_address_by_its_value(zone: Zone, addresses: list[str], own: str) -> None:
+def test_a_private_address_by_its_value(zone: MethodZone, addresses: list[str], own: str) -> None:
     assert load("ipcontroller_metadata").own_address({"ips": addresses}) == own
     (zone.root / "shown").write_text(ifconfig(addresses))
     zone.command("ifconfig", '#!/bin/sh\n[ "$*" = -a ] && exec cat "$FAKE/shown"\nexit 1\n')

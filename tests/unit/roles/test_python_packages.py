@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ..pkgsrc.test_pkgsrc_store import make_wheel
-from .test_method import SHELLS
-from .test_zone_scripts import ROLES
-from .test_zone_scripts import Zone as BareZone
+from ..wheels import make_wheel
+from .recording_zone import ROLES, RecordingZone
+from .shells import SHELLS
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 NN = PYTHON.replace(".", "")
@@ -23,7 +22,7 @@ MORE = 'plain>=2; extra == "more"\nProvides-Extra: more'
 PIP = "[global]\nno-index = true\nfind-links = {wheels}\ndisable-pip-version-check = true\n"
 
 
-class Zone(BareZone):
+class Zone(RecordingZone):
     """A zone whose Python is this one, and whose pip has four small wheels to choose from."""
 
     def __init__(self, root: Path, shell: str) -> None:

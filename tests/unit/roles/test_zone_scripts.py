@@ -2,113 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from .test_method import SHELLS
-
-ROLES = Path(__file__).resolve().parents[3] / "roles"
-SEARCH = """py311-ipyparallel-9.2.0;;Interactive Parallel Computing with IPython
-py313-ipyparallel-9.2.0;;Interactive Parallel Computing with IPython
-py311-numpy-2.4.6;;Array processing for numbers, strings, records, and objects
-py313-numpy-2.4.6;;Array processing for numbers, strings, records, and objects
-
-=: package is installed and up-to-date
-"""
-COMMANDS = {
-    "svcs": """
-file=$FAKE/state
-case $* in *ipyparallel-boot*) file=$FAKE/boot_state ;; esac
-cat "$file"
-""",
-    "svcprop": 'echo "$BOOT_LIMIT"',
-    "mdata-put": 'echo "mdata-put $*" >>"$FAKE/metadata"',
-    "pkgin": """
-echo "pkgin $*" >>"$FAKE/calls"
-case "$*" in
-*search*) cat "$FAKE/search" ;;
-*update*) [ ! -e "$FAKE/offered" ] || mv "$FAKE/offered" "$FAKE/search" ;;
-*install*)
-    if [ -e "$FAKE/down" ]; then
-        mv "$FAKE/down" "$FAKE/up"
-        echo "pkgin: Could not fetch https://x/All/pkg_summary.gz: Host not found" >&2
-        exit 1
-    fi
-    shift 2
-    for name; do
-        echo "${name%%[<>=]*}-1.0 a package" >>"$FAKE/installed"
-        case $name in python3*) ln -s /bin/sh "$FAKE/bin/python3.${name#python3}" ;; esac
-    done ;;
-esac""",
-    "pkg_info": """
-[ "$1" = -qe ] || exec cat "$FAKE/installed"
-case $2 in *'>='*) grep -q "^${2%%>=*}-" "$FAKE/installed" ;; *) false ;; esac""",
-}
-
-
-class Zone:
-    """A directory with the commands of a zone."""
-
-    def __init__(self, root: Path, shell: str) -> None:
-        self.root, self.shell = root, shell
-        (root / "bin").mkdir()
-        for name, text in COMMANDS.items():
-            (root / name).write_text(f"#!/bin/sh\n{text}\n")
-            (root / name).chmod(0o755)
-        self.write(state="ON   -\n", search=SEARCH, installed="bash-5.2 a shell\n", calls="")
-        self.link = root / "libexec" / "python3"
-        # seconds more are waited than SMF gives the service
-        self.boot_limit = "-14"
-
-    def write(self, **files: str) -> None:
-        for name, text in files.items():
-            (self.root / name).write_text(text)
-
-    def run(self, script: Path, **values: str) -> subprocess.CompletedProcess[str]:
-        text = script.read_text().replace("PATH=/usr/sbin", f"PATH={self.root}:/usr/sbin")
-        text = text.replace("/opt/local/bin/python", f"{self.root}/bin/python")
-        return subprocess.run(
-            [self.shell, "-s"],
-            input="".join(f"{k}='{v}'\n" for k, v in values.items()) + text,
-            env={
-                "FAKE": str(self.root),
-                "HOME": str(self.root),
-                "PATH": os.environ["PATH"],
-                "BOOT_LIMIT": self.boot_limit,
-            },
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-
-    def bootstrap(self, **values: str) -> subprocess.CompletedProcess[str]:
-        defaults = {
-            "boot_timeout": "1",
-            "python": "",
-            "packages": "pyNN-ipyparallel pyNN-numpy",
-            "link": str(self.link),
-            "boot_service": "svc:/pkgsrc/ipyparallel-boot:default",
-            "boot_manifest": str(self.root / "boot.xml"),
-            "check_mode": "",
-        }
-        return self.run(ROLES / "pkgsrc" / "files" / "bootstrap.sh", **(defaults | values))
-
-    def interpreter(self, version: str) -> Path:
-        return self.root / f"bin/python{version}"
-
-    def calls(self) -> list[str]:
-        return (self.root / "calls").read_text().splitlines()
+from .recording_zone import ROLES, SEARCH, RecordingZone
+from .shells import SHELLS
 
 
 @pytest.fixture(params=SHELLS)
-def zone(request: pytest.FixtureRequest, tmp_path: Path) -> Zone:
-    return Zone(tmp_path, request.param)
+def zone(request: pytest.FixtureRequest, tmp_path: Path) -> RecordingZone:
+    return RecordingZone(tmp_path, request.param)
 
 
-def test_everything_in_one_transaction(zone: Zone) -> None:
+def test_everything_in_one_transaction(zone: RecordingZone) -> None:
     done = zone.bootstrap(python="3.11")
     assert done.returncode == 0, done.stdout + done.stderr
     assert zone.calls()[-1] == "pkgin -y install python311 py311-ipyparallel py311-numpy"
@@ -116,14 +24,14 @@ def test_everything_in_one_transaction(zone: Zone) -> None:
     assert done.stdout.count("changed: ") == 4
 
 
-def test_nothing_is_asked_of_the_repository_again(zone: Zone) -> None:
+def test_nothing_is_asked_of_the_repository_again(zone: RecordingZone) -> None:
     zone.bootstrap(python="3.11")
     zone.write(calls="")
     done = zone.bootstrap(python="3.11")
     assert (done.returncode, done.stdout, zone.calls()) == (0, "", [])
 
 
-def test_check_mode_installs_nothing(zone: Zone) -> None:
+def test_check_mode_installs_nothing(zone: RecordingZone) -> None:
     done = zone.bootstrap(python="3.11", check_mode="yes")
     assert done.returncode == 0
     assert "changed: package py311-numpy installed" in done.stdout
@@ -134,12 +42,14 @@ def test_check_mode_installs_nothing(zone: Zone) -> None:
 @pytest.mark.parametrize(
     ("preferred", "chosen"), [("3.11", "3.11"), ("3.12", "3.13"), ("", "3.13")]
 )
-def test_the_preferred_python_or_the_newest(zone: Zone, preferred: str, chosen: str) -> None:
+def test_the_preferred_python_or_the_newest(
+    zone: RecordingZone, preferred: str, chosen: str
+) -> None:
     zone.bootstrap(python=preferred)
     assert zone.link.readlink() == zone.interpreter(chosen)
 
 
-def test_the_python_of_the_cluster_or_none(zone: Zone) -> None:
+def test_the_python_of_the_cluster_or_none(zone: RecordingZone) -> None:
     done = zone.bootstrap(python="3.12", python_only="yes")
     assert done.returncode == 1
     assert "failed: The machines of this cluster are to run Python 3.12" in done.stdout
@@ -151,7 +61,7 @@ def test_the_python_of_the_cluster_or_none(zone: Zone) -> None:
     assert zone.bootstrap(python="3.11", python_only="yes").returncode == 0
 
 
-def test_the_chosen_python_is_left_in_the_metadata(zone: Zone) -> None:
+def test_the_chosen_python_is_left_in_the_metadata(zone: RecordingZone) -> None:
     zone.bootstrap(python="3.11", check_mode="yes")
     assert not (zone.root / "metadata").exists()
     zone.bootstrap(python="3.11")
@@ -159,19 +69,19 @@ def test_the_chosen_python_is_left_in_the_metadata(zone: Zone) -> None:
     assert (zone.root / "metadata").read_text() == "mdata-put ipython.python 3.11\n"
 
 
-def test_the_python_of_a_zone_stays(zone: Zone) -> None:
+def test_the_python_of_a_zone_stays(zone: RecordingZone) -> None:
     zone.bootstrap(python="3.11")
     zone.bootstrap(python="3.13")
     assert zone.link.readlink() == zone.interpreter("3.11")
 
 
-def test_a_repository_that_was_never_asked(zone: Zone) -> None:
+def test_a_repository_that_was_never_asked(zone: RecordingZone) -> None:
     zone.write(search="No results found\n", offered=SEARCH)
     assert zone.bootstrap().returncode == 0
     assert zone.calls()[1] == "pkgin -y update"
 
 
-def test_a_repository_without_ipyparallel(zone: Zone) -> None:
+def test_a_repository_without_ipyparallel(zone: RecordingZone) -> None:
     zone.write(search="")
     done = zone.bootstrap()
     assert done.returncode == 1
@@ -201,7 +111,7 @@ NOTHING = "failed: The package repository has no py3NN-ipyparallel"
     ],
 )
 def test_the_python_that_the_repository_offers(
-    zone: Zone, offered: dict[str, tuple[str, ...]], preferred: str, chosen: str | None
+    zone: RecordingZone, offered: dict[str, tuple[str, ...]], preferred: str, chosen: str | None
 ) -> None:
     rows = [f"py{nn}-{name}-1.0;;x" for nn, names in offered.items() for name in names]
     zone.write(search="\n".join(rows) + "\n")
@@ -212,7 +122,7 @@ def test_the_python_that_the_repository_offers(
         assert f"changed: package python{chosen.replace('.', '')} installed" in done.stdout
 
 
-def test_a_pattern_instead_of_a_name(zone: Zone) -> None:
+def test_a_pattern_instead_of_a_name(zone: RecordingZone) -> None:
     done = zone.bootstrap(python="3.11", packages="pyNN-scipy>=1.10 git-base")
     assert done.returncode == 0, done.stdout
     assert zone.calls()[-1] == "pkgin -y install python311 py311-scipy>=1.10 git-base"
@@ -220,14 +130,14 @@ def test_a_pattern_instead_of_a_name(zone: Zone) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_a_repository_that_answers_late(zone: Zone) -> None:
+def test_a_repository_that_answers_late(zone: RecordingZone) -> None:
     zone.write(down="")
     done = zone.bootstrap(python="3.11", patience="20")
     assert done.returncode == 0, done.stdout
     assert sum("install" in call for call in zone.calls()) == 2
 
 
-def test_a_repository_that_does_not_answer(zone: Zone) -> None:
+def test_a_repository_that_does_not_answer(zone: RecordingZone) -> None:
     zone.write(down="")
     done = zone.bootstrap(python="3.11", patience="0")
     assert done.returncode == 1
@@ -238,7 +148,7 @@ def test_a_repository_that_does_not_answer(zone: Zone) -> None:
     assert zone.bootstrap(python="3.11", patience="0").returncode == 0
 
 
-def test_names_are_compared_whole(zone: Zone) -> None:
+def test_names_are_compared_whole(zone: RecordingZone) -> None:
     zone.write(
         installed="py311-numpy-financial-1.0 x\npy311-ipyparallel-9.2.0nb1 x\npython311-3.11.7 x\n"
     )
@@ -247,7 +157,7 @@ def test_names_are_compared_whole(zone: Zone) -> None:
     assert zone.calls()[-1] == "pkgin -y install py311-numpy"
 
 
-def test_a_package_that_does_not_exist_is_named(zone: Zone) -> None:
+def test_a_package_that_does_not_exist_is_named(zone: RecordingZone) -> None:
     (zone.root / "pkgin").write_text(
         (zone.root / "pkgin").read_text().replace("*install*)", "*install*) exit 1 ;; *other*)")
     )
@@ -256,7 +166,7 @@ def test_a_package_that_does_not_exist_is_named(zone: Zone) -> None:
     assert "failed: nosuch" in done.stdout
 
 
-def test_a_user_script_that_failed(zone: Zone) -> None:
+def test_a_user_script_that_failed(zone: RecordingZone) -> None:
     zone.write(state="MNT  -\n")
     done = zone.bootstrap()
     assert done.returncode == 1
@@ -264,14 +174,16 @@ def test_a_user_script_that_failed(zone: Zone) -> None:
 
 
 @pytest.mark.parametrize("state", ["OFF  ON", "UN   -", "DIS  -"])
-def test_a_user_script_that_does_not_end(zone: Zone, state: str) -> None:
+def test_a_user_script_that_does_not_end(zone: RecordingZone, state: str) -> None:
     zone.write(state=f"{state}\n")
     done = zone.bootstrap()
     assert done.returncode == 1
     assert f"is still in state '{state}' after 1 s" in done.stdout
 
 
-def test_a_boot_script_that_works_in_a_service_of_its_own_is_waited_for(zone: Zone) -> None:
+def test_a_boot_script_that_works_in_a_service_of_its_own_is_waited_for(
+    zone: RecordingZone,
+) -> None:
     zone.write(**{"boot.xml": "", "boot_state": "ON   -\n"})
     assert zone.bootstrap().returncode == 0
     for state in ("OFF  ON", "DIS  -"):
@@ -282,7 +194,7 @@ def test_a_boot_script_that_works_in_a_service_of_its_own_is_waited_for(zone: Zo
         assert f"{expected} 1 s.\n" in done.stdout
 
 
-def test_a_boot_script_that_failed_in_its_service(zone: Zone) -> None:
+def test_a_boot_script_that_failed_in_its_service(zone: RecordingZone) -> None:
     zone.write(**{"boot.xml": "", "boot_state": "MNT  -\n"})
     done = zone.bootstrap()
     assert done.returncode == 1
@@ -290,14 +202,14 @@ def test_a_boot_script_that_failed_in_its_service(zone: Zone) -> None:
     assert "svcadm clear svc:/pkgsrc/ipyparallel-boot:default" in done.stdout
 
 
-def test_a_comment_with_a_backslash_hides_no_package(zone: Zone) -> None:
+def test_a_comment_with_a_backslash_hides_no_package(zone: RecordingZone) -> None:
     """echo cuts its text at \\c, and illumos' catalogue is not ours to choose."""
     zone.write(search=f"py310-zmq-27.3.0;;Bindings \\c\\n\n{SEARCH}")
     assert zone.bootstrap(python="3.11").returncode == 0
     assert zone.link.readlink() == zone.interpreter("3.11")
 
 
-def account(zone: Zone, **values: str) -> subprocess.CompletedProcess[str]:
+def account(zone: RecordingZone, **values: str) -> subprocess.CompletedProcess[str]:
     """Run account.sh in check mode: the real thing needs a zone's /etc."""
     defaults = {
         "user": "ipython-test",
@@ -311,21 +223,21 @@ def account(zone: Zone, **values: str) -> subprocess.CompletedProcess[str]:
     return zone.run(ROLES / "ipython_service" / "files" / "account.sh", **(defaults | values))
 
 
-def test_account_says_what_it_would_make(zone: Zone) -> None:
+def test_account_says_what_it_would_make(zone: RecordingZone) -> None:
     done = account(zone)
     assert done.returncode == 0
     assert done.stdout.count("changed: ") == 4
     assert not (zone.root / "home").exists()
 
 
-def test_the_number_of_engines_of_a_machine_is_kept(zone: Zone) -> None:
+def test_the_number_of_engines_of_a_machine_is_kept(zone: RecordingZone) -> None:
     zone.write(**{"manifest.xml": '<instance name="controller">\n<instance name="engine">\n'})
     done = account(zone, engines="2")
     assert done.returncode == 1
     assert "failed: Keep engines_per_machine=1" in done.stdout
 
 
-def test_what_a_failed_command_said_is_shown_whole(zone: Zone) -> None:
+def test_what_a_failed_command_said_is_shown_whole(zone: RecordingZone) -> None:
     r"""echo of dash, and of illumos' ksh93 (libast, _UNIV_DEFAULT "att"), would end at the \c."""
     (zone.root / "groupadd").write_text(
         "#!/bin/sh\nprintf '%s\\n' 'no \\class\\name: x' >&2; exit 9\n"

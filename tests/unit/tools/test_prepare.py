@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tells of packages of Debian")
+
 ROOT = Path(__file__).parents[3]
 TOOLS = ("prepare", "data-center")
 ALWAYS = ("sh", "dirname", "mktemp", "rm", "touch", "cat", "ssh", "uname")

@@ -1,0 +1,83 @@
+"""The user's own commands on records of machines, which need no zones and so no Linux.
+
+With bootstrap=metadata nothing but CloudAPI makes a cluster; what is left out is the controller, to
+which the rest of site.yml connects.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ...unit.modules.modules_support import ROOT, Cloud, without_settings
+
+MAKE = ("site.yml", "--tags=machines", "-e", "bootstrap=metadata")
+
+
+class User:
+    """Runs the commands of Ansible in the repository, with files of its own."""
+
+    def __init__(self, directory: Path, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.file = directory / "records/ipcontroller-client.json"
+        self.environment = {**without_settings(), **cloud.environment, "HOME": str(directory)}
+
+    def run(self, program: str, *words: str) -> str:
+        done = subprocess.run(
+            [Path(sys.executable).with_name(program), *words],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def play(self, *words: str) -> str:
+        options = ("-e", "cluster=records", "-e", f"client_file={self.file}")
+        return self.run("ansible-playbook", *words, *options)
+
+    def inventory(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("ansible-inventory", "--list"))
+        return found
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[User]:
+    cloud = Cloud(tmp_path)
+    yield User(tmp_path, cloud)
+    cloud.stop()
+
+
+def test_a_cluster_from_nothing_to_nothing(user: User) -> None:
+    user.play(*MAKE, "-e", "engines=2", "--check")
+    assert user.cloud.machines() == {}
+    user.play(*MAKE, "-e", "engines=2")
+    first = user.cloud.machines()
+    assert sorted(first) == [
+        "records-controller",
+        "records-engine-001",
+        "records-engine-002",
+    ]
+    assert (user.file.parent / "engine-boot.sh").exists()
+    inventory = user.inventory()
+    assert len(inventory["cluster_records"]["hosts"]) == 3
+    assert len(inventory["role_engine"]["hosts"]) == 2
+    user.play(*MAKE, "-e", "engines=3")
+    grown = user.cloud.machines()
+    assert len(grown) == 4 and all(grown[name]["id"] == first[name]["id"] for name in first)
+    created = user.cloud.count("POST", "/machines")
+    user.play(*MAKE)
+    assert user.cloud.machines().keys() == grown.keys()
+    assert user.cloud.count("POST", "/machines") == created
+    assert "4 machine(s) deleted, none left" in user.play("teardown.yml")
+    assert user.cloud.machines() == {}
