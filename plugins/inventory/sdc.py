@@ -190,6 +190,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.vars import combine_vars, load_extra_vars
 
@@ -209,6 +211,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """Adds the machines of an account to the inventory."""
 
     NAME = "sdc"
+    # set by the base class's parse()
+    inventory: InventoryData
+    loader: DataLoader
 
     def verify_file(self, path: str) -> bool:
         """Take files called `sdc.yml` or `NAME.sdc.yml`."""

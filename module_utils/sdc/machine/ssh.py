@@ -156,7 +156,7 @@ def ssh_probe(
     params: Mapping[str, Any],
     machines: Iterable[Machine],
 ) -> SshProbe:
-    """A probe for these machines, by the way that the inventory has to them.
+    """A probe for these machines, reached as the inventory says.
 
     :param params: the module's options
     :raises UsageError: `ssh_address` or `ssh_jump_host` leads nowhere

@@ -63,7 +63,7 @@ ANSWERS = {
     "an object": (respond(b'{"a": 1}', JSON), "an object instead of a list"),
     "numbers": (respond(b"[1, 2]", JSON), "something else than objects"),
     "no fields": (respond(b"[{}]", JSON), "without"),
-    "wrong types": (respond(b'[{"id": 1, "name": {}}]', JSON), "instead of text"),
+    "wrong types": (respond(b'[{"id": 1, "name": {}}]', JSON), "instead of a string"),
     "no Unicode": (respond(b'[{"id": "\\ud800"}]', JSON), "not Unicode"),
     "too short": (respond(b"[]", JSON, length=100), "closed the connection"),
     "too long": (respond(b'[{"id": "x"}]', JSON, length=5), "not JSON"),

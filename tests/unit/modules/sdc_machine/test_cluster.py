@@ -226,12 +226,12 @@ def test_what_is_not_said_leaves_machines_alone(cloud, sdc_machine):
 
 def test_networks_that_the_account_does_not_see_are_not_asked_for(cloud, sdc_machine, monkeypatch):
     """A machine in a pool shows a member of the pool (napi, models/nic/provision.js:255)."""
-    from smartdc import DataCenter
+    from smartdc import Client
 
     sdc_machine(**cluster(1))
-    listed = DataCenter.list_networks
+    listed = Client.list_networks
     monkeypatch.setattr(
-        DataCenter,
+        Client,
         "list_networks",
         lambda self, **options: [
             {**network, "id": "1f0c4d3a-0000-4000-8000-000000000000"}
