@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from localdc.api.engine.firewall import tag_text
-from localdc.api.errors import ApiError, invalid_argument
+from localdc.api.errors import ApiError, insufficient_capacity, invalid_argument
 from localdc.api.model import Machine
 from localdc.api.validate import is_uuid
 
@@ -124,4 +124,4 @@ def _uuids(locality: dict[str, Any], name: str) -> list[str]:
 
 
 def _impossible(why: str) -> ApiError:
-    return ApiError(409, "InsufficientCapacity", f"No compute resources available: {why}")
+    return insufficient_capacity(f"No compute resources available: {why}")

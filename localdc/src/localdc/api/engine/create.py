@@ -15,7 +15,14 @@ from localdc.api.catalogue import HVM, Image, Network, Package
 from localdc.api.engine import affinity
 from localdc.api.engine.center import Center
 from localdc.api.engine.requested import networks_and_addresses
-from localdc.api.errors import ApiError, invalid_argument, missing_parameter, not_implemented
+from localdc.api.errors import (
+    brand_not_supported,
+    invalid_argument,
+    invalid_fabric_package,
+    key_required,
+    missing_parameter,
+    not_implemented,
+)
 from localdc.api.model import Account, Key, Machine, Scalar, dns_label, now_iso
 from localdc.api.store.documents import VOLUME
 from localdc.api.store.machines import Query
@@ -47,7 +54,7 @@ def new_machine(order: Order) -> Machine:
     brand = _brand(order, image, package)
     keys = rbac.login_keys(order.center.store, order.account.uuid)
     if not keys:
-        raise ApiError(409, "KeyRequired", "At least one SSH key is required to provision")
+        raise key_required()
     _refuse_unsupported(order)
     _check_affinity(order)
     requested = _networks(order, package)
@@ -142,9 +149,7 @@ def _refuse_unsupported(order: Order) -> None:
         raise invalid_argument("delegate_dataset is not allowed for this account")
     brand = params.get("brand")
     if brand:
-        raise ApiError(
-            409, "BrandNotSupported", f"brand {brand} cannot be chosen; the image decides"
-        )
+        raise brand_not_supported(f"brand {brand} cannot be chosen; the image decides")
     if flag(order.params, "firewall_enabled") and not order.center.settings.firewall:
         raise not_implemented(NO_FIREWALL)
 
@@ -215,9 +220,7 @@ def _networks(order: Order, package: Package) -> list[tuple[str, str | None]]:
     else:
         requested = _default_networks(known.values(), allowed)
     if not allowed and any(known[network].fabric for network, _ in requested):
-        raise ApiError(
-            409,
-            "InvalidFabricPackage",
+        raise invalid_fabric_package(
             "Fabric network cannot be used with this package. Only packages with names starting "
             f"with the following can be used with a fabric network: {', '.join(prefixes)}",
         )

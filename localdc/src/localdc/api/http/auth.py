@@ -10,13 +10,7 @@ from typing import Any
 from localdc.api.accounts import rbac
 from localdc.api.accounts.sshkeys import parse_public_key, same_key
 from localdc.api.engine.center import Center
-from localdc.api.errors import (
-    ApiError,
-    invalid_argument,
-    invalid_credentials,
-    not_authorized,
-    not_found,
-)
+from localdc.api.errors import invalid_argument, invalid_credentials, not_authorized, not_found
 from localdc.api.http.call import Call, Route
 from localdc.api.http.httpsig import Signature, parse_key_id
 from localdc.api.http.versions import Version
@@ -120,11 +114,8 @@ def check_admin(center: Center, headers: Mapping[str, str]) -> None:
     if scheme.lower() != "bearer" or not hmac.compare_digest(
         given.strip().encode(), token.encode()
     ):
-        raise ApiError(
-            401,
-            "InvalidCredentials",
-            "admin calls need `Authorization: Bearer <admin token>`",
-            headers={"WWW-Authenticate": "Bearer"},
+        raise invalid_credentials(
+            "admin calls need `Authorization: Bearer <admin token>`", challenge="Bearer"
         )
 
 

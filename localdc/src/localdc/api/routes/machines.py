@@ -8,7 +8,7 @@ from localdc.api import lookup
 from localdc.api.accounts import rbac
 from localdc.api.engine.create import Order, new_machine
 from localdc.api.errors import (
-    ApiError,
+    cannot_destroy,
     invalid_argument,
     invalid_field,
     unallocated,
@@ -133,11 +133,7 @@ def delete(call: Call) -> Answer:
     if answer is not None:
         return answer
     if machine.deletion_protection:
-        raise ApiError(
-            409,
-            "CannotDestroyMachineError",
-            'Instance has "deletion_protection" enabled, preventing deletion',
-        )
+        raise cannot_destroy('Instance has "deletion_protection" enabled, preventing deletion')
     if call.center.store.jobs.pending(machine.uuid, "destroy"):
         return Answer(204)
     if machine.state == "provisioning" and machine.compute_node is None:

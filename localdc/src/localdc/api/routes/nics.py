@@ -70,7 +70,7 @@ def add(call: Call) -> Answer:
     except NoAddress as error:
         if wanted is not None:
             raise invalid_argument(str(error)) from None
-        raise subnet_full(network.name) from None
+        raise subnet_full(str(error)) from None
     call.center.engine.submit(machine.uuid)
     return Answer.json(_view(machine, nic), 201, Location=_location(call, machine, nic))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localdc.api.errors import ApiError, not_found
+from localdc.api.errors import ApiError, exposed, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Scalar
 from localdc.api.routes import common
@@ -20,8 +20,7 @@ def _given(call: Call, verb: str) -> dict[str, Scalar]:
     try:
         return check_tags({k: v for k, v in call.params.items() if k not in _RESERVED})
     except ApiError as error:
-        message = f"error {verb} tags: {error.message}"
-        raise ApiError(error.status, error.code, message, errors=error.errors) from None
+        raise exposed(error, f"error {verb} tags") from None
 
 
 def add(call: Call) -> Answer:
