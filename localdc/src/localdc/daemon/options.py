@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localdc import LocalDCError
 from localdc.api import offers
 from localdc.api.settings import Throttle
-from localdc.errors import LocalDCError
 from localdc.paths import StateDir
 
 _DEFAULT = Throttle()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from embedded.pythons import other_python
+from localdc import LocalDCError
 from localdc.commands import packages
-from localdc.errors import LocalDCError
 from localdc.paths import StateDir
 from localdc.pkgsrc import interpreter, pythons
 

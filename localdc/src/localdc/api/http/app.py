@@ -13,9 +13,9 @@ from starlette.types import Lifespan, Receive, Scope, Send
 
 from localdc.api.accounts.throttle import Buckets
 from localdc.api.compute import Compute
-from localdc.api.engine.center import Center, ensure_account
 from localdc.api.engine.changefeed import Feed
 from localdc.api.engine.cns import Cns
+from localdc.api.engine.datacenter import DataCenter, ensure_account
 from localdc.api.engine.faults import FaultBook
 from localdc.api.engine.queue import Engine
 from localdc.api.http.call import Route, Router
@@ -59,8 +59,8 @@ def create_app(
     settings that is not one).
     """
 
-    def center() -> Center:
-        found: Center = app.state.center
+    def center() -> DataCenter:
+        found: DataCenter = app.state.center
         return found
 
     @asynccontextmanager
@@ -74,7 +74,9 @@ def create_app(
             feed = Feed()
             store.listeners.append(feed.changed)
             cns = Cns(settings, store, engine.networks)
-            app.state.center = Center(settings, store, engine, faults, buckets, compute, feed, cns)
+            app.state.center = DataCenter(
+                settings, store, engine, faults, buckets, compute, feed, cns
+            )
             try:
                 await engine.start()
                 yield

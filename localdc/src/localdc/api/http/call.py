@@ -15,7 +15,7 @@ from localdc.api.store.documents import Record
 from localdc.api.validate import flag
 
 if TYPE_CHECKING:
-    from localdc.api.engine.center import Center
+    from localdc.api.engine.datacenter import DataCenter
 
 JSON = "application/json"
 
@@ -30,7 +30,7 @@ class Call:
     acts in; None = the account itself acts.
     """
 
-    center: Center
+    center: DataCenter
     method: str
     path: str
     args: Mapping[str, str]

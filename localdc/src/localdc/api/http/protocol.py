@@ -19,7 +19,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from localdc.api.engine.center import Center
+from localdc.api.engine.datacenter import DataCenter
 from localdc.api.engine.faults import Fault
 from localdc.api.errors import (
     ApiError,
@@ -59,7 +59,7 @@ class Dispatcher:
     application has started.
     """
 
-    def __init__(self, router: Router, center: Callable[[], Center]) -> None:
+    def __init__(self, router: Router, center: Callable[[], DataCenter]) -> None:
         self._router = router
         self._center = center
 

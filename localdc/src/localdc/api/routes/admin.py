@@ -24,7 +24,7 @@ from dataclasses import asdict
 from typing import Any
 
 from localdc.api.accounts import limits as provision_limits
-from localdc.api.engine.center import add_login
+from localdc.api.engine.datacenter import add_login
 from localdc.api.engine.faults import Fault, FaultError, machine_matches
 from localdc.api.engine.records_only import RecordsCompute
 from localdc.api.errors import invalid_argument, not_found

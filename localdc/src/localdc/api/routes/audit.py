@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from localdc.api.http.call import Answer, Call, Route
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 
 
 def audit(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     return Answer.json(call.center.store.jobs.audit(machine.uuid))
 
 

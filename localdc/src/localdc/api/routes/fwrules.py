@@ -11,7 +11,7 @@ from localdc.api.engine.fwlang import RuleError
 from localdc.api.errors import invalid_parameter, missing_parameter, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.store.documents import FIREWALL_RULE, Record
 from localdc.api.store.machines import Query
 
@@ -116,7 +116,9 @@ def delete(call: Call) -> Answer:
 def machines(call: Call) -> Answer:
     rule = fwlang.parse(_find(call)["rule"])
     found = [m for m in _machines(call) if concerns(rule, m)]
-    return Answer.json([common.view(call, m) for m in found], X_Resource_Count=str(len(found)))
+    return Answer.json(
+        [machine_path.view(call, m) for m in found], X_Resource_Count=str(len(found))
+    )
 
 
 def _machines(call: Call) -> list[Machine]:
@@ -124,7 +126,7 @@ def _machines(call: Call) -> list[Machine]:
 
 
 def of_machine(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     records = call.center.store.documents.of(FIREWALL_RULE, call.account.uuid)
     touching = [r for r in records if concerns(fwlang.parse(r["rule"]), machine)]
     return Answer.json(touching, X_Resource_Count=str(len(touching)))

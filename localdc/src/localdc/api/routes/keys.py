@@ -10,7 +10,7 @@ from localdc.api.errors import invalid_argument, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.http.params import required
 from localdc.api.model import Key
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.store.documents import Record
 
 
@@ -60,7 +60,7 @@ def create(call: Call) -> Answer:
         raise invalid_argument("name must be a text of at most 255 characters, without slashes")
     key = Key(name, parsed.fingerprint, parsed.line)
     user = holder(call)
-    with common.keys_change(call):
+    with machine_path.keys_change(call):
         store = call.center.store
         added = (
             store.accounts.add_key(call.account.uuid, key)
@@ -76,7 +76,7 @@ def create(call: Call) -> Answer:
 
 def delete(call: Call) -> Answer:
     key, user = _find(call), holder(call)
-    with common.keys_change(call):
+    with machine_path.keys_change(call):
         if user is None:
             call.center.store.accounts.remove_key(call.account.uuid, key.fingerprint)
         else:

@@ -6,7 +6,7 @@ from localdc.api.engine.requested import network_and_address
 from localdc.api.errors import invalid_argument, not_found, subnet_full
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, NicRecord, now_iso
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.store.addresses import NoAddress
 
 _ALL = "/:account/machines/:machine/nics"
@@ -22,7 +22,7 @@ def _location(call: Call, machine: Machine, nic: NicRecord) -> str:
 
 
 def list_nics(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     nics = [_view(machine, nic) for nic in machine.nics]
     return Answer.json(nics, X_Resource_Count=str(len(nics)))
 
@@ -36,16 +36,16 @@ def _find(call: Call, machine: Machine) -> NicRecord:
 
 
 def get(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     return Answer.json(_view(machine, _find(call, machine)))
 
 
 def add(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
-    common.check_allocated(machine, "add_nics")
+    machine_path.check_allocated(machine, "add_nics")
     known = call.center.engine.networks.of(call.account.uuid)
     network, wanted = network_and_address(call.params.get("network"), known, "network not found")
     for nic in machine.nics:
@@ -76,11 +76,11 @@ def add(call: Call) -> Answer:
 
 
 def remove(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
-    common.check_allocated(machine, "remove_nics")
+    machine_path.check_allocated(machine, "remove_nics")
     nic = _find(call, machine)
     if len(machine.nics) == 1:
         raise invalid_argument("the last NIC of a machine cannot be removed")

@@ -10,7 +10,7 @@ from localdc.api.errors import (
     upgrade_required,
 )
 from localdc.api.http.call import Answer, Call, Handler, Route
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 
 _MACHINE = "/:account/machines/:machine"
 
@@ -20,7 +20,7 @@ def _no_migration(call: Call) -> Answer:
 
 
 def _no_vnc(call: Call) -> Answer:
-    raise machine_has_no_vnc(f"Machine {common.load(call).uuid} has no VNC console")
+    raise machine_has_no_vnc(f"Machine {machine_path.load(call).uuid} has no VNC console")
 
 
 def _only_websocket(call: Call) -> Answer:
@@ -28,7 +28,7 @@ def _only_websocket(call: Call) -> Answer:
 
 
 def _no_disks(call: Call) -> Answer:
-    raise brand_not_supported(f"machines of brand {common.load(call).brand} have no disks")
+    raise brand_not_supported(f"machines of brand {machine_path.load(call).brand} have no disks")
 
 
 def _no_image(call: Call) -> Answer:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from localdc.api.errors import invalid_argument, missing_parameter
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import now_iso
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.routes.account import PROFILE
 from localdc.api.routes.keys import holder
 from localdc.api.store.documents import ROLE, USER, USER_KEY, DocumentTaken, Record
@@ -102,7 +102,7 @@ def change_password(call: Call) -> Answer:
 def delete(call: Call) -> Answer:
     user = _user(call)
     documents = call.center.store.documents
-    with common.keys_change(call):
+    with machine_path.keys_change(call):
         for role in documents.of(ROLE, call.account.uuid):
             members = [member for member in role["members"] if member["id"] != user["id"]]
             documents.save(ROLE, role["id"], role["name"], {**role, "members": members})

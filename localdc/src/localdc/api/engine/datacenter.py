@@ -20,7 +20,7 @@ from localdc.api.store import Store
 
 
 @dataclass(slots=True)
-class Center:
+class DataCenter:
     settings: DataCenterSettings
     store: Store
     engine: Engine
