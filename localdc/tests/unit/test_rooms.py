@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 SOURCES = Path(__file__).parents[2] / "src"
+TESTS = Path(__file__).parents[1]
+TEST_FILES = {path.stem for path in TESTS.rglob("test_*.py")}
 ALLOWED = ("localdc", "cryptography", "dns", "packaging", "pyroute2", "starlette", "uvicorn")
 """What localdc is made of, beside the standard library; wsproto is uvicorn's."""
 
@@ -94,5 +96,17 @@ def test_zones_run_the_standard_library_alone() -> None:
         if target.partition(".")[0] not in sys.stdlib_module_names
         and not target.startswith("localdc.smartos")
         and target not in ("_signal", "_socket")
+    ]
+    assert wrong == []
+
+
+def test_no_test_imports_another_test_file() -> None:
+    wrong = [
+        f"{path}:{node.lineno}"
+        for path in TESTS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for word in [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        if word in TEST_FILES
     ]
     assert wrong == []

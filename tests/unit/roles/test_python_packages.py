@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ..pkgsrc.test_pkgsrc_store import make_wheel
+from embedded.wheels import make_wheel
+
 from .test_method import SHELLS
 from .test_zone_scripts import ROLES
 from .test_zone_scripts import Zone as BareZone

@@ -19,7 +19,7 @@ from localdc.pkgsrc import fetcher
 from localdc.pkgsrc.sockets import NO_FETCHER, Fetcher, PackageSocket
 from localdc.smartos.pkgsrc import request
 
-from .pkgsrc_support import Repository, Zone
+from .support import Repository, Zone
 
 
 class Node(UnixServer):
