@@ -12,6 +12,7 @@ import pytest
 
 SOURCES = Path(__file__).parents[2] / "src"
 TESTS = Path(__file__).parents[1]
+SECTION = chr(0xA7)
 TEST_FILES = {path.stem for path in TESTS.rglob("test_*.py")}
 ALLOWED = ("localdc", "cryptography", "dns", "packaging", "pyroute2", "starlette", "uvicorn")
 """What localdc is made of, beside the standard library; wsproto is uvicorn's."""
@@ -110,3 +111,14 @@ def test_no_test_imports_another_test_file() -> None:
         if word in TEST_FILES
     ]
     assert wrong == []
+
+
+def test_sources_are_named_by_title() -> None:
+    """A number of a section says nothing to whoever does not have the same text."""
+    numbered = [
+        f"{path}:{number}"
+        for path in [*SOURCES.rglob("*.py"), *TESTS.rglob("*.py")]
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if SECTION in line
+    ]
+    assert numbered == []

@@ -132,7 +132,7 @@ def _lenient(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in LENIENT]
     if unknown:
         known = ", ".join(LENIENT)
-        raise argparse.ArgumentTypeError(f"no such thing as {unknown[0]!r}; known: {known}, all")
+        raise argparse.ArgumentTypeError(f"unknown choice {unknown[0]!r}; known: {known}, all")
     return names
 
 

@@ -1,8 +1,10 @@
-"""Affinity and locality, on a data center with one compute node (CloudAPI §12).
+"""Affinity and locality, on a data center with one compute node.
 
 Wishes to be near another machine always come true here, and wishes to be far
 from one never do: a strict one is refused, an optional one is passed over, as
 a data center without a fitting compute node would do.
+
+Source: sdc-cloudapi, docs/index.md, Affinity rules and Locality hints; lib/triton-affinity.js.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""CreateMachine: from parameters to the record of a new machine (CloudAPI §12)."""
+"""CreateMachine: from parameters to the record of a new machine.
+
+Source: sdc-cloudapi, docs/index.md, CreateMachine; lib/machines.js.
+"""
 
 from __future__ import annotations
 
@@ -247,7 +250,7 @@ def _prefixed(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _set_dns_names(request: CreateRequest, machine: Machine) -> None:
-    """Host name and search domain as CNS has them (CloudAPI, lib/machines.js, dnsify)."""
+    """Host name and search domain as CNS has them (sdc-cloudapi, lib/machines.js, dnsify)."""
     machine.hostname = dns_label(machine.name)
     known = request.center.engine.networks.of(request.account.uuid)
     suffixes = [
@@ -284,5 +287,5 @@ def parse_credentials(value: object) -> dict[str, str]:
         except ValueError:
             value = None
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise invalid_argument("metadata.credentials must be an object of texts")
+        raise invalid_argument("metadata.credentials must be an object of strings")
     return value

@@ -1,4 +1,7 @@
-"""Ping, account, configuration, data centers, services and limits (CloudAPI §4)."""
+"""Ping, account, configuration, data centers, services and limits.
+
+Source: sdc-cloudapi, docs/index.md: Ping, Account, Config, Datacenters, Services, GetAccountLimits.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def update(call: Call) -> Answer:
         if value is None or value == "":
             continue
         if not isinstance(value, str) or len(value) > 255:
-            raise invalid_argument(f"{name} must be a text of at most 255 characters")
+            raise invalid_argument(f"{name} must be a string of at most 255 characters")
         if name == "email":
             if "@" not in value:
                 raise invalid_argument("email: is invalid")

@@ -1,4 +1,7 @@
-"""Actions on a machine: `POST /:account/machines/:machine?action=` (CloudAPI §13)."""
+"""Actions on a machine: `POST /:account/machines/:machine?action=`.
+
+Source: sdc-cloudapi, docs/index.md, Instances, StopMachine to DisableMachineDeletionProtection.
+"""
 
 from __future__ import annotations
 

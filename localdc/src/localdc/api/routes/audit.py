@@ -1,4 +1,7 @@
-"""What was done to a machine, by whom, and whether it worked (CloudAPI §15)."""
+"""What was done to a machine, by whom, and whether it worked.
+
+Source: sdc-cloudapi, docs/index.md, MachineAudit.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Fabrics: VLANs and networks that an account makes for itself (CloudAPI §9)."""
+"""Fabrics: VLANs and networks that an account makes for itself.
+
+Source: sdc-cloudapi, docs/index.md, Fabrics.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Firewall rules of the account (CloudAPI §15)."""
+"""Firewall rules of the account (sdc-cloudapi, docs/index.md, FirewallRules)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_DESCRIPTION = 255
 def _text(call: Call) -> str:
     text = call.params["rule"]
     if not isinstance(text, str):
-        raise invalid_parameter("rule", "must be a text")
+        raise invalid_parameter("rule", "must be a string")
     try:
         return fwlang.parse(text).text()
     except RuleError as error:
@@ -47,7 +47,7 @@ def _change(call: Call, record: Record) -> Record:
     if description is not None:
         if not isinstance(description, str) or len(description) > MAX_DESCRIPTION:
             raise invalid_parameter(
-                "description", f"must be a text of at most {MAX_DESCRIPTION} characters"
+                "description", f"must be a string of at most {MAX_DESCRIPTION} characters"
             )
         record["description"] = description
     return record

@@ -1,4 +1,7 @@
-"""SSH keys of the account, and of its sub-users (CloudAPI §5)."""
+"""SSH keys of the account, and of its sub-users.
+
+Source: sdc-cloudapi, docs/index.md: Keys, User SSH Keys.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def create(call: Call) -> Answer:
         raise invalid_argument(f"key is invalid: {error}") from None
     name = call.params.get("name") or parsed.fingerprint
     if not isinstance(name, str) or len(name) > 255 or "/" in name:
-        raise invalid_argument("name must be a text of at most 255 characters, without slashes")
+        raise invalid_argument("name must be a string of at most 255 characters, without slashes")
     key = Key(name, parsed.fingerprint, parsed.line)
     user = holder(call)
     with machine_path.keys_change(call):

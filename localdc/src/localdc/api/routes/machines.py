@@ -1,4 +1,4 @@
-"""Machines: list, get, create, delete (CloudAPI §10-13)."""
+"""Machines: list, get, create, delete (sdc-cloudapi, docs/index.md, Instances)."""
 
 from __future__ import annotations
 

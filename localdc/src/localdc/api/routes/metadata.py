@@ -1,4 +1,4 @@
-"""Metadata of a machine (CloudAPI §14)."""
+"""Metadata of a machine (sdc-cloudapi, docs/index.md, UpdateMachineMetadata)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks and their addresses (CloudAPI §9)."""
+"""Networks and their addresses (sdc-cloudapi, docs/index.md, Networks)."""
 
 from __future__ import annotations
 

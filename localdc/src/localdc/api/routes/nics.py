@@ -1,4 +1,4 @@
-"""The network interfaces of a machine (CloudAPI §15)."""
+"""The network interfaces of a machine (sdc-cloudapi, docs/index.md, Nics)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Roles of sub-users, and role tags (CloudAPI §6; sdc-cloudapi, lib/roles.js, lib/resources.js)."""
+"""Roles of sub-users, and role tags.
+
+Source: sdc-cloudapi, docs/index.md: Roles, Role Tags; lib/roles.js, lib/resources.js.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots of a machine (CloudAPI §15)."""
+"""Snapshots of a machine (sdc-cloudapi, docs/index.md, CreateMachineSnapshot)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tags of a machine (CloudAPI §14)."""
+"""Tags of a machine (sdc-cloudapi, docs/index.md, AddMachineTags)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sub-users of the account (CloudAPI §6; sdc-cloudapi, lib/users.js)."""
+"""Sub-users of the account (sdc-cloudapi, docs/index.md, Users; lib/users.js)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _changed(call: Call, user: Record) -> Record:
         if value is None or value == "":
             continue
         if not isinstance(value, str) or len(value) > 255:
-            raise invalid_argument(f"{name} must be a text of at most 255 characters")
+            raise invalid_argument(f"{name} must be a string of at most 255 characters")
         changed[name] = value
     if EMAIL.fullmatch(changed["email"]) is None:
         raise invalid_argument(f"email: {changed['email']} is invalid")

@@ -1,4 +1,4 @@
-"""Volumes of the account (CloudAPI §16)."""
+"""Volumes of the account (sdc-cloudapi, docs/index.md, Volumes)."""
 
 from __future__ import annotations
 
