@@ -97,7 +97,7 @@ class Center:
         return descriptor
 
     def admin(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """An admin call; docs/localdc-admin.md."""
+        """An admin call; docs/admin.md."""
         token = (self.state / "admin_token").read_text().strip()
         answer = requests.post(
             f"{self.descriptor()['url']}/--admin/{path}",

@@ -1,6 +1,6 @@
 """What a data center offers, from a file: packages, images, and what goes with them.
 
-docs/localdc-admin.md tells what may stand in it.
+docs/admin.md tells what may stand in it.
 """
 
 from __future__ import annotations

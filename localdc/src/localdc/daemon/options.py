@@ -18,7 +18,7 @@ LENIENT = {
     "python": "Python has what it has on Linux",
     "shell": "/bin/sh is the host's",
 }
-"""In what machines may be more generous than real ones; see docs/embedded-data-center.md."""
+"""In what machines may be more generous than real ones; see docs/fidelity.md."""
 
 
 @dataclass(frozen=True, slots=True)

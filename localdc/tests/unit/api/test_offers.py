@@ -1,4 +1,4 @@
-"""What a data center offers, read from a file (docs/localdc-admin.md, Catalogue)."""
+"""What a data center offers, read from a file (docs/admin.md, Catalogue)."""
 
 from __future__ import annotations
 

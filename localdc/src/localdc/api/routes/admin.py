@@ -14,7 +14,7 @@ All of them need `Authorization: Bearer <admin token>`.
     PUT    /--admin/accounts/LOGIN/disabled  whether its calls are refused; GET shows it
     GET    /--admin/machines/ID/jobs  what was done to a machine, and why it failed
 
-docs/localdc-admin.md has it all.
+docs/admin.md has it all.
 """
 
 from __future__ import annotations
