@@ -17,7 +17,7 @@ from localdc.api.accounts import limits, rbac
 from localdc.api.catalogue import HVM, Image, Network, Package
 from localdc.api.engine import affinity
 from localdc.api.engine.datacenter import DataCenter
-from localdc.api.engine.requested import networks_and_addresses
+from localdc.api.engine.requested_networks import networks_and_addresses
 from localdc.api.errors import (
     brand_not_supported,
     invalid_argument,

@@ -54,7 +54,7 @@ class Fault:
         return asdict(self)
 
 
-class FaultBook:
+class Faults:
     """The faults on order."""
 
     def __init__(self) -> None:

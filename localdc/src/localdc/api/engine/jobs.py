@@ -17,9 +17,9 @@ from typing import Any
 
 from localdc.api.accounts import rbac
 from localdc.api.compute import Compute, ComputeError, ZoneSpec
-from localdc.api.engine.faults import FaultBook
+from localdc.api.engine.faults import Faults
 from localdc.api.engine.firewall import Firewalls
-from localdc.api.engine.networks import NetworkBook
+from localdc.api.engine.networks import Networks
 from localdc.api.engine.specs import zone_spec
 from localdc.api.model import Job, Machine, now_iso
 from localdc.api.settings import DataCenterSettings
@@ -66,8 +66,8 @@ class JobRunner:
     store: Store
     compute: Compute
     settings: DataCenterSettings
-    faults: FaultBook
-    networks: NetworkBook
+    faults: Faults
+    networks: Networks
     firewalls: Firewalls
     closing: bool = False
     progress: BootProgress = field(default_factory=BootProgress)

@@ -15,7 +15,7 @@ from localdc.api.store.documents import NETWORK, Record
 log = logging.getLogger(__name__)
 
 
-class NetworkBook:
+class Networks:
     """Every network that an account may use."""
 
     def __init__(self, settings: DataCenterSettings, store: Store) -> None:

@@ -7,10 +7,10 @@ import logging
 from datetime import timedelta
 
 from localdc.api.compute import Compute
-from localdc.api.engine.faults import FaultBook
+from localdc.api.engine.faults import Faults
 from localdc.api.engine.firewall import Firewalls
 from localdc.api.engine.jobs import ACTIONS, BootProgress, JobFailed, JobRunner
-from localdc.api.engine.networks import NetworkBook
+from localdc.api.engine.networks import Networks
 from localdc.api.engine.volumes import Volumes
 from localdc.api.model import Job, now_iso
 from localdc.api.settings import DataCenterSettings
@@ -35,11 +35,11 @@ class Engine:
     """
 
     def __init__(
-        self, store: Store, compute: Compute, settings: DataCenterSettings, faults: FaultBook
+        self, store: Store, compute: Compute, settings: DataCenterSettings, faults: Faults
     ) -> None:
         self._store = store
         self._compute = compute
-        self.networks = NetworkBook(settings, store)
+        self.networks = Networks(settings, store)
         self.firewalls = Firewalls(store, compute)
         self.volumes = Volumes(store, compute)
         self._runner = JobRunner(store, compute, settings, faults, self.networks, self.firewalls)

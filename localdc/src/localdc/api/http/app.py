@@ -16,7 +16,7 @@ from localdc.api.compute import Compute
 from localdc.api.engine.changefeed import Feed
 from localdc.api.engine.cns import Cns
 from localdc.api.engine.datacenter import DataCenter, ensure_account
-from localdc.api.engine.faults import FaultBook
+from localdc.api.engine.faults import Faults
 from localdc.api.engine.queue import Engine
 from localdc.api.http.call import Route, Router
 from localdc.api.http.protocol import TRANSPORT, Dispatcher
@@ -68,7 +68,7 @@ def create_app(
         store = Store(store_path)
         try:
             ensure_account(store, settings)
-            faults = FaultBook()
+            faults = Faults()
             engine = Engine(store, compute, settings, faults)
             buckets = Buckets(settings.throttle)
             feed = Feed()

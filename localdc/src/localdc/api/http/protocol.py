@@ -188,15 +188,15 @@ def _handle_with_faults(route: Route, call: Call) -> Answer:
 
 
 def _fault(call: Call) -> Fault | None:
-    book = call.center.faults
+    faults = call.center.faults
     name, machine_id = None, call.args.get("machine")
-    if book.needs_machine():
+    if faults.needs_machine():
         if machine_id is not None:
             machine = call.center.store.machines.get(machine_id)
             name = machine.name if machine else None
         elif call.path.rstrip("/").endswith("/machines") and call.method == "POST":
             name = str(call.params.get("name", ""))
-    return book.for_request(call.account.login, name, machine_id, call.method, call.path)
+    return faults.for_request(call.account.login, name, machine_id, call.method, call.path)
 
 
 class Request:

@@ -78,8 +78,8 @@ def limits(call: Call) -> Answer:
 
 
 def _default_network(call: Call) -> str:
-    book = call.center.engine.networks
-    return book.default(call.account.uuid, call.account.default_network).id
+    networks = call.center.engine.networks
+    return networks.default(call.account.uuid, call.account.default_network).id
 
 
 def config(call: Call) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localdc.api.engine.requested import network_and_address
+from localdc.api.engine.requested_networks import network_and_address
 from localdc.api.errors import invalid_argument, not_found, subnet_full
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, NicRecord, now_iso

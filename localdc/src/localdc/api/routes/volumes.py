@@ -58,11 +58,11 @@ def _size(call: Call) -> int:
 
 def _networks(call: Call) -> list[str]:
     wanted = call.params.get("networks")
-    book = call.center.engine.networks
+    networks = call.center.engine.networks
     if not wanted:
-        return [book.default(call.account.uuid, call.account.default_network).id]
+        return [networks.default(call.account.uuid, call.account.default_network).id]
     entries = wanted if isinstance(wanted, list) else [wanted]
-    if len(entries) != 1 or book.get(call.account.uuid, entries[0]) is None:
+    if len(entries) != 1 or networks.get(call.account.uuid, entries[0]) is None:
         raise invalid_networks("networks must be one network of this account")
     return [str(entries[0])]
 
