@@ -111,7 +111,7 @@ class NotYet(Exception):
 def read_connection(path: Path) -> dict[str, Any]:
     """The content of a connection file, once it is complete."""
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
         raise NotYet(f"there is no {path}") from exc
     except (OSError, ValueError) as exc:

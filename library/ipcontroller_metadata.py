@@ -103,20 +103,14 @@ stale:
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, SdcModule
-
-try:
-    from smartdc import clusters
-    from smartdc.reach import address, is_private
-except ImportError:
-    # SdcModule says so, and what to do
-    clusters = address = is_private = None
+from ansible.module_utils.sdc.base import Refused, SdcModule
+from ansible.module_utils.sdc.client import clusters, reach
 
 KEY, URL = "ipython.key", "ipython.url"
-Machine = Mapping[str, Any]
+Machine = dict[str, Any]
 
 
 def metadatum(machine: Machine, name: str) -> str:
@@ -129,8 +123,8 @@ def own_address(machine: Machine) -> str:
 
     The method of the service goes by the same rule (own_address in ipyparallel.sh).
     """
-    known = [ip for ip in map(address, machine.get("ips") or []) if ip and ip.version == 4]
-    chosen = [ip for ip in known if is_private(ip)] or known
+    known = [ip for ip in map(reach.address, machine.get("ips") or []) if ip and ip.version == 4]
+    chosen = [ip for ip in known if reach.is_private(ip)] or known
     return str(chosen[-1]) if chosen else ""
 
 
@@ -150,7 +144,7 @@ class ControllerMetadata(SdcModule):
 
     options = OPTIONS
 
-    def work(self) -> None:
+    def execute(self) -> None:
         """Read the machines of the cluster."""
         self.cluster = self.params["cluster"]
         machines = clusters.machines_of(self.api, self.cluster, self.params["adopt"])
@@ -213,7 +207,7 @@ class ControllerMetadata(SdcModule):
             return listens
         told = present.pop() if len(present) == 1 else ""
         host = told.removeprefix("tcp://").rpartition(":")[0]
-        if wanted == "auto" and own and host and address(host) is None:
+        if wanted == "auto" and own and host and reach.address(host) is None:
             # a name leads to whatever address the controller has
             return "given", host
         name = self._cns_name()

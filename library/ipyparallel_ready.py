@@ -133,8 +133,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ipp_census import Census, Machines, Watch
-from ansible.module_utils.ipp_probe import SESSION, Probing
+from ansible.module_utils.ipp.census import Census, EngineHosts, Watch
+from ansible.module_utils.ipp.probe import SESSION, Probing
 
 ARGUMENTS: dict[str, Any] = {
     "machines": {"type": "list", "elements": "raw", "required": True},
@@ -166,10 +166,10 @@ class NoController(Exception):
 class Ready:
     """One run of the module."""
 
-    def __init__(self, module: AnsibleModule, machines: Machines) -> None:
+    def __init__(self, module: AnsibleModule, hosts: EngineHosts) -> None:
         self.module = module
         self.params = module.params
-        self.machines = machines
+        self.hosts = hosts
         self.began = time.monotonic()
         self.deadline = self.began + self.params["timeout"]
         self.purged: list[int] = []
@@ -232,7 +232,7 @@ class Ready:
     def _new_watch(self) -> Watch:
         probing = Probing(self.client, self._engine_side())
         options = self.params["engines_per_machine"], self.params["probe_timeout"]
-        return Watch(probing, self.machines, *options)
+        return Watch(probing, self.hosts, *options)
 
     def _watch(self) -> None:
         watch = self._new_watch()
@@ -255,13 +255,14 @@ class Ready:
     def _telling(self, census: Census) -> Census:
         """The last census, or the one before the client was renewed while that knows more."""
         age = self.params["probe_timeout"]
-        known = self.before and any(self.before.blocked(age).values())
-        return self.before if known and not any(census.blocked(age).values()) else census
+        if any(census.blocked(age).values()) or self.before is None:
+            return census
+        return self.before if any(self.before.blocked(age).values()) else census
 
     @staticmethod
     def _unlisted(census: Census) -> bool:
         """Whether engines lack that the client has not even heard of."""
-        return sum(item["want"] - item["have"] for item in census.missing) > len(census.silent)
+        return census.lacking > len(census.silent)
 
     def _engine_side(self) -> str:
         """The address that engines connect to, by which they find their own address."""
@@ -290,8 +291,7 @@ class Ready:
         if any(engine.attempts < ATTEMPTS for engine in census.silent if engine.passed):
             # the time passed, but not for this program: a machine that was held up
             return False
-        lacking = sum(item["want"] - item["have"] for item in census.missing)
-        return 0 < lacking <= len(half) and all(
+        return 0 < census.lacking <= len(half) and all(
             any(ident in ids for ids in blocked.values()) for ident in half
         )
 
@@ -303,13 +303,13 @@ class Ready:
         for name, ids in census.blocked(self.params["probe_timeout"]).items():
             if ids:
                 parts.append(f"probe {name!r} gets no answer from {self._places(census, ids)}")
-        errors = {
-            error
+        failures = {
+            failure
             for engine in census.silent
-            for name, error in engine.errors.items()
+            for name, failure in engine.failures.items()
             if name not in engine.passed
         }
-        parts += [f"a probe ended with {' '.join(error.split())}" for error in sorted(errors)]
+        parts += [f"a probe ended with {' '.join(failure.split())}" for failure in sorted(failures)]
         silent = [machine["machine"] for machine in census.missing if machine["have"] == 0]
         hint = "the engine service there ('svcs -xv') and its log, and the ports between the zones"
         if silent and not any(engine.passed for engine in census.silent):
@@ -378,7 +378,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        machines = Machines.parse(module.params["machines"])
+        hosts = EngineHosts.parse(module.params["machines"])
         __import__("ipyparallel")
     except ValueError as exc:
         module.fail_json(msg=str(exc))
@@ -389,7 +389,7 @@ def main() -> None:
             "machine with the interpreter of its packages"
         )
     warnings.simplefilter("ignore")
-    Ready(module, machines).run()
+    Ready(module, hosts).run()
 
 
 if __name__ == "__main__":

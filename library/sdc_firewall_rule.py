@@ -97,8 +97,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, errors, lookup
-from ansible.module_utils.sdc_resource import Record, Resource
+from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import errors, lookup
+from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
     "id": {"type": "str"},
@@ -178,9 +179,9 @@ class FirewallRule(Resource):
             ) from None
 
     def wanted(self) -> Record:
-        wish = {name: self.params[name] for name in ("description", "enabled", "log")}
-        wish["rule"] = self.text
-        return {name: value for name, value in wish.items() if value is not None}
+        wanted = {name: self.params[name] for name in ("description", "enabled", "log")}
+        wanted["rule"] = self.text
+        return {name: value for name, value in wanted.items() if value is not None}
 
     def title(self, thing: Mapping[str, Any]) -> str:
         return str(thing.get("description") or thing.get("id") or thing["rule"])

@@ -89,8 +89,9 @@ request_id:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.sdc_base import errors, lookup
-from ansible.module_utils.sdc_info import LOOKING, Info, Record
+from ansible.module_utils.sdc.client import errors, lookup
+from ansible.module_utils.sdc.info import Info, Record
+from ansible.module_utils.sdc.options import LOOKING
 
 OPTIONS: dict[str, Any] = {
     **LOOKING,

@@ -80,8 +80,9 @@ import base64
 import binascii
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, errors, keys
-from ansible.module_utils.sdc_resource import Record, Resource
+from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import errors, keys
+from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -158,8 +159,8 @@ class SdcKey(Resource):
             raise
 
     def _update(self, thing: Record) -> None:
-        wish = self.wanted()
-        if wish.get("fingerprint", thing["fingerprint"]) != thing["fingerprint"]:
+        wanted = self.wanted()
+        if wanted.get("fingerprint", thing["fingerprint"]) != thing["fingerprint"]:
             if not self.params["replace"]:
                 raise Refused(
                     f"{thing['name']!r} is another key ({thing['fingerprint']}); "

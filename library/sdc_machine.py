@@ -446,12 +446,22 @@ machine_id:
   type: str
 """
 
-from ansible.module_utils.sdc_cluster import Machines
-from ansible.module_utils.sdc_options import OPTIONS
+from ansible.module_utils.sdc.base import Refused, SdcModule
+from ansible.module_utils.sdc.client import lookup
+from ansible.module_utils.sdc.machine.actions import Actions
+from ansible.module_utils.sdc.machine.options import OPTIONS
+from ansible.module_utils.sdc.machine.planner import Planner
+from ansible.module_utils.sdc.machine.preconditions import Preconditions
+from ansible.module_utils.sdc.machine.report import describe, predict
+from ansible.module_utils.sdc.machine.result import Result
+from ansible.module_utils.sdc.machine.search import Search
+from ansible.module_utils.sdc.machine.specification import Specification, check_options
+from ansible.module_utils.sdc.machine.ssh import SshProbe
+from ansible.module_utils.sdc.offers import Offers
 
 
-class SdcMachine(Machines):
-    """The module's options; what they do is in the base class."""
+class SdcMachine(SdcModule):
+    """From options to machines: specification, plan, actions, result."""
 
     options = OPTIONS
     constraints = {  # noqa: RUF012
@@ -462,6 +472,33 @@ class SdcMachine(Machines):
             ("id", "exact_count"),
         ],
     }
+
+    def execute(self) -> None:
+        result = Result()
+        try:
+            check_options(self.params)
+            if self.params["wait"] == "ssh" and not SshProbe.available():
+                raise Refused("wait: ssh needs the ssh command; install openssh-client")
+            self._ensure(result)
+        finally:
+            # a failure shows what was done before it
+            self.result |= vars(result)
+
+    def _ensure(self, result: Result) -> None:
+        api, settings, offers = self.api, self.settings, Offers(self.api)
+        specification = Specification(self.params, offers)
+        if lookup.is_uuid(self.params["id"] or ""):
+            self.subject["machine_id"] = self.params["id"]
+        plan = Planner(specification, Search(api, specification), offers).plan()
+        result.propose(plan)
+        Preconditions(api, settings, offers, specification).check(plan)
+        result.expect(plan)
+        describe(plan, self.differences)
+        if self.check_mode:
+            predict(plan, offers, result)
+        else:
+            Actions(api, settings, offers, specification, result).apply(plan)
+        result.check()
 
 
 def main() -> None:

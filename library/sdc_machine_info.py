@@ -98,9 +98,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.difference import HIDDEN
-from ansible.module_utils.sdc_base import SECRET_KEY, shown
-from ansible.module_utils.sdc_info import LOOKING, Info, Record
-from ansible.module_utils.sdc_offers import Offers
+from ansible.module_utils.sdc.base import SECRET_KEY, shown
+from ansible.module_utils.sdc.info import Info, Record
+from ansible.module_utils.sdc.offers import Offers
+from ansible.module_utils.sdc.options import LOOKING
 
 OPTIONS: dict[str, Any] = {
     **LOOKING,

@@ -79,7 +79,8 @@ request_id:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.sdc_info import LOOKING, Info, Record
+from ansible.module_utils.sdc.info import Info, Record
+from ansible.module_utils.sdc.options import LOOKING
 
 OPTIONS: dict[str, Any] = {
     **LOOKING,

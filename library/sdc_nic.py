@@ -97,9 +97,11 @@ machine_id:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, errors
-from ansible.module_utils.sdc_offers import Offers
-from ansible.module_utils.sdc_resource import WAITING, Record, Resource
+from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import errors
+from ansible.module_utils.sdc.offers import Offers
+from ansible.module_utils.sdc.options import WAITING
+from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
     "machine": {"type": "str", "required": True},
@@ -144,10 +146,10 @@ class Nic(Resource):
         return next((nic for nic in nics if nic["network"] == self.network), None)
 
     def wanted(self) -> Record:
-        wish: Record = {"network": self.network} if self.params["network"] else {}
+        wanted: Record = {"network": self.network} if self.params["network"] else {}
         if self.params["ip"]:
-            wish["ip"] = self.params["ip"]
-        return wish
+            wanted["ip"] = self.params["ip"]
+        return wanted
 
     def title(self, thing: Mapping[str, Any]) -> str:
         return f"{self.host['name']} {self.params['network'] or self.params['mac']}"

@@ -78,8 +78,10 @@ machine_id:
 
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, errors, lookup
-from ansible.module_utils.sdc_resource import WAITING, Record, Resource
+from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import errors, lookup
+from ansible.module_utils.sdc.options import WAITING
+from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
     "machine": {"type": "str", "required": True},

@@ -88,9 +88,11 @@ request_id:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.sdc_base import Refused, errors
-from ansible.module_utils.sdc_offers import Offers
-from ansible.module_utils.sdc_resource import WAITING, Record, Resource
+from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import errors
+from ansible.module_utils.sdc.offers import Offers
+from ansible.module_utils.sdc.options import WAITING
+from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
     "name": {"type": "str"},
@@ -126,8 +128,8 @@ class Volume(Resource):
         return found
 
     def wanted(self) -> Record:
-        wish = {name: self.params[name] for name in ("name", "size")}
-        return {name: value for name, value in wish.items() if value is not None}
+        wanted = {name: self.params[name] for name in ("name", "size")}
+        return {name: value for name, value in wanted.items() if value is not None}
 
     def title(self, thing: Mapping[str, Any]) -> str:
         return str(thing.get("name"))

@@ -172,9 +172,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.difference import Differences
-from ansible.module_utils.smf_repository import Smf, SmfError
-from ansible.module_utils.smf_service import Instance
-from ansible.module_utils.smf_wait import WaitFailed
+from ansible.module_utils.smf.repository import Smf, SmfError
+from ansible.module_utils.smf.service import Instance
+from ansible.module_utils.smf.wait import WaitFailed
 
 ARGUMENTS: dict[str, Any] = {
     "fmri": {"type": "list", "elements": "str", "required": True, "aliases": ["name"]},

@@ -129,8 +129,8 @@ from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.smf_repository import Smf, SmfError
-from ansible.module_utils.smf_wait import Waiter, WaitFailed
+from ansible.module_utils.smf.repository import Smf, SmfError
+from ansible.module_utils.smf.wait import Waiter, WaitFailed
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},

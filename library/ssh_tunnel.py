@@ -103,7 +103,7 @@ import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.client_tunnel import CHANNELS, ORIGIN, Tunnel, TunnelError
+from ansible.module_utils.ipp.tunnel import CHANNELS, ORIGIN, Tunnel, TunnelError
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},

@@ -9,6 +9,7 @@ import importlib.util
 import io
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 if str(ROOT / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+
+
+OFFER = {"package": "sample-512M", "image": "base-64-lts"}
+SELECTOR = {"cluster": "ipython"}
+UNKNOWN = "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d"
+"""An id that nothing has."""
 
 
 class Result(dict[str, Any]):
@@ -165,3 +172,58 @@ def without_settings() -> dict[str, str]:
     """The environment without anything that names a data center."""
     prefixes = ("SDC_", "TRITON_", "LOCALDC_")
     return {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
+
+
+def cluster(engines: int) -> dict[str, Any]:
+    """Options of sdc_machine for a controller and so many engines."""
+    return {
+        **OFFER,
+        "selector": SELECTOR,
+        "groups": [
+            {"name": "ipython-controller", "selector": {"role": "controller"}},
+            {
+                "name": "ipython-engine-{index:03d}",
+                "exact_count": engines,
+                "selector": {"role": "engine"},
+            },
+        ],
+    }
+
+
+def names(result: Mapping[str, Any]) -> list[str]:
+    """The names of the machines that a module answered."""
+    return sorted(machine["name"] for machine in result["machines"])
+
+
+def life(
+    run: Any, module: str, kind: str, options: dict[str, Any], title: str
+) -> Iterator[dict[str, Any]]:
+    """Predicted, made, unchanged, predicted gone, gone, still gone."""
+    predicted = run(module, check=True, **options)
+    assert predicted["changed"] and predicted["diff"]["before"] == {}
+    assert list(predicted["diff"]["after"]) == [title]
+    made = run(module, **options)
+    assert made["changed"] and made["diff"] == predicted["diff"]
+    assert {**made[kind], **predicted[kind]} == made[kind]
+    for check in (True, False):
+        again = run(module, check=check, **options)
+        assert not again["changed"] and again["diff"] == {"before": {}, "after": {}}
+        assert again[kind] == made[kind]
+    yield made[kind]
+    gone = run(module, check=True, **options, state="absent")
+    assert gone["changed"] and gone[kind] is None and list(gone["diff"]["before"]) == [title]
+    assert not run(module, **options)["changed"], "check mode removed it"
+    assert run(module, **options, state="absent")["changed"]
+    assert not run(module, **options, state="absent")["changed"]
+
+
+def refused(cloud: Cloud, run: Any, module: str, options: dict[str, Any]) -> None:
+    """A refusal is a structured failure, and the next run does it."""
+    cloud.fault(kind="unavailable", method="POST", path="*", count=None, reason="closed")
+    failed = run(module, expect="fail", **options)
+    assert failed["status"] == 503 and failed["code"] and failed["request_id"]
+    cloud.app.state.center.faults.withdraw()
+    assert run(module, **options)["changed"]
+    assert run(module, **options, state="absent")["changed"]
+    wrong = run(module, expect="fail", **options, account="nobody")
+    assert wrong["code"] == "InvalidCredentials" and wrong["status"] == 401

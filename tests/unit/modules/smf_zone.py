@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from .modules_support import ROOT
+from embedded.center import SOURCES
 
 HEADER = """<?xml version="1.0"?>
 <!DOCTYPE service_bundle SYSTEM "/usr/share/lib/xml/dtd/service_bundle.dtd.1">
@@ -54,7 +54,7 @@ class Zone:
         for command in ("svcs", "svcadm", "svccfg", "svcprop"):
             script = self.bin / command
             script.write_text(
-                f"#!{sys.executable} -S\nimport os, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+                f"#!{sys.executable} -S\nimport os, sys\nsys.path.insert(0, {str(SOURCES)!r})\n"
                 f"os.environ['LOCALDC_SMF_DOOR'] = {str(self.door)!r}\n"
                 f"with open({str(self.calls)!r}, 'a') as log:\n"
                 f"    log.write(' '.join([{command!r}, *sys.argv[1:]]) + '\\n')\n"
@@ -65,7 +65,7 @@ class Zone:
             script.chmod(0o755)
         self.process = subprocess.Popen(
             [sys.executable, "-m", STARTD, "--root", str(self.root), "--no-namespaces"],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(SOURCES)},
             cwd="/",
         )
         deadline = time.monotonic() + 10

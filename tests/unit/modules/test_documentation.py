@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .modules_support import ROOT, load, without_settings
-from .test_sdc_machine_cluster import cluster
+from .modules_support import ROOT, cluster, load, run_module, without_settings
 
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
 IMPLICIT = {"type": "str", "required": False, "default": None, "choices": None, "elements": None}
@@ -35,7 +34,7 @@ def documented(module):
 def specified(module):
     if hasattr(module, "ARGUMENTS"):
         return module.ARGUMENTS
-    from ansible.module_utils.sdc_base import ACCESS
+    from ansible.module_utils.sdc.options import ACCESS
 
     return {**ACCESS, **module.OPTIONS}
 
@@ -148,17 +147,17 @@ def test_secrets_stay_secret_at_every_verbosity(cloud, tmp_path):
         "secret_metadata": {"odd": {"deep": "s3cret-4"}, "user-script": "#!/bin/sh\n# s3cret-5\n"},
     }
     later = {name: {k: f"{v}-new" for k, v in part.items()} for name, part in secret.items()}
-    wish = {**cluster(1), **secret}
-    group = {**wish["groups"][0], "metadata": {"group.key": "s3cret-6"}, "name": "c"}
+    options = {**cluster(1), **secret}
+    group = {**options["groups"][0], "metadata": {"group.key": "s3cret-6"}, "name": "c"}
     tasks = [
-        {"sdc_machine": wish},
+        {"sdc_machine": options},
         {"sdc_machine": {**cluster(1), **later}},
         {"sdc_machine": {**cluster(1), **later}, "check_mode": True},
-        {"sdc_machine": {**wish, "state": "on fire"}},
-        {"sdc_machine": {**wish, "parallel": "many"}},
-        {"sdc_machine": {**wish, "groups": [group], "wait": "for ever"}},
-        {"sdc_machine": {**wish, "metadata": json.dumps(secret["metadata"]), "state": "odd"}},
-        {"sdc_machine": {**wish, "url": "http://127.0.0.1:1"}},
+        {"sdc_machine": {**options, "state": "on fire"}},
+        {"sdc_machine": {**options, "parallel": "many"}},
+        {"sdc_machine": {**options, "groups": [group], "wait": "for ever"}},
+        {"sdc_machine": {**options, "metadata": json.dumps(secret["metadata"]), "state": "odd"}},
+        {"sdc_machine": {**options, "url": "http://127.0.0.1:1"}},
         {"sdc_machine": {"name": "x", "package": "none", "image": "none", **secret}},
         {"sdc_machine_info": {}},
         {"sdc_machine": {"state": "absent", "selector": {"cluster": "ipython"}}},
@@ -183,10 +182,8 @@ def test_secrets_stay_secret_at_every_verbosity(cloud, tmp_path):
 
 
 def test_no_smartdc_says_what_to_do(monkeypatch):
-    from ansible.module_utils import sdc_base
+    from ansible.module_utils.sdc import client
 
-    from .modules_support import run_module
-
-    monkeypatch.setattr(sdc_base, "SMARTDC_MISSING", "ImportError")
+    monkeypatch.setattr(client, "MISSING", "ImportError")
     failed = run_module("sdc_machine", expect="fail", name="x")
     assert "ansible_playbook_python" in failed.msg

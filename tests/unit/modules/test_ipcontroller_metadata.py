@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .modules_support import run_module
-from .test_sdc_machine_cluster import OFFER
+from .modules_support import OFFER, run_module
 
 SUFFIX = "inst.acme.localdc.cns.local"
 NAME = f"tcp://my-cluster-controller.{SUFFIX}:20000"

@@ -6,7 +6,7 @@ import json
 import signal
 
 import pytest
-from ansible.module_utils.ipp_probe import Probing
+from ansible.module_utils.ipp.probe import Probing
 
 from embedded.free_ports import free_block
 

@@ -10,7 +10,7 @@ import time
 
 import ipyparallel
 import pytest
-from ansible.module_utils.ipp_probe import Probing
+from ansible.module_utils.ipp.probe import Probing
 
 from embedded.free_ports import free_block
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from .modules_support import Cloud, run_module
-from .test_sdc_machine_cluster import OFFER
+from .modules_support import OFFER, Cloud, run_module
 
 RULE = 'FROM any TO tag "role" = "web" ALLOW tcp PORT 80'
 KEYS = [
@@ -36,14 +35,18 @@ class Case:
     module: str
     result: str
     title: str
-    wish: dict[str, Any]
+    options: dict[str, Any]
     update: dict[str, Any] = field(default_factory=dict)
     identity: tuple[str, ...] = ("name",)
     removal: dict[str, Any] = field(default_factory=dict)
 
     @property
     def absent(self) -> dict[str, Any]:
-        return {**{key: self.wish[key] for key in self.identity}, **self.removal, "state": "absent"}
+        return {
+            **{key: self.options[key] for key in self.identity},
+            **self.removal,
+            "state": "absent",
+        }
 
 
 CASES = [
@@ -84,10 +87,10 @@ class Runner:
     def __init__(self, cloud: Cloud, case: Case) -> None:
         self.cloud, self.case = cloud, case
 
-    def __call__(self, wish, *, check=False, expect="ok"):
+    def __call__(self, options, *, check=False, expect="ok"):
         self.cloud.requests.clear()
         access = self.cloud.access
-        result = run_module(self.case.module, check=check, expect=expect, **access, **wish)
+        result = run_module(self.case.module, check=check, expect=expect, **access, **options)
         verbs = {verb for verb, _ in self.cloud.requests}
         assert not check or verbs <= {"GET"}, f"check mode sent {verbs}"
         return result
@@ -96,10 +99,10 @@ class Runner:
         found = result[self.case.result]
         return found[0] if isinstance(found, list) and found else found
 
-    def changes(self, wish):
+    def changes(self, options):
         """Predicted and made alike; made again and predicted again without a change."""
-        predicted = self(wish, check=True)
-        made = self(wish)
+        predicted = self(options, check=True)
+        made = self(options)
         assert predicted["changed"] and made["changed"]
         assert predicted["diff"] == made["diff"]
         assert list({**made["diff"]["before"], **made["diff"]["after"]}) == [self.case.title]
@@ -109,19 +112,19 @@ class Runner:
         tags = before.get("tags") or {}
         assert tags == {k: after["tags"][k] for k in tags}
         for check in (False, True):
-            again = self(wish, check=check)
+            again = self(options, check=check)
             assert not again["changed"] and again["diff"] == {"before": {}, "after": {}}
             assert self.shown(again) == after
         return after
 
-    def refused(self, wish):
+    def refused(self, options):
         """Refused by the data center: the failure has its code, status and request id."""
         faults = self.cloud.app.state.center.faults
         for verb in ("POST", "PUT", "DELETE"):
             order = {"kind": "throttle", "method": verb, "path": "*", "count": None}
             faults.order({**order, "retry_after": 3600})
         try:
-            failed = self(wish, expect="fail")
+            failed = self(options, expect="fail")
         finally:
             faults.withdraw()
         assert (failed["code"], failed["status"]) == ("RequestThrottled", 429)
@@ -133,20 +136,22 @@ class Runner:
 def test_matrix(cloud, case):
     run = Runner(cloud, case)
     assert not run(case.absent)["changed"], "absent from the beginning"
-    run.refused(case.wish)
+    run.refused(case.options)
     assert not run(case.absent)["changed"], "a refused creation made something"
-    made = run.changes(case.wish)
+    made = run.changes(case.options)
     assert made
     if case.update:
-        update = {**case.wish, **case.update}
+        update = {**case.options, **case.update}
         failed = run.refused(update)
         assert case.module != "sdc_machine" or failed["machine_id"] == made["id"]
-        assert not run(case.wish)["changed"], "a refused update changed something"
+        assert not run(case.options)["changed"], "a refused update changed something"
         run.changes(update)
     failed = run.refused(case.absent)
     if case.identity[0] == "machine":
         assert failed["machine_id"] == cloud.machines()["gw"]["id"]
-    assert not run({**case.wish, **case.update})["changed"], "a refused deletion deleted something"
+    assert not run({**case.options, **case.update})["changed"], (
+        "a refused deletion deleted something"
+    )
     predicted = run(case.absent, check=True)
     gone = run(case.absent)
     assert predicted["changed"] and gone["changed"] and predicted["diff"] == gone["diff"]

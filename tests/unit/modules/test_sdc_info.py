@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from .modules_support import Cloud, run_module
-from .test_sdc_machine_cluster import OFFER
+from .modules_support import OFFER, Cloud, run_module
 
 UNKNOWN = "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d"
 

@@ -32,7 +32,7 @@ REAL = (
 
 
 def smallest(image, *packages):
-    from ansible.module_utils.sdc_offers import Offers
+    from ansible.module_utils.sdc.offers import Offers
 
     return Offers(Catalogue(*packages)).smallest_package(image)["name"]
 
@@ -48,7 +48,7 @@ def test_what_the_image_needs_counts():
 
 
 def test_none_fits():
-    from ansible.module_utils.sdc_base import Refused
+    from ansible.module_utils.sdc.base import Refused
 
     with pytest.raises(Refused, match=r"512 MiB or more; name one of: g1\.bhyve, g1\.lx"):
         smallest({}, *REAL[:4][1:3])

@@ -8,42 +8,7 @@ import threading
 
 import pytest
 
-from .test_sdc_machine_cluster import OFFER
-
-UNKNOWN = "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d"
-
-
-def life(run, module, kind, wish, title):
-    """Predicted, made, unchanged, predicted gone, gone, still gone."""
-    predicted = run(module, check=True, **wish)
-    assert predicted["changed"] and predicted["diff"]["before"] == {}
-    assert list(predicted["diff"]["after"]) == [title]
-    made = run(module, **wish)
-    assert made["changed"] and made["diff"] == predicted["diff"]
-    assert {**made[kind], **predicted[kind]} == made[kind]
-    for check in (True, False):
-        again = run(module, check=check, **wish)
-        assert not again["changed"] and again["diff"] == {"before": {}, "after": {}}
-        assert again[kind] == made[kind]
-    yield made[kind]
-    gone = run(module, check=True, **wish, state="absent")
-    assert gone["changed"] and gone[kind] is None and list(gone["diff"]["before"]) == [title]
-    assert not run(module, **wish)["changed"], "check mode removed it"
-    assert run(module, **wish, state="absent")["changed"]
-    assert not run(module, **wish, state="absent")["changed"]
-
-
-def refused(shared_cloud, run, module, wish):
-    """A refusal is a structured failure, and the next run does it."""
-    shared_cloud.fault(kind="unavailable", method="POST", path="*", count=None, reason="closed")
-    failed = run(module, expect="fail", **wish)
-    assert failed["status"] == 503 and failed["code"] and failed["request_id"]
-    shared_cloud.app.state.center.faults.withdraw()
-    assert run(module, **wish)["changed"]
-    assert run(module, **wish, state="absent")["changed"]
-    wrong = run(module, expect="fail", **wish, account="nobody")
-    assert wrong["code"] == "InvalidCredentials" and wrong["status"] == 401
-
+from .modules_support import OFFER, UNKNOWN, life, refused
 
 # --- keys --------------------------------------------------------------------------------------
 
@@ -118,8 +83,8 @@ WEB = 'FROM any TO tag "role" = "web" ALLOW tcp (PORT 80 AND PORT 443)'
 
 
 def test_firewall_rule(shared_cloud, run):
-    wish = {"rule": WEB, "description": "web"}
-    for rule in life(run, "sdc_firewall_rule", "rule", wish, "web"):
+    options = {"rule": WEB, "description": "web"}
+    for rule in life(run, "sdc_firewall_rule", "rule", options, "web"):
         assert rule["enabled"] and rule["description"] == "web"
         for same in (
             "from ANY to tag role = web allow TCP (port 443 and port 80)",
@@ -135,7 +100,7 @@ def test_firewall_rule(shared_cloud, run):
         by_id = {"id": rule["id"], "rule": WEB, "enabled": True, "log": False}
         assert run("sdc_firewall_rule", **by_id)["changed"]
         assert not run("sdc_firewall_rule", **by_id)["changed"]
-    refused(shared_cloud, run, "sdc_firewall_rule", wish)
+    refused(shared_cloud, run, "sdc_firewall_rule", options)
 
 
 def test_firewall_rule_for_a_machine_by_name(shared_cloud, run):
@@ -170,8 +135,8 @@ def test_firewall_rule_failures(shared_cloud, run):
 
 
 def test_volume(shared_cloud, run):
-    wish = {"name": "data", "size": 20480}
-    for volume in life(run, "sdc_volume", "volume", wish, "data"):
+    options = {"name": "data", "size": 20480}
+    for volume in life(run, "sdc_volume", "volume", options, "data"):
         assert volume["state"] == "ready"
         assert not run("sdc_volume", name="data")["changed"]
         assert "20480 MiB" in run("sdc_volume", expect="fail", name="data", size=10240).msg
@@ -182,14 +147,14 @@ def test_volume(shared_cloud, run):
         assert done["diff"]["before"] == {"data": {"name": "data"}}
         assert not run("sdc_volume", **renamed)["changed"]
         assert run("sdc_volume", id=volume["id"], name="data")["changed"]
-    refused(shared_cloud, run, "sdc_volume", wish)
+    refused(shared_cloud, run, "sdc_volume", options)
 
 
 def test_volume_options_and_failures(shared_cloud, run):
     with shared_cloud.client() as client:
         network = next(n["id"] for n in client.list_networks() if n["name"] == "internal")
-    wish = {"name": "vv", "network": "internal", "tags": {"a": "b"}, "wait": False}
-    for made in (run("sdc_volume", check=check, **wish)["volume"] for check in (True, False)):
+    options = {"name": "vv", "network": "internal", "tags": {"a": "b"}, "wait": False}
+    for made in (run("sdc_volume", check=check, **options)["volume"] for check in (True, False)):
         assert made["networks"] == [network] and made["tags"] == {"a": "b"}
     assert run("sdc_volume", name="vv")["volume"]["state"] == "ready"
     assert run("sdc_volume", name="vv", state="absent", wait=False)["changed"]

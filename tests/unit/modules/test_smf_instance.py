@@ -26,8 +26,8 @@ def job(zone):
 
 
 def test_configure_enable_and_unchanged(job):
-    wish = {"properties": {"config/url": "tcp://10.0.0.1:2", "config/timeout": 60}}
-    first = smf_instance(**wish)
+    options = {"properties": {"config/url": "tcp://10.0.0.1:2", "config/timeout": 60}}
+    first = smf_instance(**options)
     assert first["changed"] and first["smf_state"] == "online"
     assert first["changed_properties"] == ["config/url", "config/timeout"]
     assert first["actions"] == ["configure", "enable"]
@@ -42,7 +42,7 @@ def test_configure_enable_and_unchanged(job):
     assert job.run("svcprop", "-t", "-p", "config/timeout", FMRI).split()[1:] == ["integer", "60"]
     job.commands()
 
-    again = smf_instance(**wish)
+    again = smf_instance(**options)
     assert not again["changed"] and again["actions"] == []
     assert job.commands() == [f"svcprop -c {FMRI}", f"svcprop -p restarter {FMRI}"]
 
@@ -132,17 +132,17 @@ def test_new_instance_below_a_service(job):
 
 
 def test_several_instances_start_at_the_same_time(job):
-    wish = {
+    options = {
         "fmri": ["svc:/site/job:a", "svc:/site/job:b"],
         "properties": {"config/url": "tcp://both"},
     }
-    made = smf_instance(**wish)
+    made = smf_instance(**options)
     assert [i["smf_state"] for i in made["instances"]] == ["online", "online"]
     calls = [call.split()[:2] for call in job.commands()]
     assert calls.index(["svcprop", "-p"]) > len(calls) - 1 - calls[::-1].index(["svcadm", "enable"])
-    again = smf_instance(**wish)
+    again = smf_instance(**options)
     assert not again["changed"] and "smf_state" not in again
-    gone = smf_instance(fmri=wish["fmri"], state="absent")
+    gone = smf_instance(fmri=options["fmri"], state="absent")
     assert [i["actions"] for i in gone["instances"]] == [["disable", "delete"]] * 2
 
 
@@ -154,18 +154,19 @@ def test_new_instance_without_properties(job):
 
 def test_maintenance_fails_at_once_with_the_log(zone):
     zone.load(manifest("/bin/sh -c 'echo the reason; exit 96'"))
-    failed = smf_instance(expect="fail", wait_timeout=60)
+    # a wait service is online as soon as its process is forked
+    failed = smf_instance(expect="fail", wait_timeout=60, settle=2)
     assert "maintenance" in failed.msg and "the reason" in failed.msg
     assert failed["smf_state"] == "maintenance" and failed["logfile"] in failed.msg
     assert any("the reason" in line for line in failed["log"])
-    again = smf_instance(expect="fail")
+    again = smf_instance(expect="fail", settle=2)
     assert again["actions"] == ["clear"], "a second run tries again"
 
 
 def test_clearing_maintenance_that_was_repaired(zone, tmp_path):
     flag = tmp_path / "flag"
     zone.load(manifest(f"/bin/sh -c 'test -e {flag} || exit 96; exec sleep 1000'"))
-    smf_instance(expect="fail")
+    smf_instance(expect="fail", settle=2)
     assert "maintenance" in smf_instance(expect="fail", clear=False).msg
     flag.touch()
     repaired = smf_instance()

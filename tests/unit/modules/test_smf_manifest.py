@@ -67,16 +67,16 @@ def test_invalid_manifest_keeps_the_old_one(zone, smf_manifest):
 
 def test_methods(zone, smf_manifest, tmp_path):
     script = tmp_path / "method/job"
-    wish = {"content": manifest(), "methods": [{"path": str(script), "content": "#!/bin/sh\n"}]}
-    first = smf_manifest(**wish)
+    options = {"content": manifest(), "methods": [{"path": str(script), "content": "#!/bin/sh\n"}]}
+    first = smf_manifest(**options)
     assert first["methods_changed"] == [str(script)]
     assert script.read_text() == "#!/bin/sh\n" and script.stat().st_mode & 0o7777 == 0o555
-    assert not smf_manifest(**wish)["changed"]
+    assert not smf_manifest(**options)["changed"]
     script.chmod(0o700)
-    again = smf_manifest(**wish)
+    again = smf_manifest(**options)
     assert again["methods_changed"] == [str(script)] and not again["imported"]
-    wish["methods"][0]["mode"] = "rwx"
-    assert "octal" in smf_manifest(expect="fail", **wish).msg
+    options["methods"][0]["mode"] = "rwx"
+    assert "octal" in smf_manifest(expect="fail", **options).msg
 
 
 def test_absent(zone, smf_manifest, tmp_path):

@@ -22,6 +22,7 @@ IGNORED = ("missing-gplv3-license", "DOCUMENTATION.author")
 
 
 FRAGMENTS = re.compile(r"^extends_documentation_fragment: .*$", re.M)
+OWN = re.compile(r"\bansible\.module_utils(?=\.(?:difference|ipp|sdc|smf)\b)")
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +37,13 @@ def collection(tmp_path_factory):
         ("plugins/doc_fragments", "doc_fragments"),
     ):
         directory = base / "plugins" / name
-        directory.mkdir(parents=True)
-        own = {path.stem for path in (ROOT / "module_utils").glob("*.py")}
-        for path in (ROOT / source).glob("*.py"):
-            text = path.read_text()
-            for util in own:
-                text = text.replace(f"ansible.module_utils.{util} ", f"{target}.{util} ")
+        for path in (ROOT / source).rglob("*.py"):
+            text = OWN.sub(target, path.read_text())
             if name == "modules":
                 text = FRAGMENTS.sub(lambda m: m[0].replace("sdc", "local.sdc.sdc"), text)
-            (directory / path.name).write_text(text)
+            copy = directory / path.relative_to(ROOT / source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(text)
     (base / "galaxy.yml").write_text("namespace: local\nname: sdc\nversion: 0.2.0\n")
     return root
 

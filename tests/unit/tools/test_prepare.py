@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 TOOLS = ("prepare", "data-center")
-ALWAYS = ("sh", "dirname", "mktemp", "rm", "touch", "cat", "ssh")
+ALWAYS = ("sh", "dirname", "mktemp", "rm", "touch", "cat", "ssh", "uname")
 ZONES = ("nft", "newuidmap")
 REAL = {"SDC_URL": "https://cloudapi.example.com", "SDC_ACCOUNT": "me", "SDC_KEY_ID": "ab" * 16}
 
@@ -28,8 +28,11 @@ class Computer:
             made.mkdir(parents=True)
         for name in TOOLS:
             shutil.copy(ROOT / "tools" / name, self.checkout / "tools" / name)
-        (self.checkout / "pyproject.toml").touch()
-        (self.checkout / ".venv/.prepared").touch()
+        (self.checkout / "localdc").mkdir()
+        for name in ("pyproject.toml", "localdc/pyproject.toml"):
+            (self.checkout / name).touch()
+        for purpose in ("use", "tests"):
+            (self.checkout / f".venv/.prepared-{purpose}").touch()
         self.own = self.checkout / ".venv/bin/python"
         self.own.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         self.own.chmod(0o755)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from localdc import LocalDCError
 from localdc.paths import StateDir
 from localdc.pkgsrc import pythons
+from localdc.pkgsrc.pip import PipError
 
 Progress = Callable[[str], None]
 
@@ -55,7 +56,7 @@ def fetch_wheels(
     ):
         try:
             found = pipindex.find(python, requirements, scratch, entries, compiled=compiled)
-        except pipindex.PipError as error:
+        except PipError as error:
             raise LocalDCError(str(error)) from error
         if found.impossible:
             raise LocalDCError(_impossible(found.impossible, python.digits))

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from localdc.pkgsrc import catalogue, interpreter, pipindex
+from localdc.pkgsrc import catalogue, interpreter, pip, pipindex
 from localdc.pkgsrc.catalogue import Entry, Offer
 from localdc.pkgsrc.wheel import PREFIX, WheelError, unpack
 
@@ -255,28 +255,25 @@ def _pip_download(
 
     Raises BuildError with what pip said.
     """
-    command = [*python.pip, "download", "--disable-pip-version-check"]
-    command += ["--no-input", "--progress-bar", "off", "--only-binary", ":all:", "--no-deps"]
-    command += ["--dest", str(target), *pins]
-    pip = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    assert pip.stdout is not None
-    lines: list[str] = []
+    command = [*python.pip, "download", *pip.OPTIONS, "--progress-bar", "off"]
+    command += ["--only-binary", ":all:", "--no-deps", "--dest", str(target), *pins]
     count = 0
-    for line in pip.stdout:
-        lines.append(line.rstrip())
-        if line.startswith(("Collecting ", "Processing ")):
-            begin(count)
+
+    def line(text: str) -> None:
+        nonlocal count
+        if text.startswith(("Collecting ", "Processing ")):
+            # a second attempt turns to all of them again
+            begin(count % len(pins))
             count += 1
-    if pip.wait() != 0:
-        reason = [line for line in lines if line.startswith("ERROR")] or lines[-5:]
+
+    try:
+        pip.run(command, line)
+    except pip.PipError as error:
         raise BuildError(
-            "pip could not download the packages that zones install from:\n  "
-            + "\n  ".join(reason or [f"pip ended with {pip.returncode}"])
-            + "\nCheck the network and pip's index settings (pip config list), then try again;"
+            f"pip could not download the packages that zones install from:\n  {error}"
+            "\nCheck the network and pip's index settings (pip config list), then try again;"
             " what was downloaded already is kept."
-        )
+        ) from None
 
 
 __all__ = ["BuildError", "Builder"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,17 +19,13 @@ from packaging import tags
 from localdc.pkgsrc import catalogue
 from localdc.pkgsrc.catalogue import Entry
 from localdc.pkgsrc.interpreter import Interpreter
+from localdc.pkgsrc.pip import OPTIONS, PipError, run
 
 log = logging.getLogger(__name__)
 
 DIRECTORY = "pip"
 _COMPILED = (".so", ".pyd", ".dylib")
-_QUIET = ("--disable-pip-version-check", "--no-input")
 _DOWNLOAD = ("download", "--progress-bar", "off", "--only-binary", ":all:")
-
-
-class PipError(Exception):
-    """pip could not do it; the message is its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +80,8 @@ def find(
     platforms = [] if compiled else ["any", *tags.platform_tags()]
     chosen = [word for platform in platforms for word in ("--platform", platform)]
     command = [*_DOWNLOAD, *chosen, *options, "--constraint", str(constraints)]
-    pip = [*python.pip, *_QUIET]
-    _run([*pip, *command, "--dest", str(target), *requirements])
+    pip = [*python.pip, *OPTIONS]
+    run([*pip, *command, "--dest", str(target), *requirements])
     wheels: list[Path] = []
     packages: list[Entry] = []
     impossible: list[str] = []
@@ -109,7 +104,7 @@ def _without_compiled(pip: Sequence[str], pin: str, target: Path) -> Path | None
     """Another wheel of the same, or what pip makes of the source where there is no compiler."""
     name = pin.partition("==")[0]
     try:
-        _run([*pip, *_DOWNLOAD, "--no-deps", "--platform", "any", "--dest", str(target), pin])
+        run([*pip, *_DOWNLOAD, "--no-deps", "--platform", "any", "--dest", str(target), pin])
         return next(target.glob("*.whl"))
     except PipError:
         log.debug("%s has no wheel for every platform", pin)
@@ -117,7 +112,7 @@ def _without_compiled(pip: Sequence[str], pin: str, target: Path) -> Path | None
     command = [*pip, "wheel", "--quiet", "--no-deps", "--no-cache-dir", "--no-binary", name]
     missing = dict.fromkeys(("CC", "CXX", "CPP", "LD", "LDSHARED"), "false")
     try:
-        _run([*command, "--wheel-dir", str(target), pin], **missing)
+        run([*command, "--wheel-dir", str(target), pin], variables=missing)
     except PipError:
         return None
     wheel = next(target.glob("*.whl"))
@@ -127,13 +122,3 @@ def _without_compiled(pip: Sequence[str], pin: str, target: Path) -> Path | None
 def _pure(wheel: Path) -> bool:
     with zipfile.ZipFile(wheel) as archive:
         return not any(name.endswith(_COMPILED) for name in archive.namelist())
-
-
-def _run(command: Sequence[str], **variables: str) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **variables}, check=False
-    )
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        reasons = [line for line in lines if line.startswith("ERROR")] or lines[-5:]
-        raise PipError("pip could not download:\n  " + "\n  ".join(reasons))

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from localdc.pkgsrc import catalogue, interpreter, pipindex, releases
 from localdc.pkgsrc.build import Builder, BuildError
+from localdc.pkgsrc.pip import PipError
 
 LAYOUT = 3
 """Raised when the repository is written differently from the same packages."""
@@ -163,7 +164,7 @@ def _offer_to_pip(
     say(f"getting {' '.join(pins)} for pip, without compiled parts")
     try:
         found = pipindex.find(python, pins, scratch, (), options=["--no-deps"])
-    except pipindex.PipError as error:
+    except PipError as error:
         raise StoreError(str(error)) from None
     if found.impossible:
         raise StoreError(

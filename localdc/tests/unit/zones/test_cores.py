@@ -34,7 +34,9 @@ def events() -> Iterator[socket.socket]:
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGQUIT, signal.SIGILL])
 def test_a_crash_is_told_though_no_core_is_written(events: socket.socket, number: int) -> None:
-    command = ["sh", "-c", f"ulimit -c 0; kill -{number.value} $$"]
+    # what starts tests in the background may have them ignore SIGQUIT
+    reset = f"--default-signal={signal.Signals(number).name.removeprefix('SIG')}"
+    command = ["env", reset, "sh", "-c", f"ulimit -c 0; kill -{number.value} $$"]
     with subprocess.Popen(command) as crashed:
         pass
     found: list[int | None] = []

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from .. import fmri as fmris
 from ..model import boolean_of, value_of
-from .contracts import Contracts
 from .dependency import RESTART_ON, dependencies
 from .execution import Executor
 from .graph import SATISFIED, Graph
 from .instance import WAIT_FAILURE_RATE, WAIT_THROTTLE, Instance
-from .logs import Logs
-from .loop import Loop
-from .repository import Repository
 from .transitions import Transitions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 STOP_REASONS = {
     "exit": ("restart", "ct_ev_exit", "all processes in service exited"),
@@ -42,14 +38,11 @@ _EXITS = ("exit", "config", "failure")
 class Restarter:
     """All instances of the zone, and the requests that the administrator may make."""
 
-    def __init__(
-        self, repository: Repository, contracts: Contracts, loop: Loop, logs: Logs,
-        environment: Mapping[str, str],
-    ) -> None:  # fmt: skip
-        self.repository = repository
-        self.contracts = contracts
-        self.loop = loop
-        self.states = Transitions(repository, contracts, loop, logs, environment)
+    def __init__(self, states: Transitions) -> None:
+        self.states = states
+        self.repository = states.repository
+        self.contracts = states.contracts
+        self.loop = states.loop
         self.states.tell = self._tell
         self.instances = self.states.instances
         self.graph = Graph(self.instances)

@@ -16,6 +16,7 @@ from .loop import Loop
 from .repository import Repository
 from .restarter import Restarter
 from .server import Server
+from .transitions import Transitions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,9 +82,10 @@ class Startd:
         os.chmod(options.database, 0o600)
         self.repository.create_restarter()
         self.contracts = Contracts(options.namespaces)
-        self.restarter = Restarter(
+        states = Transitions(
             self.repository, self.contracts, self.loop, self.logs, _environment(options.root)
         )
+        self.restarter = Restarter(states)
         authority = Authority(os.path.join(options.root, "etc/user_attr"))
         api = Api(self.repository, self.restarter, authority, self.shut_down)
         self.server = Server(self.loop, options.door, api.handlers)

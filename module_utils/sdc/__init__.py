@@ -1,0 +1,1 @@
+"""CloudAPI modules: what they have in common."""

@@ -1,0 +1,140 @@
+"""What the options of sdc_machine ask for, as groups of machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import lookup
+from ansible.module_utils.sdc.machine.group import Group, check_disjoint, check_group
+from ansible.module_utils.sdc.offers import Offers
+
+INHERITED = (
+    "package",
+    "image",
+    "networks",
+    "volumes",
+    "user_script",
+    "firewall_enabled",
+    "deletion_protection",
+    "affinity",
+)
+"""Options of a group for which the task's own stand in."""
+
+
+def check_options(params: Mapping[str, Any]) -> None:
+    """Look at the options without regard to what there is.
+
+    :raises Refused: they make no sense, whatever the machines are
+    """
+    if params["parallel"] < 1:
+        raise Refused(f"parallel must be 1 or more, not {params['parallel']}")
+    if params["exact_count"] is not None and params["state"] not in ("present", "started"):
+        raise Refused(
+            f"exact_count does not go with state {params['state']}; leave it out, or write "
+            "state: present"
+        )
+    for part in (params, *(params["groups"] or ())):
+        for option in ("selector", "tags"):
+            for key, value in (part.get(option) or {}).items():
+                if not isinstance(value, str | int | float):
+                    raise Refused(f"{option}: {key!r} must be text, a number, true or false")
+
+
+class Specification:
+    """The machines that a task is about, and what they are to be.
+
+    :param params: the module's options
+    :param offers: knows the names of packages that are given by id
+    """
+
+    def __init__(self, params: Mapping[str, Any], offers: Offers) -> None:
+        self.params = params
+        self.offers = offers
+        self.state: str = params["state"]
+        self.adopt: dict[str, Any] = params["adopt"] or {}
+
+    @cached_property
+    def selector(self) -> dict[str, Any]:
+        """Tags of all machines of the task.
+
+        :raises Refused: a tag has no value
+        """
+        selector: dict[str, Any] = self.params["selector"] or {}
+        empty = [key for key, value in selector.items() if value in ("", None)]
+        if empty:
+            raise Refused(f"selector tag {empty[0]!r} has no value")
+        return selector
+
+    @property
+    def counting(self) -> bool:
+        """Whether the task is about a number of machines and not about one by name."""
+        return bool(self.params["groups"]) or self.params["exact_count"] is not None
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The machines that are to be, in groups.
+
+        :raises Refused: no machines are named, or the groups make no sense
+        """
+        entries: Sequence[Mapping[str, Any]] = self.params["groups"] or []
+        if not entries:
+            if not self.params["name"]:
+                raise Refused("say which machines: give name, id, or groups")
+            count = self.params["exact_count"]
+            entries = [{"name": self.params["name"], "exact_count": 1 if count is None else count}]
+        if self.counting and not self.selector:
+            raise Refused(
+                "counting needs a selector that is not empty, such as {cluster: NAME}; without it "
+                "every machine of the account would count"
+            )
+        groups = [self.group(entry) for entry in entries]
+        for group in groups:
+            check_group(group)
+        check_disjoint(groups)
+        return groups
+
+    def group(self, entry: Mapping[str, Any]) -> Group:
+        """One entry of the option `groups`, completed from the task's own options."""
+        taken: dict[str, Any] = {}
+        for option in INHERITED:
+            own = entry.get(option)
+            taken[option] = self.params[option] if own is None else own
+        secret = self._merged("secret_metadata", entry)
+        metadata = {**self._merged("metadata", entry), **secret}
+        if taken["package"] and lookup.is_uuid(taken["package"]):
+            # machines carry the name of their package
+            taken["package"] = self.offers.package(taken["package"])["name"]
+        script = taken.pop("user_script")
+        if script is not None:
+            metadata["user-script"] = script
+        initial = {
+            key: value
+            for given in (self.params["initial"], entry.get("initial"))
+            for key, value in (given or {}).items()
+            if value is not None
+        }
+        return Group(
+            name=entry["name"],
+            count=entry["exact_count"],
+            initial=initial,
+            selector={**self.selector, **(entry.get("selector") or {})},
+            own=entry.get("selector") or {},
+            tags=self._merged("tags", entry),
+            metadata={key: _metadatum(value) for key, value in metadata.items()},
+            secret_keys=frozenset(secret),
+            purge_tags=self.params["purge_tags"],
+            rename=entry.get("rename"),
+            **taken,
+        )
+
+    def _merged(self, option: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+        return {**(self.params[option] or {}), **(entry.get(option) or {})}
+
+
+def _metadatum(value: Any) -> str:
+    """Metadata values are strings; what is not one is written as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)

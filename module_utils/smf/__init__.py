@@ -1,0 +1,1 @@
+"""Modules for the service management facility of SmartOS."""

@@ -1,0 +1,127 @@
+"""sdc_snapshot and sdc_nic, against the embedded API without zones."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from localdc.api.compute import ComputeError
+
+from .modules_support import OFFER, UNKNOWN, life, refused
+
+
+@pytest.fixture
+def machine(run):
+    made = run("sdc_machine", name="gw", **OFFER, networks=["external"])["machines"][0]
+    yield made["id"]
+    run("sdc_machine", id=made["id"], state="absent")
+
+
+# --- snapshots ---------------------------------------------------------------------------------
+
+
+def test_snapshot(shared_cloud, run, machine):
+    options = {"machine": "gw", "name": "before"}
+    for snapshot in life(run, "sdc_snapshot", "snapshot", options, "before"):
+        assert snapshot["state"] == "created"
+        assert not run("sdc_snapshot", machine=machine, name="before")["changed"]
+        back = {**options, "state": "rolled_back"}
+        predicted = run("sdc_snapshot", check=True, **back)
+        assert predicted["changed"] and shared_cloud.count("POST", "/snapshots/before") == 0
+        for times in (1, 2):
+            done = run("sdc_snapshot", **back)
+            assert done["diff"] == predicted["diff"]
+            assert done["diff"]["after"] == {"gw": {"rolled back to": "before"}}
+            assert shared_cloud.count("POST", "/snapshots/before") == times
+        assert shared_cloud.machines()["gw"]["state"] == "running"
+    refused(shared_cloud, run, "sdc_snapshot", options)
+
+
+def test_snapshot_failures(run, machine):
+    for name, arguments, words in (
+        ("none", {"machine": "gww"}, "nearest: gw"),
+        ("none", {"machine": UNKNOWN}, "404"),
+        ("none", {"machine": "gw", "state": "rolled_back"}, "no snapshot"),
+        ("!", {"machine": "gw"}, "not a valid snapshot name"),
+    ):
+        failed = run("sdc_snapshot", expect="fail", name=name, **arguments)
+        assert words in failed.msg
+        assert arguments["machine"] != "gw" or failed["machine_id"] == machine
+    for gone in ("gww", UNKNOWN):
+        assert not run("sdc_snapshot", machine=gone, name="x", state="absent")["changed"]
+
+
+def test_snapshot_that_fails(shared_cloud, run, machine, monkeypatch):
+    async def broken(*_):
+        raise ComputeError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(shared_cloud.compute), "create_snapshot", broken)
+        failed = run("sdc_snapshot", expect="fail", machine="gw", name="broken")
+        assert "failed instead of being created" in failed.msg
+    assert "remove it" in run("sdc_snapshot", expect="fail", machine="gw", name="broken").msg
+    assert run("sdc_snapshot", machine="gw", name="broken", state="absent")["changed"]
+    run("sdc_snapshot", machine="gw", name="fine")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(shared_cloud.compute), "rollback_snapshot", broken)
+        failed = run(
+            "sdc_snapshot", expect="fail", machine="gw", name="fine", state="rolled_back",
+            wait_timeout=5,
+        )  # fmt: skip
+    assert "rolling back failed" in failed.msg
+
+
+# --- interfaces --------------------------------------------------------------------------------
+
+
+def test_nic(shared_cloud, run, machine):
+    options = {"machine": "gw", "network": "internal"}
+    for nic in life(run, "sdc_nic", "nic", options, "gw internal"):
+        assert nic["state"] == "running" and nic["ip"].startswith("10.99.")
+        assert shared_cloud.machines()["gw"]["ips"][1] == nic["ip"]
+        assert not run("sdc_nic", machine=machine, mac=nic["mac"])["changed"]
+        assert not run("sdc_nic", **options, ip=nic["ip"])["changed"]
+        assert "cannot be changed" in run("sdc_nic", expect="fail", **options, ip="10.99.0.99").msg
+    assert len(shared_cloud.machines()["gw"]["ips"]) == 1
+    refused(shared_cloud, run, "sdc_nic", options)
+
+
+def test_nic_with_address_that_becomes_primary(shared_cloud, run, machine):
+    run("sdc_machine", name="gw", state="stopped")
+    options = {"machine": "gw", "network": "internal", "ip": "10.99.1.77", "primary": True}
+    made = run("sdc_nic", **options)["nic"]
+    assert made["ip"] == "10.99.1.77" and shared_cloud.machines()["gw"]["primaryIp"] == "10.99.1.77"
+    by_mac = {"machine": "gw", "mac": made["mac"].replace(":", "").upper(), "state": "absent"}
+    assert run("sdc_nic", check=True, **by_mac)["changed"]
+    assert run("sdc_nic", **by_mac)["changed"] and not run("sdc_nic", **by_mac)["changed"]
+    assert shared_cloud.machines()["gw"]["state"] == "stopped"
+
+
+def test_nic_failures(run, machine):
+    for arguments, words in (
+        ({"machine": "gww", "network": "internal"}, "nearest: gw"),
+        ({"machine": "gw", "network": "interna"}, "nearest: internal"),
+        ({"machine": "gw", "mac": "90:b8:d0:00:00:00"}, "no interface"),
+        ({"machine": "gw"}, "network, mac"),
+        ({"machine": "gw", "network": "external", "state": "absent"}, "last NIC"),
+        ({"machine": "gw", "network": "internal", "ip": "1.2.3.4"}, "1.2.3.4"),
+    ):
+        failed = run("sdc_nic", expect="fail", **arguments)
+        assert words in failed.msg
+        if "code" in failed:
+            assert failed["machine_id"] == machine and failed["status"] == 409
+    assert not run("sdc_nic", machine="gww", network="internal", state="absent")["changed"]
+
+
+def test_nic_that_is_late(shared_cloud, run, machine, monkeypatch):
+    go_on = threading.Event()
+
+    async def slow(*_):
+        await asyncio.to_thread(go_on.wait, 60)
+
+    monkeypatch.setattr(type(shared_cloud.compute), "halt", slow)
+    options = {"machine": "gw", "network": "internal"}
+    assert "after 1 s" in run("sdc_nic", expect="fail", **options, wait_timeout=1).msg
+    go_on.set()
