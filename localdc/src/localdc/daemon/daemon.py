@@ -37,8 +37,8 @@ from localdc.daemon.nameserver import NameServer
 from localdc.daemon.options import StartOptions, offered
 from localdc.image import ImageError, Layer, build_layer
 from localdc.paths import StateDir, write_atomically
-from localdc.pkgsrc import Store
 from localdc.pkgsrc.sockets import Fetcher
+from localdc.pkgsrc.store import Store
 from localdc.zones import packetfilter
 from localdc.zones import syscalls as sc
 from localdc.zones.manager import Zone, ZoneCompute

@@ -10,7 +10,8 @@ import pytest
 
 from embedded.wheels import make_wheel
 from localdc.image import template
-from localdc.pkgsrc import StoreError, build, build_store, catalogue, demand, interpreter, releases
+from localdc.pkgsrc import build, catalogue, demand, interpreter, releases
+from localdc.pkgsrc.store import StoreError, build_store
 from localdc.smartos.pkgsrc import summary
 from localdc.smartos.pkgsrc.resolve import Available, Resolver
 

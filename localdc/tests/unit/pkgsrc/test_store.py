@@ -15,7 +15,8 @@ import pytest
 
 from embedded.pythons import other_python
 from embedded.wheels import make_wheel
-from localdc.pkgsrc import StoreError, build, build_store, catalogue, interpreter, store
+from localdc.pkgsrc import build, catalogue, interpreter, store
+from localdc.pkgsrc.store import StoreError, build_store
 from localdc.pkgsrc.wheel import WheelError, unpack
 
 from .support import DIGITS, PYTHON
