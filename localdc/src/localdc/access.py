@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from localdc.errors import LocalDCError
+from localdc import LocalDCError
 from localdc.paths import StateDir, write_atomically
 
 ACCOUNT = "localdc"
@@ -98,8 +98,8 @@ def write_ssh_config(paths: StateDir) -> None:
         # what ssh reads when no file is named, in that order
         "  Include ~/.ssh/config",
         "  Include /etc/ssh/ssh_config",
-        # Whoever named no machine to go through is told so, and does not knock at
-        # the door of a stranger with that address on the host's own network.
+        # Whoever named no machine to go through is told so, and does not
+        # reach a stranger with that address on the host's own network.
         f"Match host *.*.*.* exec \"{fabric} '%h'\"",
         f"  ProxyCommand {_connect_command(str(paths.control))} %h %p",
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localdc.errors import LocalDCError
+from localdc import LocalDCError
 
 SOCKET_PATH_LIMIT = 107
 """Bytes in sockaddr_un.sun_path without the final NUL, unix(7)."""

@@ -79,11 +79,14 @@ class Center:
         given = {name: text for name, text in os.environ.items() if name != "LOCALDC_PYTHON"}
         return {**given, **own, **self.variables}
 
-    def log_tail(self) -> str:
+    def log_text(self) -> str:
         try:
-            return "\n".join((self.state / "log/localdc.log").read_text().splitlines()[-20:])
+            return (self.state / "log/localdc.log").read_text()
         except OSError:
             return ""
+
+    def log_tail(self) -> str:
+        return "\n".join(self.log_text().splitlines()[-20:])
 
     def status(self) -> dict[str, Any]:
         status: dict[str, Any] = json.loads(self.run("status", "--json", check=False).stdout)
@@ -94,7 +97,7 @@ class Center:
         return descriptor
 
     def admin(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """An admin call; docs/localdc-admin.md."""
+        """An admin call; docs/admin.md."""
         token = (self.state / "admin_token").read_text().strip()
         answer = requests.post(
             f"{self.descriptor()['url']}/--admin/{path}",
@@ -195,6 +198,19 @@ def descendants(ancestor: int) -> set[int]:
         size = len(found)
         found |= {pid for pid, parent in parents.items() if parent in found}
     return found
+
+
+def cpu_seconds(pids: set[int]) -> float:
+    """User and system time of these processes, ended children included."""
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            # it has ended, and counts for its parent
+            continue
+        ticks += sum(int(field) for field in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def traces(center: Center, namespaces: dict[str, set[int]]) -> list[str]:

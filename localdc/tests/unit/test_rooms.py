@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 SOURCES = Path(__file__).parents[2] / "src"
+TESTS = Path(__file__).parents[1]
+SECTION = chr(0xA7)
+TEST_FILES = {path.stem for path in TESTS.rglob("test_*.py")}
 ALLOWED = ("localdc", "cryptography", "dns", "packaging", "pyroute2", "starlette", "uvicorn")
 """What localdc is made of, beside the standard library; wsproto is uvicorn's."""
 
@@ -96,3 +99,26 @@ def test_zones_run_the_standard_library_alone() -> None:
         and target not in ("_signal", "_socket")
     ]
     assert wrong == []
+
+
+def test_no_test_imports_another_test_file() -> None:
+    wrong = [
+        f"{path}:{node.lineno}"
+        for path in TESTS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for word in [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        if word in TEST_FILES
+    ]
+    assert wrong == []
+
+
+def test_sources_are_named_by_title() -> None:
+    """A number of a section says nothing to whoever does not have the same text."""
+    numbered = [
+        f"{path}:{number}"
+        for path in [*SOURCES.rglob("*.py"), *TESTS.rglob("*.py")]
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if SECTION in line
+    ]
+    assert numbered == []

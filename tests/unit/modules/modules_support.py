@@ -139,7 +139,7 @@ class Cloud(Served):
         self.app.state.center.faults.order(order)
 
     def admin(self, method: str, path: str, body: Any = None) -> requests.Response:
-        """A call of the data center's owner (docs/localdc-admin.md)."""
+        """A call of the data center's owner (localdc/docs/admin.md)."""
         return requests.request(
             method,
             f"{self.url}/--admin/{path}",

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ..wheels import make_wheel
+from embedded.wheels import make_wheel
+
 from .recording_zone import ROLES, RecordingZone
 from .shells import SHELLS
 

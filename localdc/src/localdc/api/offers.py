@@ -1,6 +1,6 @@
 """What a data center offers, from a file: packages, images, and what goes with them.
 
-docs/localdc-admin.md tells what may stand in it.
+docs/admin.md tells what may stand in it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PUBLIC = Path(__file__).with_name("public.json")
 """Names such as a public cloud has: none of them is in the catalogue of a new data center."""
 
 Thing = TypeVar("Thing", Package, Image)
-_WORDS = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a list of texts"}
+_WORDS = {str: "a string", int: "a whole number", bool: "true or false", tuple: "a list of strings"}
 _TEXTS = ("cns_public", "cns_private")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.IGNORECASE)

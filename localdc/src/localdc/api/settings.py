@@ -25,7 +25,7 @@ class AccountKey:
 class Throttle:
     """A token bucket per account: `burst` calls at once, then `rate` a second.
 
-    The defaults are those that CloudAPI's documentation gives.
+    The defaults are those of CloudAPI (sdc-cloudapi, docs/admin.md).
     """
 
     burst: int = 30

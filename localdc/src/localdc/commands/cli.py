@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from localdc import LocalDCError
 from localdc.daemon.options import add_arguments
-from localdc.errors import LocalDCError
 from localdc.paths import StateDir, read_json, resolve
 
 NOT_RUNNING = "The data center is not running. Start it: python -m localdc start"

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from localdc import LocalDCError
 from localdc.access import require_program
 from localdc.commands.starting import MINIMUM_DISK
-from localdc.errors import LocalDCError
 from localdc.image.host import Host
 from localdc.paths import StateDir
 from localdc.zones import cores, probes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from localdc.errors import LocalDCError
+from localdc import LocalDCError
 from localdc.paths import StateDir
 from localdc.pkgsrc import pythons
 from localdc.pkgsrc.pip import PipError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from localdc.errors import LocalDCError
+from localdc import LocalDCError
 from localdc.paths import StateDir
 from localdc.zones.isolate import run_as_mapped_root
 

@@ -16,10 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from localdc import access
+from localdc import LocalDCError, access
 from localdc.daemon.control import ask
 from localdc.daemon.options import StartOptions, kept_catalogue
-from localdc.errors import LocalDCError
 from localdc.paths import StateDir, package_path, write_atomically
 from localdc.pkgsrc import pythons
 from localdc.pkgsrc.fetcher import spawn as spawn_fetcher
@@ -181,7 +180,7 @@ def _start_with(
     ready, ready_end = os.pipe()
     with _listen(paths) as api, os.fdopen(ready) as news:
         url = f"http://{HOST}:{api.getsockname()[1]}"
-        order = {
+        handover = {
             "state": str(paths.root),
             "packages": str(paths.packages),
             "url": url,
@@ -194,7 +193,7 @@ def _start_with(
         }
         command = [sys.executable, "-m", "localdc", "daemon"]
         descriptors = [api.fileno(), lock, ready_end, *([] if fetcher is None else [fetcher])]
-        env = {**os.environ, VARIABLE: json.dumps(order), "PYTHONPATH": package_path()}
+        env = {**os.environ, VARIABLE: json.dumps(handover), "PYTHONPATH": package_path()}
         say("starting the data center")
         try:
             run = _spawn_plainly if options.records_only else spawn

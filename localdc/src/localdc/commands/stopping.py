@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from localdc import access
+from localdc import LocalDCError, access
 from localdc.daemon.control import ask
-from localdc.errors import LocalDCError
 from localdc.paths import StateDir, read_json
 
 STOP_SECONDS = 100.0

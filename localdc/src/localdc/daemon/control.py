@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from localdc.errors import LocalDCError
+from localdc import LocalDCError
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import uvicorn
 
-from localdc import access
+from localdc import LocalDCError, access
 from localdc.api.catalogue import BRANDS, widened
 from localdc.api.compute import Compute, ComputeError
 from localdc.api.engine.records_only import RecordsCompute
@@ -35,11 +35,10 @@ from localdc.api.store import StoreError
 from localdc.daemon.control import ControlServer
 from localdc.daemon.nameserver import NameServer
 from localdc.daemon.options import StartOptions, offered
-from localdc.errors import LocalDCError
 from localdc.image import ImageError, Layer, build_layer
 from localdc.paths import StateDir, write_atomically
-from localdc.pkgsrc import Store
-from localdc.pkgsrc.door import Fetcher
+from localdc.pkgsrc.sockets import Fetcher
+from localdc.pkgsrc.store import Store
 from localdc.zones import packetfilter
 from localdc.zones import syscalls as sc
 from localdc.zones.manager import Zone, ZoneCompute
@@ -56,7 +55,7 @@ KNOWN_ERRORS = (LocalDCError, ImageError, StoreError, ComputeError, NetworkError
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Handover:
     """What the command line hands to the daemon: descriptors and places."""
 
     state: str
@@ -73,8 +72,8 @@ class Order:
         return json.dumps(asdict(self))
 
     @staticmethod
-    def from_environment() -> Order:
-        return Order(**json.loads(os.environ[VARIABLE]))
+    def from_environment() -> Handover:
+        return Handover(**json.loads(os.environ[VARIABLE]))
 
 
 class Server(uvicorn.Server):
@@ -97,13 +96,13 @@ class Daemon:
 
     records_only = False
 
-    def __init__(self, order: Order, launcher: socket.socket | None) -> None:
-        self.order = order
-        self.options = StartOptions(**order.options)
-        self.paths = StateDir(Path(order.state), Path(order.packages))
+    def __init__(self, handover: Handover, launcher: socket.socket | None) -> None:
+        self.handover = handover
+        self.options = StartOptions(**handover.options)
+        self.paths = StateDir(Path(handover.state), Path(handover.packages))
         self.pid = int(os.environ.get("LOCALDC_PID") or os.getpid())
         self.started = time.time()
-        self.ready = os.fdopen(order.ready, "w", buffering=1)
+        self.ready = os.fdopen(handover.ready, "w", buffering=1)
         self._launcher = launcher
         self._zones: Mapping[str, Zone] = {}
         self._stopping = False
@@ -117,7 +116,7 @@ class Daemon:
         Raises one of KNOWN_ERRORS when the data center cannot be set up.
         """
         self._tell(progress="preparing the image")
-        store = {**self.order.store, "root": Path(self.order.store["root"])}
+        store = {**self.handover.store, "root": Path(self.handover.store["root"])}
         packages = Store(**store)  # type: ignore[arg-type]
         layer = build_layer(self.paths.root, packages, lenient=self.options.lenient)
         self._mount_usr(layer)
@@ -140,7 +139,7 @@ class Daemon:
             name=access.NAME,
             account=access.ACCOUNT,
             keys=(AccountKey("localdc", key.public),),
-            url=self.order.url,
+            url=self.handover.url,
             throttle=self.options.bucket(),
             admin_token=access.ensure_admin_token(self.paths),
             firewall=packetfilter.program() is not None,
@@ -149,7 +148,7 @@ class Daemon:
         )
 
     def _repository(self) -> Path | None:
-        store = self.order.store
+        store = self.handover.store
         return Path(store["root"], store["repository"]) if store else None
 
     def _mount_usr(self, layer: Layer) -> None:
@@ -167,8 +166,8 @@ class Daemon:
         assert self._launcher is not None
         wires = [wire(n.nic_tag, n.subnet, n.gateway) for n in settings.networks]
         self._addresses = tuple(w.address for w in wires)
-        assert self.order.fetcher is not None
-        fetcher = Fetcher(socket.socket(fileno=self.order.fetcher))
+        assert self.handover.fetcher is not None
+        fetcher = Fetcher(socket.socket(fileno=self.handover.fetcher))
         compute = ZoneCompute(
             self.paths, layer, wires, self._launcher, self._launcher_lost, fetcher
         )
@@ -179,7 +178,7 @@ class Daemon:
         self, settings: DataCenterSettings, compute: Compute, key: access.AccountKeyPair
     ) -> None:
         self._app = create_app(settings, self.paths.database, compute, ROUTES)
-        api = socket.socket(fileno=self.order.api)
+        api = socket.socket(fileno=self.handover.api)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -210,8 +209,8 @@ class Daemon:
         }
         write_atomically(self.paths.process, json.dumps(process) + "\n")
         access.write_ssh_config(self.paths)
-        access.write_descriptor(self.paths, key, self.order.url, self.pid)
-        log.info("%s listens on %s", access.NAME, self.order.url)
+        access.write_descriptor(self.paths, key, self.handover.url, self.pid)
+        log.info("%s listens on %s", access.NAME, self.handover.url)
 
     def _launcher_lost(self) -> None:
         if not self._stopping:
@@ -250,7 +249,7 @@ class Daemon:
             )
         return {
             "name": access.NAME,
-            "url": self.order.url,
+            "url": self.handover.url,
             "pid": self.pid,
             "started": self.started,
             "stopping": self._stopping,
@@ -303,7 +302,7 @@ class RecordsDaemon(Daemon):
 
 
 def main(launcher: socket.socket | None) -> int:
-    """The daemon's program; LOCALDC_DAEMON in the environment holds its order.
+    """The daemon's program; LOCALDC_DAEMON in the environment holds its handover.
 
     Without a launcher there are no zones, only records.
     """
@@ -312,13 +311,13 @@ def main(launcher: socket.socket | None) -> int:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    order = Order.from_environment()
+    handover = Handover.from_environment()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, OPEN_FILES)), hard))
-    for descriptor in (order.api, order.lock, order.ready, order.fetcher):
+    for descriptor in (handover.api, handover.lock, handover.ready, handover.fetcher):
         if descriptor is not None:
             os.set_inheritable(descriptor, False)
-    daemon = RecordsDaemon(order, None) if launcher is None else Daemon(order, launcher)
+    daemon = RecordsDaemon(handover, None) if launcher is None else Daemon(handover, launcher)
     try:
         daemon.run()
     except KNOWN_ERRORS as error:

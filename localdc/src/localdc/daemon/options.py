@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localdc import LocalDCError
 from localdc.api import offers
 from localdc.api.settings import Throttle
-from localdc.errors import LocalDCError
 from localdc.paths import StateDir
 
 _DEFAULT = Throttle()
@@ -18,7 +18,7 @@ LENIENT = {
     "python": "Python has what it has on Linux",
     "shell": "/bin/sh is the host's",
 }
-"""In what machines may be more generous than real ones; see docs/embedded-data-center.md."""
+"""In what machines may be more generous than real ones; see docs/fidelity.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def _lenient(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in LENIENT]
     if unknown:
         known = ", ".join(LENIENT)
-        raise argparse.ArgumentTypeError(f"no such thing as {unknown[0]!r}; known: {known}, all")
+        raise argparse.ArgumentTypeError(f"unknown choice {unknown[0]!r}; known: {known}, all")
     return names
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from localdc.image import commands, template
 from localdc.image.host import Host, ImageError
-from localdc.pkgsrc import Store
+from localdc.pkgsrc.store import Store
 
 IMAGE = Path(__file__).parent
 SMARTOS = IMAGE.parent / "smartos"

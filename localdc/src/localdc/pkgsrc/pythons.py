@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from localdc.errors import LocalDCError
+from localdc import LocalDCError
 from localdc.paths import StateDir, write_atomically
 from localdc.pkgsrc import interpreter
 

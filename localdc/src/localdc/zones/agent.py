@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from localdc.api.compute import ComputeEvents, Nic, ZoneSpec
-from localdc.pkgsrc.door import Fetcher, PackageDoor
+from localdc.pkgsrc.sockets import Fetcher, PackageSocket
 from localdc.smartos.mdata import protocol
-from localdc.smartos.pkgsrc import door
+from localdc.smartos.pkgsrc import request
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,9 @@ class MetadataAgent:
     ) -> None:
         self.spec = spec
         self._events = events
-        self._packages = PackageDoor(spec.uuid, fetcher, lambda: events.repository_fault(spec.uuid))
+        self._packages = PackageSocket(
+            spec.uuid, fetcher, lambda: events.repository_fault(spec.uuid)
+        )
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
 
@@ -155,7 +157,7 @@ class MetadataAgent:
             self._server = await asyncio.start_unix_server(
                 self._serve, sock=_bind(directory, NAME), limit=protocol.MAX_LINE
             )
-            await self._packages.listen(_bind(directory, door.NAME))
+            await self._packages.listen(_bind(directory, request.NAME))
         finally:
             os.close(directory)
 

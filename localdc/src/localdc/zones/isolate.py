@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from localdc.errors import LocalDCError
+from localdc import LocalDCError
 from localdc.zones import syscalls as sc
 
 HIGHEST_ID = 65535

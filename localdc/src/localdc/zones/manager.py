@@ -22,7 +22,7 @@ from localdc.api.compute import ComputeError, ComputeEvents, Firewall, Nic, Zone
 from localdc.image import ImageError, Layer, configure_root, create_root
 from localdc.image.root import zone_hostname
 from localdc.paths import StateDir, write_atomically
-from localdc.pkgsrc.door import Fetcher
+from localdc.pkgsrc.sockets import Fetcher
 from localdc.smartos.smf.startd.startd import HALT
 from localdc.zones import copies
 from localdc.zones.agent import MetadataAgent

@@ -191,7 +191,7 @@ def test_python_has_what_it_has_on_illumos(center: Center, where: str) -> None:
 
 
 def test_what_can_be_switched_off(able: None, tmp_path: Path) -> None:
-    """docs/embedded-data-center.md; a wrong name says which there are."""
+    """docs/fidelity.md; a wrong name says which there are."""
     generous = Center(tmp_path / "dc", STORE)
     refused = generous.run("start", "--lenient", "kernel", check=False)
     assert refused.returncode == 2

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from embedded.center import Center, descendants
+from embedded.center import Center, cpu_seconds, descendants
 
 ZONE_KIB = 40 * 1024
 ZONE_CPU_SECONDS = 0.5
@@ -26,25 +26,12 @@ def pss(pids: set[int]) -> int:
     return total
 
 
-def cpu(pids: set[int]) -> float:
-    """Seconds of user and system time, ended children included."""
-    ticks = 0
-    for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            # it has ended, and counts for its parent
-            continue
-        ticks += sum(int(field) for field in fields[11:15])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def settle(daemon: int) -> None:
     """Wait until booting zones have nothing more to do."""
     deadline = time.monotonic() + 60
     last = -1.0
     while time.monotonic() < deadline:
-        now = cpu(descendants(daemon))
+        now = cpu_seconds(descendants(daemon))
         if now == last:
             return
         last = now
@@ -53,19 +40,19 @@ def settle(daemon: int) -> None:
 
 def test_many_zones_cost_little(fresh: Center) -> None:
     daemon = fresh.process()["pid"]
-    before = cpu(descendants(daemon))
+    before = cpu_seconds(descendants(daemon))
     began = time.monotonic()
     machines = fresh.create(*[f"m{number}" for number in range(MANY)])
     seconds = time.monotonic() - began
     settle(daemon)
     zones = [descendants(machine["pid"]) for machine in fresh.status()["machines"]]
     kib = [pss(zone) for zone in zones]
-    used = [cpu(zone) for zone in zones]
+    used = [cpu_seconds(zone) for zone in zones]
     everything = descendants(daemon)
-    start = (cpu(everything) - before) / MANY
-    before = cpu(everything)
+    start = (cpu_seconds(everything) - before) / MANY
+    before = cpu_seconds(everything)
     time.sleep(IDLE_SECONDS)
-    idle = cpu(everything & descendants(daemon)) - before
+    idle = cpu_seconds(everything & descendants(daemon)) - before
     print(
         f"\n{MANY} zones in {seconds:.1f} s; per zone {sum(kib) / MANY / 1024:.1f} MiB PSS, "
         f"{sum(used) / MANY:.2f} s CPU (at most {max(used):.2f}), {start:.2f} s with its start; "

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -125,9 +124,8 @@ def test_stop_in_the_middle_of_provisioning(fresh: Center) -> None:
     for name in ("a", "b", "c", "d"):
         api.create_machine(name, PACKAGE, image=IMAGE)
     namespaces = fresh.namespaces()
-    began = time.monotonic()
     fresh.run("stop")
-    assert time.monotonic() - began < 60
+    assert "did not halt" not in fresh.log_text()
     assert traces(fresh, namespaces) == []
     fresh.run("start")
     for machine in fresh.api().machines():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -146,10 +145,9 @@ def test_metadata_goes_both_ways(center: Center, pair: Pair) -> None:
 def test_stop_is_orderly(center: Center) -> None:
     (machine,) = center.create("orderly")
     try:
-        began = time.monotonic()
         machine.stop()
         machine.poll_until("stopped", interval=0.3, timeout=60)
-        assert time.monotonic() - began < 20
+        assert f"zone {machine.id} did not halt" not in center.log_text()
         log = center.state / "zones" / machine.id / "root/var/svc/log/network-ssh:default.log"
         assert "Stopping" in log.read_text() or "stop" in log.read_text()
     finally:

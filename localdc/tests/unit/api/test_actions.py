@@ -261,7 +261,7 @@ def test_late_news_of_an_old_zone_are_ignored(dc):
     async def late():
         await dc.engine.zone_exited(uuid, False)
         # The machine is rebooted before the news is read.
-        dc.app.state.center.engine._bench.boots[uuid] += 1
+        dc.app.state.center.engine._runner.boots[uuid] += 1
 
     dc.run(late())
     dc.settle()

@@ -1,4 +1,4 @@
-"""What a data center offers, read from a file (docs/localdc-admin.md, Catalogue)."""
+"""What a data center offers, read from a file (docs/admin.md, Catalogue)."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_what_is_left_out_is_filled_in():
         ({"packages": [{"memory": "512"}]}, r"packages\[0\]: memory must be a whole number"),
         ({"packages": [{"active": 1}]}, "active must be true or false"),
         ({"packages": [{"ram": 1}]}, "unknown field ram"),
-        ({"packages": [{"networks": "x"}]}, "networks must be a list of texts"),
+        ({"packages": [{"networks": "x"}]}, "networks must be a list of strings"),
         ({"packages": [{"name": "p", "memory": 1, "disk": 1, "brand": "vm"}]}, "brand must be"),
         ({"images": [{"name": "i", "version": "1", "requirements": {"brand": "x"}}]}, "brand must"),
         ({"images": [{"name": "i", "version": "1"}] * 2}, "is there twice"),
-        ({"fabric_package_prefixes": "g4-"}, "must be a list of texts"),
-        ({"cns_public": 1}, "cns_public must be a text"),
+        ({"fabric_package_prefixes": "g4-"}, "must be a list of strings"),
+        ({"cns_public": 1}, "cns_public must be a string"),
         ({"cns_public": ""}, "cns_public must be a name of DNS"),
         ({"cns_private": "x y"}, "cns_private must be a name of DNS"),
         ({"cns_private": f"{'a' * 64}.example"}, "cns_private must be a name of DNS"),

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from embedded.wheels import make_wheel
 from localdc.pkgsrc import build, interpreter, pip
-
-from .test_pkgsrc_store import make_wheel
 
 
 class Index(http.server.ThreadingHTTPServer):

@@ -20,7 +20,7 @@ from localdc.smartos.smf.values import normalise
 
 from .bundles import EXAMPLES, Element, Maker, broken, text_of
 from .conftest import HEADER, Zone, service
-from .test_manifest import CORPUS, contents
+from .services import CORPUS, contents
 
 etree = pytest.importorskip("lxml.etree")
 DTD = CORPUS / "service_bundle.dtd.1"

@@ -7,17 +7,7 @@ import re
 import pytest
 
 from .conftest import Zone, depends, service
-
-SLEEP = "sleep 1000 &"
-A = "svc:/site/a:default"
-SMTP = """<service name="network/smtp" type="service" version="1">
-<exec_method type="method" name="start" exec=":true" timeout_seconds="3"/>
-<exec_method type="method" name="stop" exec=":true" timeout_seconds="3"/>
-<property_group name="startd" type="framework">
-<propval name="duration" type="astring" value="transient"/></property_group>
-<instance name="sendmail" enabled="true"/><instance name="relay" enabled="false"/>
-<template><common_name><loctext xml:lang="C">Mail transfer</loctext></common_name></template>
-</service>"""
+from .services import SLEEP, SMTP, A
 
 
 class TestSvcs:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from .conftest import Zone, depends, service
+from .services import SLEEP, A
 
-SLEEP = "sleep 1000 &"
-A, B = "svc:/site/a:default", "svc:/site/b:default"
+B = "svc:/site/b:default"
 
 
 def user(zone: Zone, *, grouping: str, restart_on: str = "none", to: str = "svc:/site/a") -> str:

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from .conftest import Zone, depends, service
-from .test_restarter import pids
+from .services import SLEEP, A, pids
 
-SLEEP = "sleep 1000 &"
-A, B, C = (f"svc:/site/{name}:default" for name in "abc")
+B, C = (f"svc:/site/{name}:default" for name in "bc")
 
 
 def blocks(zone: Zone, *argv: str) -> list[list[str]]:

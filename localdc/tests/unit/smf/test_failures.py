@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from embedded.center import alive
+
 from .conftest import Zone
-from .test_models import SLEEP, TWO, A, set_startd
-from .test_restarter import alive, pids
+from .services import SLEEP, TWO, A, pids, set_startd
 
 
 class TestDeaths:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,12 @@ from localdc.smartos.smf.bundle import manifest
 from localdc.smartos.smf.bundle.validation import problems
 from localdc.smartos.smf.commands.export import document
 from localdc.smartos.smf.door import Door
-from localdc.smartos.smf.model import SmfError, encode
+from localdc.smartos.smf.model import SmfError
 from localdc.smartos.smf.startd.importer import apply_bundle
 from localdc.smartos.smf.startd.repository import Repository
 
 from .conftest import HEADER, Zone, service
-
-CORPUS = Path(os.environ.get("SMF_CORPUS") or Path(__file__).parents[5] / "shared/corpus")
-
-
-def contents(repository: Repository) -> dict[str, object]:
-    return {fmri: encode(entity.groups) for fmri, entity in repository.entities.items()}
+from .services import CORPUS, contents
 
 
 def stored(*bundles: dict[str, object]) -> dict[str, object]:

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Zone
-from .test_restarter import alive, pids
+from embedded.center import alive
 
-SLEEP = "sleep 1000 &"
-TWO = "/bin/sh -c 'sleep 1000 & sleep 1000 &'"
-A = "svc:/site/a:default"
+from .conftest import Zone
+from .services import SLEEP, TWO, A, pids, set_startd
 
 
 def startd(zone: Zone) -> str:
@@ -26,12 +24,6 @@ def startd(zone: Zone) -> str:
 
 def moved(how: str, to: str = "maintenance") -> str:
     return f"svc.startd: site/a:default {how}: transitioned to {to} (see 'svcs -xv' for details)\n"
-
-
-def set_startd(zone: Zone, *settings: str) -> None:
-    for setting in settings:
-        zone.ok("svccfg", "-s", "site/a", f"setprop startd/{setting}")
-    zone.ok("svcadm", "refresh", A)
 
 
 EXITS = {

@@ -16,8 +16,8 @@ from localdc.smartos.smf.bundle.manifest import load
 from localdc.smartos.smf.door import Door
 
 from .conftest import BEGIN, HEADER, PYTHON, Zone, service
+from .services import A
 
-A = "svc:/site/a:default"
 # a busy machine may take the moment away, though not each time
 TRIES = 20
 

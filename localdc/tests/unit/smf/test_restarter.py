@@ -8,23 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from embedded.center import alive
 from localdc.smartos.smf.door import Door
 
 from .conftest import Zone
-
-SLEEP = "sleep 1000 &"
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def pids(zone: Zone, fmri: str) -> list[int]:
-    lines = zone.ok("svcs", "-Hp", "-o", "fmri", fmri).splitlines()[1:]
-    return [int(line.split()[-2]) for line in lines]
+from .services import SLEEP, pids
 
 
 class TestContract:

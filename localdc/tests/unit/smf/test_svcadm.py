@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from .conftest import CLIENT, PYTHON, Zone, depends
-from .test_commands import SMTP
+from .services import SLEEP, SMTP, A
 
-SLEEP = "sleep 1000 &"
-A, B = "svc:/site/a:default", "svc:/site/b:default"
+B = "svc:/site/b:default"
 
 SAYS = {
     "enable": (["enable", A], f"{A} enabled.\n"),

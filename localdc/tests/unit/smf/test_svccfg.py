@@ -13,8 +13,8 @@ from localdc.smartos.smf.model import Property, PropertyGroup, SmfError
 from localdc.smartos.smf.startd.authority import Authority
 
 from .conftest import CLIENT, HEADER, PYTHON, Zone, service
+from .services import A
 
-A = "svc:/site/a:default"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
 
 

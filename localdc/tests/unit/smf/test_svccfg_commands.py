@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from .conftest import HEADER, Zone, service
+from .services import A
 
-A, S = "svc:/site/a:default", "svc:/site/a"
+S = "svc:/site/a"
 TAIL = '<property_group name="config" type="application"/>'
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from .conftest import CLIENT, PYTHON, Zone
+from .services import A
 
-A, S = "svc:/site/a:default", "svc:/site/a"
+S = "svc:/site/a"
 TAIL = """<property_group name="config" type="application">
 <propval name="n" type="count" value="5"/><propval name="s" type="astring" value="a b"/>
 <property name="void" type="astring"/>

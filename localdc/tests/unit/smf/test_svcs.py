@@ -11,10 +11,9 @@ import pytest
 from localdc.smartos.smf.commands.svcs_run import processes, stime
 
 from .conftest import Zone, depends, service
-from .test_commands import SMTP
+from .services import SLEEP, SMTP, A
 
-SLEEP = "sleep 1000 &"
-A, B = "svc:/site/a:default", "svc:/site/b:default"
+B = "svc:/site/b:default"
 
 # column: (width, cell of a disabled instance of svc:/network/smtp)
 COLUMNS = {

@@ -1,7 +1,7 @@
 """Provisioning limits of an account, as CloudAPI's plugin provision_limits has them.
 
 What a limit may say, what counts, and the refusal: plugins/provision_limits.js of
-sdc-cloudapi.  Only the owner of the data center sets them: docs/localdc-admin.md.
+sdc-cloudapi.  Only the owner of the data center sets them: docs/admin.md.
 """
 
 from __future__ import annotations

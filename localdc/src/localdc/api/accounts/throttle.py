@@ -1,4 +1,4 @@
-"""Token bucket per account, as CloudAPI documents it."""
+"""Token bucket per account, as sdc-cloudapi has it (docs/admin.md, Throttles)."""
 
 from __future__ import annotations
 

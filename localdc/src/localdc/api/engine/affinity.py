@@ -1,8 +1,10 @@
-"""Affinity and locality, on a data center with one compute node (CloudAPI §12).
+"""Affinity and locality, on a data center with one compute node.
 
 Wishes to be near another machine always come true here, and wishes to be far
 from one never do: a strict one is refused, an optional one is passed over, as
 a data center without a fitting compute node would do.
+
+Source: sdc-cloudapi, docs/index.md, Affinity rules and Locality hints; lib/triton-affinity.js.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from localdc.api.engine.firewall import tag_text
-from localdc.api.errors import ApiError, invalid_argument
+from localdc.api.errors import ApiError, insufficient_capacity, invalid_argument
 from localdc.api.model import Machine
 from localdc.api.validate import is_uuid
 
@@ -124,4 +126,4 @@ def _uuids(locality: dict[str, Any], name: str) -> list[str]:
 
 
 def _impossible(why: str) -> ApiError:
-    return ApiError(409, "InsufficientCapacity", f"No compute resources available: {why}")
+    return insufficient_capacity(f"No compute resources available: {why}")

@@ -1,4 +1,4 @@
-"""The change feed: news of machines over a websocket (CloudAPI §16)."""
+"""The change feed: news of machines over a websocket (sdc-cloudapi, docs/index.md, Changefeed)."""
 
 from __future__ import annotations
 

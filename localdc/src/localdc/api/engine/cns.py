@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from localdc.api.catalogue import Network
-from localdc.api.engine.networks import NetworkBook
+from localdc.api.engine.networks import Networks
 from localdc.api.model import Account, Machine, dns_label
 from localdc.api.settings import DataCenterSettings
 from localdc.api.store import Store
@@ -54,7 +54,7 @@ class _Zone:
 class Cns:
     """Reads the store at every question, so that an answer is never older than it."""
 
-    def __init__(self, settings: DataCenterSettings, store: Store, networks: NetworkBook) -> None:
+    def __init__(self, settings: DataCenterSettings, store: Store, networks: Networks) -> None:
         self._settings = settings
         self._store = store
         self._networks = networks

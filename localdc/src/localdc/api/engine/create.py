@@ -1,4 +1,7 @@
-"""CreateMachine: from parameters to the record of a new machine (CloudAPI §12)."""
+"""CreateMachine: from parameters to the record of a new machine.
+
+Source: sdc-cloudapi, docs/index.md, CreateMachine; lib/machines.js.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,16 @@ from localdc.api import lookup
 from localdc.api.accounts import limits, rbac
 from localdc.api.catalogue import HVM, Image, Network, Package
 from localdc.api.engine import affinity
-from localdc.api.engine.center import Center
-from localdc.api.engine.requested import networks_and_addresses
-from localdc.api.errors import ApiError, invalid_argument, missing_parameter, not_implemented
+from localdc.api.engine.datacenter import DataCenter
+from localdc.api.engine.requested_networks import networks_and_addresses
+from localdc.api.errors import (
+    brand_not_supported,
+    invalid_argument,
+    invalid_fabric_package,
+    key_required,
+    missing_parameter,
+    not_implemented,
+)
 from localdc.api.model import Account, Key, Machine, Scalar, dns_label, now_iso
 from localdc.api.store.documents import VOLUME
 from localdc.api.store.machines import Query
@@ -32,38 +42,40 @@ _UNSUPPORTED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CreateRequest:
     """Who wants a machine, and what kind of one."""
 
-    center: Center
+    center: DataCenter
     account: Account
     params: Mapping[str, Any]
 
 
-def new_machine(order: Order) -> Machine:
+def new_machine(request: CreateRequest) -> Machine:
     """Check the parameters, in CloudAPI's order; raises 403, 409 and 501."""
-    image = _image(order)
-    package = _package(order)
-    brand = _brand(order, image, package)
-    keys = rbac.login_keys(order.center.store, order.account.uuid)
+    image = _image(request)
+    package = _package(request)
+    brand = _brand(request, image, package)
+    keys = rbac.login_keys(request.center.store, request.account.uuid)
     if not keys:
-        raise ApiError(409, "KeyRequired", "At least one SSH key is required to provision")
-    _refuse_unsupported(order)
-    _check_affinity(order)
-    requested = _networks(order, package)
+        raise key_required()
+    _refuse_unsupported(request)
+    _check_affinity(request)
+    requested = _networks(request, package)
     min_ram = int(image.requirements.get("min_ram", 0))
     if package.memory < min_ram:
         raise invalid_argument(
             f"You must use a package with at least {min_ram} MiB of RAM in order to provision"
             " the selected image"
         )
-    limits.check(order.center.store, order.center.settings, order.account.uuid, image, package)
+    limits.check(
+        request.center.store, request.center.settings, request.account.uuid, image, package
+    )
     machine_id = str(uuid.uuid4())
     now = now_iso()
     machine = Machine(
         uuid=machine_id,
-        account=order.account.uuid,
-        name=_name(order, machine_id),
+        account=request.account.uuid,
+        name=_name(request, machine_id),
         state="provisioning",
         image=image.id,
         package=package.name,
@@ -75,25 +87,25 @@ def new_machine(order: Order) -> Machine:
         updated=now,
         requested=requested,
         cpu_cap=package.cpu_cap,
-        tags=check_tags(_prefixed(order.params, "tag.")),
-        firewall_enabled=flag(order.params, "firewall_enabled"),
-        deletion_protection=order.params.get("deletion_protection") is True,
-        volumes=_volumes(order),
+        tags=check_tags(_prefixed(request.params, "tag.")),
+        firewall_enabled=flag(request.params, "firewall_enabled"),
+        deletion_protection=request.params.get("deletion_protection") is True,
+        volumes=_volumes(request),
     )
-    _set_metadata(machine, order.params, keys)
-    if order.account.cns_enabled:
-        _set_dns_names(order, machine)
+    _set_metadata(machine, request.params, keys)
+    if request.account.cns_enabled:
+        _set_dns_names(request, machine)
     return machine
 
 
-def _image(order: Order) -> Image:
-    image, dataset = order.params.get("image"), order.params.get("dataset")
+def _image(request: CreateRequest) -> Image:
+    image, dataset = request.params.get("image"), request.params.get("dataset")
     if image and dataset and image != dataset:
         raise invalid_argument("image and dataset are mutually exclusive parameters.")
     wanted = image or dataset
     if not wanted:
         raise missing_parameter("image must be specified")
-    found = lookup.image(order.center.settings, wanted)
+    found = lookup.image(request.center.settings, wanted)
     if found is None:
         raise invalid_argument(f"{wanted} is not a valid image")
     if found.state != "active":
@@ -101,11 +113,11 @@ def _image(order: Order) -> Image:
     return found
 
 
-def _package(order: Order) -> Package:
-    wanted = order.params.get("package")
+def _package(request: CreateRequest) -> Package:
+    wanted = request.params.get("package")
     if not wanted:
         raise missing_parameter("package must be specified")
-    found = lookup.package(order.center.settings, wanted)
+    found = lookup.package(request.center.settings, wanted)
     if found is None:
         raise invalid_argument(f"{wanted} is not a valid package")
     if not found.active:
@@ -113,7 +125,7 @@ def _package(order: Order) -> Package:
     return found
 
 
-def _brand(order: Order, image: Image, package: Package) -> str:
+def _brand(request: CreateRequest, image: Image, package: Package) -> str:
     """What the machine will be; raises 409 (getBrand of CloudAPI's lib/machines.js) and 501."""
     required = image.requirements.get("brand")
     brand = str(required or package.brand or image.brand)
@@ -125,7 +137,7 @@ def _brand(order: Order, image: Image, package: Package) -> str:
         raise invalid_argument(f'Brand "{brand}" requires the image type to be "zvol"')
     if brand not in HVM and image.type == "zvol":
         raise invalid_argument(f'Brand "{brand}" cannot use an image of type "zvol"')
-    if brand not in order.center.settings.brands:
+    if brand not in request.center.settings.brands:
         raise not_implemented(
             f"machines of brand {brand} are not run by this data center; take an image such as "
             "base-64-lts"
@@ -133,8 +145,8 @@ def _brand(order: Order, image: Image, package: Package) -> str:
     return brand
 
 
-def _refuse_unsupported(order: Order) -> None:
-    params = order.params
+def _refuse_unsupported(request: CreateRequest) -> None:
+    params = request.params
     for name, message in _UNSUPPORTED.items():
         if params.get(name) not in (None, "", False, "false", [], {}):
             raise not_implemented(message)
@@ -142,10 +154,8 @@ def _refuse_unsupported(order: Order) -> None:
         raise invalid_argument("delegate_dataset is not allowed for this account")
     brand = params.get("brand")
     if brand:
-        raise ApiError(
-            409, "BrandNotSupported", f"brand {brand} cannot be chosen; the image decides"
-        )
-    if flag(order.params, "firewall_enabled") and not order.center.settings.firewall:
+        raise brand_not_supported(f"brand {brand} cannot be chosen; the image decides")
+    if flag(request.params, "firewall_enabled") and not request.center.settings.firewall:
         raise not_implemented(NO_FIREWALL)
 
 
@@ -155,15 +165,15 @@ NO_FIREWALL = (
 )
 
 
-def _check_affinity(order: Order) -> None:
-    if order.params.get("affinity") or order.params.get("locality"):
-        mine = Query(order.account.uuid, limit=-1)
-        affinity.check(order.params, order.center.store.machines.find(mine))
+def _check_affinity(request: CreateRequest) -> None:
+    if request.params.get("affinity") or request.params.get("locality"):
+        mine = Query(request.account.uuid, limit=-1)
+        affinity.check(request.params, request.center.store.machines.find(mine))
 
 
-def _volumes(order: Order) -> list[dict[str, str]]:
+def _volumes(request: CreateRequest) -> list[dict[str, str]]:
     """The volumes to mount; raises 409."""
-    given = order.params.get("volumes") or []
+    given = request.params.get("volumes") or []
     if isinstance(given, str):
         try:
             given = json.loads(given)
@@ -171,13 +181,13 @@ def _volumes(order: Order) -> list[dict[str, str]]:
             given = None
     if not isinstance(given, list):
         raise invalid_argument("volumes must be a list of objects")
-    mounts = [_volume(order, entry) for entry in given]
+    mounts = [_volume(request, entry) for entry in given]
     if len({mount["mountpoint"] for mount in mounts}) < len(mounts):
         raise invalid_argument("volumes: two of them have the same mountpoint")
     return mounts
 
 
-def _volume(order: Order, entry: object) -> dict[str, str]:
+def _volume(request: CreateRequest, entry: object) -> dict[str, str]:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise invalid_argument("volumes: each needs a name and a mountpoint")
     mode, point = entry.get("mode", "rw"), entry.get("mountpoint")
@@ -189,25 +199,25 @@ def _volume(order: Order, entry: object) -> dict[str, str]:
         raise invalid_argument("volumes: mountpoint must be an absolute path below /")
     if point.split("/")[1] in _SYSTEM:
         raise invalid_argument(f"volumes: mountpoint {point} belongs to the system")
-    record = order.center.store.documents.named(VOLUME, order.account.uuid, entry["name"])
+    record = request.center.store.documents.named(VOLUME, request.account.uuid, entry["name"])
     if record is None or record["state"] != "ready":
         raise invalid_argument(f"volumes: there is no volume {entry['name']} that is ready")
     return {"id": record["id"], "name": record["name"], "mode": mode, "mountpoint": point}
 
 
-def _name(order: Order, machine_id: str) -> str:
+def _name(request: CreateRequest, machine_id: str) -> str:
     short = machine_id.partition("-")[0]
-    name = order.params.get("name") or short
+    name = request.params.get("name") or short
     if isinstance(name, str):
         name = name.replace("{{shortId}}", short)
-    return check_name(name, order.account.cns_enabled)
+    return check_name(name, request.account.cns_enabled)
 
 
-def _networks(order: Order, package: Package) -> list[tuple[str, str | None]]:
-    known = order.center.engine.networks.of(order.account.uuid)
-    prefixes = order.center.settings.fabric_package_prefixes
+def _networks(request: CreateRequest, package: Package) -> list[tuple[str, str | None]]:
+    known = request.center.engine.networks.of(request.account.uuid)
+    prefixes = request.center.settings.fabric_package_prefixes
     allowed = package.name.startswith(prefixes) if prefixes else True
-    wanted = order.params.get("networks")
+    wanted = request.params.get("networks")
     if wanted not in (None, "", []):
         requested = networks_and_addresses(wanted, known)
     elif package.networks:
@@ -215,9 +225,7 @@ def _networks(order: Order, package: Package) -> list[tuple[str, str | None]]:
     else:
         requested = _default_networks(known.values(), allowed)
     if not allowed and any(known[network].fabric for network, _ in requested):
-        raise ApiError(
-            409,
-            "InvalidFabricPackage",
+        raise invalid_fabric_package(
             "Fabric network cannot be used with this package. Only packages with names starting "
             f"with the following can be used with a fabric network: {', '.join(prefixes)}",
         )
@@ -241,14 +249,14 @@ def _prefixed(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
 
 
-def _set_dns_names(order: Order, machine: Machine) -> None:
-    """Host name and search domain as CNS has them (CloudAPI, lib/machines.js, dnsify)."""
+def _set_dns_names(request: CreateRequest, machine: Machine) -> None:
+    """Host name and search domain as CNS has them (sdc-cloudapi, lib/machines.js, dnsify)."""
     machine.hostname = dns_label(machine.name)
-    known = order.center.engine.networks.of(order.account.uuid)
+    known = request.center.engine.networks.of(request.account.uuid)
     suffixes = [
         suffix
         for network, _ in machine.requested
-        for suffix in order.center.cns.suffixes(known[network], order.account)
+        for suffix in request.center.cns.suffixes(known[network], request.account)
     ]
     machine.dns_domain = next(suffix for suffix in suffixes if suffix.startswith("inst."))
 
@@ -279,5 +287,5 @@ def parse_credentials(value: object) -> dict[str, str]:
         except ValueError:
             value = None
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise invalid_argument("metadata.credentials must be an object of texts")
+        raise invalid_argument("metadata.credentials must be an object of strings")
     return value

@@ -54,7 +54,7 @@ class Fault:
         return asdict(self)
 
 
-class FaultBook:
+class Faults:
     """The faults on order."""
 
     def __init__(self) -> None:
@@ -161,7 +161,7 @@ def _checked(name: str, value: Any) -> Any:
     if name in ("account", "machine", "method", "path", "reason"):
         if isinstance(value, str) and value:
             return value
-        raise FaultError(f"{name} must be a text")
+        raise FaultError(f"{name} must be a string")
     if name == "count":
         if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
             return value

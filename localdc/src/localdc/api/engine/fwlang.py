@@ -1,6 +1,8 @@
-"""The language of firewall rules: FROM who TO whom ALLOW or BLOCK what (CloudAPI §15).
+"""The language of firewall rules: FROM who TO whom ALLOW or BLOCK what.
 
 FROM any TO tag "role" = "web" ALLOW tcp (PORT 80 AND PORT 443) PRIORITY 1
+
+Source: sdc-fwrule, docs/rules.md.
 """
 
 from __future__ import annotations
@@ -121,7 +123,7 @@ def _tokens(text: str) -> list[_Token]:
     while not _PLAIN_END.match(text, position):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise RuleError(f"a text without its closing quote: {text[position:].strip()}")
+            raise RuleError(f"a string without its closing quote: {text[position:].strip()}")
         if match[1] is not None:
             tokens.append(_Token(re.sub(r"\\(.)", r"\1", match[1]), quoted=True))
         else:

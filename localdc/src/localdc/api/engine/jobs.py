@@ -17,9 +17,9 @@ from typing import Any
 
 from localdc.api.accounts import rbac
 from localdc.api.compute import Compute, ComputeError, ZoneSpec
-from localdc.api.engine.faults import FaultBook
+from localdc.api.engine.faults import Faults
 from localdc.api.engine.firewall import Firewalls
-from localdc.api.engine.networks import NetworkBook
+from localdc.api.engine.networks import Networks
 from localdc.api.engine.specs import zone_spec
 from localdc.api.model import Job, Machine, now_iso
 from localdc.api.settings import DataCenterSettings
@@ -60,14 +60,14 @@ class BootProgress:
 
 
 @dataclass
-class Bench:
-    """What the jobs work with."""
+class JobRunner:
+    """Does the jobs of machines, one method for each kind."""
 
     store: Store
     compute: Compute
     settings: DataCenterSettings
-    faults: FaultBook
-    networks: NetworkBook
+    faults: Faults
+    networks: Networks
     firewalls: Firewalls
     closing: bool = False
     progress: BootProgress = field(default_factory=BootProgress)
@@ -75,11 +75,11 @@ class Bench:
     boots: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.boot_slots = asyncio.Semaphore(self.settings.provision_concurrency)
+        self._boot_slots = asyncio.Semaphore(self.settings.provision_concurrency)
         self._halt_slots = asyncio.Semaphore(HALTS_AT_ONCE)
 
     @asynccontextmanager
-    async def slot(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+    async def _slot(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
         async with slots:
             if self.closing:
                 raise asyncio.CancelledError("the data center is stopping")
@@ -113,7 +113,7 @@ class Bench:
                 self.store.jobs.finish(end, failure)
         return machine
 
-    async def ask(self, call: Awaitable[None]) -> None:
+    async def _ask(self, call: Awaitable[None]) -> None:
         try:
             await call
         except ComputeError:
@@ -123,15 +123,15 @@ class Bench:
             raise ComputeError(f"internal error: {type(error).__name__}: {error}") from error
 
     async def _up(self, machine: Machine, *, provision: bool = False) -> None:
-        async with self.slot(self.boot_slots):
+        async with self._slot(self._boot_slots):
             self.boots[machine.uuid] = self.boots.get(machine.uuid, 0) + 1
             # Read only now: tags and keys may have changed while this waited.
-            spec = self.spec(self.store.machines.get(machine.uuid) or machine)
+            spec = self._spec(self.store.machines.get(machine.uuid) or machine)
             call = self.compute.provision if provision else self.compute.boot
-            await self.ask(call(spec))
+            await self._ask(call(spec))
             self.firewalls.booted(machine.uuid, spec.firewall)
 
-    def spec(self, machine: Machine) -> ZoneSpec:
+    def _spec(self, machine: Machine) -> ZoneSpec:
         """What the compute node is told of a machine as it is now."""
         return zone_spec(
             machine,
@@ -142,13 +142,13 @@ class Bench:
         )
 
     async def _down(self, uuid: str) -> None:
-        async with self.slot(self._halt_slots):
-            await self.ask(self.compute.halt(uuid))
+        async with self._slot(self._halt_slots):
+            await self._ask(self.compute.halt(uuid))
         self.firewalls.ended(uuid)
 
     async def _destroy(self, uuid: str) -> None:
-        async with self.slot(self._halt_slots):
-            await self.ask(self.compute.destroy(uuid))
+        async with self._slot(self._halt_slots):
+            await self._ask(self.compute.destroy(uuid))
         self.firewalls.ended(uuid)
 
     # Jobs that clients order
@@ -220,11 +220,11 @@ class Bench:
 
     async def reboot(self, job: Job, machine: Machine) -> None:
         require(machine, job, "running", "ready")
-        await self.down_for(machine)
-        await self.up_again(machine)
+        await self._down_for(machine)
+        await self._up_again(machine)
         self.change(machine.uuid, end=job, state="running", autoboot=True)
 
-    async def down_for(self, machine: Machine) -> None:
+    async def _down_for(self, machine: Machine) -> None:
         """Halt a running machine for a job that boots it again."""
         self.change(machine.uuid, state="stopping")
         try:
@@ -232,7 +232,7 @@ class Bench:
         except ComputeError as error:
             raise JobFailed(str(error), state="running") from error
 
-    async def up_again(self, machine: Machine) -> None:
+    async def _up_again(self, machine: Machine) -> None:
         self.change(machine.uuid, state="ready")
         try:
             await self._up(machine)
@@ -245,10 +245,10 @@ class Bench:
             job.resumed and machine.state == "stopping"
         )
         if was_up:
-            await self.down_for(machine)
-            await self.up_again(machine)
+            await self._down_for(machine)
+            await self._up_again(machine)
         elif machine.state == "stopped":
-            await self.ask(self.compute.reconfigure(self.spec(machine)))
+            await self._ask(self.compute.reconfigure(self._spec(machine)))
         with self.store.transaction():
             current = self.store.machines.get(machine.uuid) or machine
             for nic in current.nics:
@@ -284,7 +284,7 @@ class Bench:
         """The record holds the new values since the order was accepted."""
         if machine.state in ("running", "ready", "stopped"):
             try:
-                await self.ask(self.compute.reconfigure(self.spec(machine)))
+                await self._ask(self.compute.reconfigure(self._spec(machine)))
             except ComputeError as error:
                 raise JobFailed(str(error)) from error
         await self.firewalls.settle()
@@ -305,6 +305,48 @@ class Bench:
     async def note(self, job: Job, machine: Machine) -> None:
         """Nothing for the compute node to do."""
         self.change(machine.uuid, end=job)
+
+    # Snapshots
+
+    async def create_snapshot(self, job: Job, machine: Machine) -> None:
+        try:
+            async with self._slot(self._boot_slots):
+                size = await self.compute.create_snapshot(machine.uuid, str(job.params["name"]))
+        except ComputeError as error:
+            self._end_snapshot(job, state="failed", size=0)
+            raise JobFailed(str(error)) from error
+        self._end_snapshot(job, state="created", size=size)
+        self.change(machine.uuid, end=job)
+
+    def _end_snapshot(self, job: Job, **fields: object) -> None:
+        identifier = str(job.params["id"])
+        with self.store.transaction():
+            record = self.store.documents.get(SNAPSHOT, job.machine, identifier)
+            if record is not None:
+                record.update(fields, updated=now_iso())
+                self.store.documents.save(SNAPSHOT, identifier, record["name"], record)
+
+    async def rollback_snapshot(self, job: Job, machine: Machine) -> None:
+        """As vmadm does: stop, put the old root back, boot."""
+        require(machine, job, "running", "ready", "stopped")
+        if machine.state in ("running", "ready"):
+            await self._down_for(machine)
+        try:
+            name = str(job.params["name"])
+            await self._ask(self.compute.rollback_snapshot(machine.uuid, name))
+        except ComputeError as error:
+            raise JobFailed(str(error), state="stopped", autoboot=False) from error
+        await self._up_again(machine)
+        self.change(machine.uuid, end=job, state="running", autoboot=True)
+
+    async def delete_snapshot(self, job: Job, machine: Machine) -> None:
+        try:
+            await self._ask(self.compute.delete_snapshot(machine.uuid, str(job.params["name"])))
+        except ComputeError as error:
+            raise JobFailed(str(error)) from error
+        with self.store.transaction():
+            self.store.documents.remove(SNAPSHOT, str(job.params["id"]))
+            self.store.jobs.finish(job)
 
     # The data center's own
 
@@ -342,32 +384,35 @@ class Bench:
         self.boots.pop(machine.uuid, None)
 
 
-Action = Callable[[Bench, Job, Machine], Awaitable[None]]
+Action = Callable[[JobRunner, Job, Machine], Awaitable[None]]
 
 # Keys are the words of the audit, which says `unknown` of what has no word there.
 ACTIONS: dict[str, Action] = {
-    "provision": Bench.provision,
-    "stop": Bench.stop,
-    "start": Bench.start,
-    "reboot": Bench.reboot,
-    "destroy": Bench.destroy,
-    "resize": Bench.update,
-    "rename": Bench.update,
-    "set_tags": Bench.update,
-    "replace_tags": Bench.update,
-    "remove_tags": Bench.update,
-    "set_metadata": Bench.update,
-    "replace_metadata": Bench.update,
-    "remove_metadata": Bench.update,
-    "unknown": Bench.update,
-    "add_nics": Bench.change_nics,
-    "remove_nics": Bench.change_nics,
-    "enable_deletion_protection": Bench.note,
-    "disable_deletion_protection": Bench.note,
-    "refresh": Bench.update,
-    "boot": Bench.boot,
-    "exited": Bench.exited,
-    "vanish": Bench.vanish,
+    "provision": JobRunner.provision,
+    "stop": JobRunner.stop,
+    "start": JobRunner.start,
+    "reboot": JobRunner.reboot,
+    "destroy": JobRunner.destroy,
+    "resize": JobRunner.update,
+    "rename": JobRunner.update,
+    "set_tags": JobRunner.update,
+    "replace_tags": JobRunner.update,
+    "remove_tags": JobRunner.update,
+    "set_metadata": JobRunner.update,
+    "replace_metadata": JobRunner.update,
+    "remove_metadata": JobRunner.update,
+    "unknown": JobRunner.update,
+    "add_nics": JobRunner.change_nics,
+    "remove_nics": JobRunner.change_nics,
+    "enable_deletion_protection": JobRunner.note,
+    "disable_deletion_protection": JobRunner.note,
+    "refresh": JobRunner.update,
+    "create_snapshot": JobRunner.create_snapshot,
+    "rollback_snapshot": JobRunner.rollback_snapshot,
+    "delete_snapshot": JobRunner.delete_snapshot,
+    "boot": JobRunner.boot,
+    "exited": JobRunner.exited,
+    "vanish": JobRunner.vanish,
 }
 
 

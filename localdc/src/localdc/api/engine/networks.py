@@ -15,7 +15,7 @@ from localdc.api.store.documents import NETWORK, Record
 log = logging.getLogger(__name__)
 
 
-class NetworkBook:
+class Networks:
     """Every network that an account may use."""
 
     def __init__(self, settings: DataCenterSettings, store: Store) -> None:
@@ -77,7 +77,10 @@ def from_record(record: Record) -> Network:
 
 
 def view(network: Network) -> dict[str, object]:
-    """As CloudAPI shows it (§9); a fabric network tells more of itself."""
+    """As CloudAPI shows it; a fabric network tells more of itself.
+
+    Source: sdc-cloudapi, lib/endpoints/networks.js, translateNetwork.
+    """
     shown: dict[str, object] = {
         "id": network.id,
         "name": network.name,

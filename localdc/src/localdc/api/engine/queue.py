@@ -7,12 +7,10 @@ import logging
 from datetime import timedelta
 
 from localdc.api.compute import Compute
-from localdc.api.engine import jobs as work
-from localdc.api.engine import snapshots as snapwork
-from localdc.api.engine.faults import FaultBook
+from localdc.api.engine.faults import Faults
 from localdc.api.engine.firewall import Firewalls
-from localdc.api.engine.jobs import Bench, BootProgress, JobFailed
-from localdc.api.engine.networks import NetworkBook
+from localdc.api.engine.jobs import ACTIONS, BootProgress, JobFailed, JobRunner
+from localdc.api.engine.networks import Networks
 from localdc.api.engine.volumes import Volumes
 from localdc.api.model import Job, now_iso
 from localdc.api.settings import DataCenterSettings
@@ -21,7 +19,6 @@ from localdc.api.validate import bad_metadata_key
 
 log = logging.getLogger(__name__)
 
-ACTIONS = {**work.ACTIONS, **snapwork.ACTIONS}
 # Jobs that leave a machine `stopping` when they are cut short, and take it from there.
 ENDING = ("stop", "reboot", "destroy", "rollback_snapshot", "add_nics", "remove_nics")
 # How long jobs that have begun may take to end when the data center stops.
@@ -38,20 +35,20 @@ class Engine:
     """
 
     def __init__(
-        self, store: Store, compute: Compute, settings: DataCenterSettings, faults: FaultBook
+        self, store: Store, compute: Compute, settings: DataCenterSettings, faults: Faults
     ) -> None:
         self._store = store
         self._compute = compute
-        self.networks = NetworkBook(settings, store)
+        self.networks = Networks(settings, store)
         self.firewalls = Firewalls(store, compute)
         self.volumes = Volumes(store, compute)
-        self._bench = Bench(store, compute, settings, faults, self.networks, self.firewalls)
+        self._runner = JobRunner(store, compute, settings, faults, self.networks, self.firewalls)
         self._workers: dict[str, asyncio.Task[None]] = {}
 
     @property
     def progress(self) -> BootProgress:
         """How far the machines are that ran before the last stop."""
-        return self._bench.progress
+        return self._runner.progress
 
     async def start(self) -> None:
         """Repair what a crash left and set to work; the work goes on afterwards.
@@ -66,7 +63,7 @@ class Engine:
 
     async def close(self) -> None:
         """Let running jobs end, then halt every zone; they run again at the next start."""
-        self._bench.closing = True
+        self._runner.closing = True
         workers = list(self._workers.values())
         if workers:
             _, late = await asyncio.wait(workers, timeout=GRACE)
@@ -79,7 +76,7 @@ class Engine:
 
     def submit(self, uuid: str) -> None:
         """There may be a job for this machine; call it after the commit."""
-        if uuid not in self._workers and not self._bench.closing:
+        if uuid not in self._workers and not self._runner.closing:
             self._workers[uuid] = asyncio.create_task(self._drain(uuid), name=f"machine {uuid}")
 
     async def settle(self) -> None:
@@ -92,12 +89,12 @@ class Engine:
     # ComputeEvents
 
     async def zone_exited(self, uuid: str, reboot: bool) -> None:
-        if self._bench.closing:
+        if self._runner.closing:
             return
         with self._store.transaction():
             if self._store.machines.get(uuid) is None:
                 return
-            params = {"boot": self._bench.boots.get(uuid, 0), "reboot": reboot}
+            params = {"boot": self._runner.boots.get(uuid, 0), "reboot": reboot}
             self._store.jobs.add(uuid, "exited", params, internal=True)
         self.submit(uuid)
 
@@ -122,14 +119,14 @@ class Engine:
             return None
         account = self._store.accounts.find(machine.account)
         login = account.login if account else machine.account
-        fault = self._bench.faults.for_repository(login, machine.name, uuid)
+        fault = self._runner.faults.for_repository(login, machine.name, uuid)
         return fault.reason if fault else None
 
     # Work
 
     async def _drain(self, uuid: str) -> None:
         try:
-            while not self._bench.closing and (job := self._store.jobs.next(uuid)):
+            while not self._runner.closing and (job := self._store.jobs.next(uuid)):
                 with self._store.transaction():
                     self._store.jobs.begin(job)
                 await self._run(job)
@@ -141,10 +138,10 @@ class Engine:
         if machine is None:
             return
         try:
-            await ACTIONS[job.action](self._bench, job, machine)
+            await ACTIONS[job.action](self._runner, job, machine)
         except JobFailed as failure:
             log.warning("%s of machine %s failed: %s", job.action, job.machine, failure.why)
-            self._bench.change(
+            self._runner.change(
                 job.machine,
                 end=job,
                 failure=failure.why,
@@ -156,11 +153,11 @@ class Engine:
             log.exception("%s of machine %s broke", job.action, job.machine)
             why = f"internal error: {type(error).__name__}: {error}"
             lost = {"state": "failed", "reason": why} if job.action == "provision" else {}
-            self._bench.change(job.machine, end=job, failure=why, release=bool(lost), **lost)
+            self._runner.change(job.machine, end=job, failure=why, release=bool(lost), **lost)
 
     def _repair(self) -> None:
         """Make every record say what will now become of its machine."""
-        store, progress = self._store, self._bench.progress
+        store, progress = self._store, self._runner.progress
         with store.transaction():
             store.machines.forget_gone(before=now_iso(HISTORY))
             store.jobs.requeue()

@@ -81,7 +81,7 @@ def references(store: Store, account: str) -> dict[str, list[str]]:
 
 
 def view(record: Record, refs: list[str]) -> Record:
-    """As CloudAPI shows it (§16)."""
+    """As CloudAPI shows it (sdc-cloudapi, docs/index.md, Volumes)."""
     shown = {name: value for name, value in record.items() if name != "tags" or value}
     if refs:
         shown["refs"] = refs

@@ -13,10 +13,10 @@ from starlette.types import Lifespan, Receive, Scope, Send
 
 from localdc.api.accounts.throttle import Buckets
 from localdc.api.compute import Compute
-from localdc.api.engine.center import Center, ensure_account
 from localdc.api.engine.changefeed import Feed
 from localdc.api.engine.cns import Cns
-from localdc.api.engine.faults import FaultBook
+from localdc.api.engine.datacenter import DataCenter, ensure_account
+from localdc.api.engine.faults import Faults
 from localdc.api.engine.queue import Engine
 from localdc.api.http.call import Route, Router
 from localdc.api.http.protocol import TRANSPORT, Dispatcher
@@ -59,8 +59,8 @@ def create_app(
     settings that is not one).
     """
 
-    def center() -> Center:
-        found: Center = app.state.center
+    def center() -> DataCenter:
+        found: DataCenter = app.state.center
         return found
 
     @asynccontextmanager
@@ -68,13 +68,15 @@ def create_app(
         store = Store(store_path)
         try:
             ensure_account(store, settings)
-            faults = FaultBook()
+            faults = Faults()
             engine = Engine(store, compute, settings, faults)
             buckets = Buckets(settings.throttle)
             feed = Feed()
             store.listeners.append(feed.changed)
             cns = Cns(settings, store, engine.networks)
-            app.state.center = Center(settings, store, engine, faults, buckets, compute, feed, cns)
+            app.state.center = DataCenter(
+                settings, store, engine, faults, buckets, compute, feed, cns
+            )
             try:
                 await engine.start()
                 yield

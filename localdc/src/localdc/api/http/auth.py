@@ -9,14 +9,8 @@ from typing import Any
 
 from localdc.api.accounts import rbac
 from localdc.api.accounts.sshkeys import parse_public_key, same_key
-from localdc.api.engine.center import Center
-from localdc.api.errors import (
-    ApiError,
-    invalid_argument,
-    invalid_credentials,
-    not_authorized,
-    not_found,
-)
+from localdc.api.engine.datacenter import DataCenter
+from localdc.api.errors import invalid_argument, invalid_credentials, not_authorized, not_found
 from localdc.api.http.call import Call, Route
 from localdc.api.http.httpsig import Signature, parse_key_id
 from localdc.api.http.versions import Version
@@ -27,7 +21,7 @@ SUBUSERS_SINCE: Version = (7, 2, 0)
 
 
 def authenticate(
-    center: Center, signature: Signature | None, version: Version
+    center: DataCenter, signature: Signature | None, version: Version
 ) -> tuple[Account, Record | None]:
     """The account that signed, or for which a sub-user of it did.
 
@@ -111,7 +105,7 @@ def requested_tags(call: Call) -> list[str]:
     return [name.strip() for name in given.split(",") if name.strip()]
 
 
-def check_admin(center: Center, headers: Mapping[str, str]) -> None:
+def check_admin(center: DataCenter, headers: Mapping[str, str]) -> None:
     """Raises 404 when this data center takes no admin calls, 401 for a wrong token."""
     token = center.settings.admin_token
     if token is None:
@@ -120,11 +114,8 @@ def check_admin(center: Center, headers: Mapping[str, str]) -> None:
     if scheme.lower() != "bearer" or not hmac.compare_digest(
         given.strip().encode(), token.encode()
     ):
-        raise ApiError(
-            401,
-            "InvalidCredentials",
-            "admin calls need `Authorization: Bearer <admin token>`",
-            headers={"WWW-Authenticate": "Bearer"},
+        raise invalid_credentials(
+            "admin calls need `Authorization: Bearer <admin token>`", challenge="Bearer"
         )
 
 

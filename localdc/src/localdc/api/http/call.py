@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from localdc.api.errors import ApiError
+from localdc.api.errors import method_not_allowed, not_found
 from localdc.api.http.versions import Version
 from localdc.api.model import Account
 from localdc.api.store.documents import Record
 from localdc.api.validate import flag
 
 if TYPE_CHECKING:
-    from localdc.api.engine.center import Center
+    from localdc.api.engine.datacenter import DataCenter
 
 JSON = "application/json"
 
@@ -30,7 +30,7 @@ class Call:
     acts in; None = the account itself acts.
     """
 
-    center: Center
+    center: DataCenter
     method: str
     path: str
     args: Mapping[str, str]
@@ -122,14 +122,8 @@ class Router:
                 return methods[method], args
             allowed |= methods.keys()
         if allowed:
-            raise ApiError(
-                405,
-                "MethodNotAllowedError",
-                f"{method} is not allowed",
-                headers={"Allow": ", ".join(sorted(allowed))},
-                early=True,
-            )
-        raise ApiError(404, "ResourceNotFound", f"{unquote(raw_path)} does not exist", early=True)
+            raise method_not_allowed(method, allowed)
+        raise not_found(f"{unquote(raw_path)} does not exist", early=True)
 
 
 def _match(words: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, quote
 
 from localdc.api.accounts.sshkeys import ALGORITHMS
-from localdc.api.errors import ApiError, invalid_credentials, invalid_header
+from localdc.api.errors import ApiError, invalid_credentials, invalid_header, request_expired
 
 PARAMETER = re.compile(r'([a-zA-Z]+)="([^"]*)"')
 OLD_ALGORITHMS = frozenset({"rsa-sha1", "rsa-sha256", "rsa-sha512", "dsa-sha1"})
@@ -73,15 +73,13 @@ def check_date(headers: Mapping[str, str], now: datetime, max_skew: float) -> No
         skew = abs((now - parse_date(text)).total_seconds())
     except (ValueError, TypeError, OverflowError):
         if signed:
-            raise invalid_header(f"unable to parse date {text!r}") from None
-        raise ApiError(
-            400, "InvalidHeader", f"Date header is invalid: {text!r}", early=True
-        ) from None
+            raise _unparsable(f"unable to parse date {text!r}") from None
+        raise invalid_header(f"Date header is invalid: {text!r}") from None
     if skew <= max_skew:
         return
     if signed:
-        raise invalid_header(f"clock skew of {skew:.1f}s was greater than {max_skew:g}s")
-    raise ApiError(400, "RequestExpired", f"Date header {text} is too old", early=True)
+        raise _unparsable(f"clock skew of {skew:.1f}s was greater than {max_skew:g}s")
+    raise request_expired(f"Date header {text} is too old")
 
 
 def parse_authorization(
@@ -98,21 +96,21 @@ def parse_authorization(
     scheme, _, rest = header.strip().partition(" ")
     if scheme != "Signature":
         if scheme.lower() == "signature" or not rest:
-            raise invalid_header('scheme was not "Signature"')
+            raise _unparsable('scheme was not "Signature"')
         return None
     parameters = {name.lower(): value for name, value in PARAMETER.findall(rest)}
     leftover = PARAMETER.sub("", rest).replace(",", " ").split()
     if "keyid" not in parameters:
-        raise invalid_header("keyId was not specified")
+        raise _unparsable("keyId was not specified")
     if "algorithm" not in parameters:
-        raise invalid_header("algorithm was not specified")
+        raise _unparsable("algorithm was not specified")
     algorithm = parameters["algorithm"].lower()
     if "signature" in parameters:
         if leftover:
-            raise invalid_header("bad param format")
+            raise _unparsable("bad param format")
         return _modern(parameters, algorithm, headers, method, target, http_version)
     if len(leftover) != 1:
-        raise invalid_header("signature was not specified")
+        raise _unparsable("signature was not specified")
     return _old(parameters, algorithm, headers, method, target, http_version, leftover[0])
 
 
@@ -131,11 +129,11 @@ def parse_presigned(
     signature = _decode(given.pop("signature"))
     algorithm = given["algorithm"].lower()
     if algorithm not in ALGORITHMS:
-        raise invalid_header(f"{algorithm} is not supported")
+        raise _unparsable(f"{algorithm} is not supported")
     try:
         expires = datetime.fromtimestamp(int(given["expires"]), UTC)
     except (ValueError, OverflowError, OSError):
-        raise invalid_header(f"expires is no time: {given['expires']}") from None
+        raise _unparsable(f"expires is no time: {given['expires']}") from None
     methods = sorted(given.get("method", method).split(","))
     if expires < now:
         raise invalid_credentials("The pre-signed URL has expired")
@@ -153,7 +151,7 @@ def _names(parameters: Mapping[str, str], headers: Mapping[str, str]) -> list[st
 
 def _value(headers: Mapping[str, str], name: str) -> str:
     if name not in headers:
-        raise invalid_header(f"{name} was not in the request")
+        raise _unparsable(f"{name} was not in the request")
     return headers[name]
 
 
@@ -166,7 +164,7 @@ def _modern(
     http_version: str,
 ) -> Signature:
     if algorithm not in ALGORITHMS:
-        raise invalid_header(f"{algorithm} is not supported")
+        raise _unparsable(f"{algorithm} is not supported")
     lines = []
     names = _names(parameters, headers)
     for name in names:
@@ -177,12 +175,12 @@ def _modern(
         elif name in ("(keyid)", "(algorithm)", "(opaque)", "(created)", "(expires)"):
             key = name.strip("()")
             if key not in parameters:
-                raise invalid_header(f"{name} was not specified")
+                raise _unparsable(f"{name} was not specified")
             lines.append(f"{name}: {parameters[key]}")
         else:
             lines.append(f"{name}: {_value(headers, name)}")
     if "date" not in names and "x-date" not in names:
-        raise ApiError(400, "InvalidHeader", "date was not a signed header", early=True)
+        raise invalid_header("date was not a signed header")
     return Signature(
         parameters["keyid"],
         algorithm,
@@ -201,7 +199,7 @@ def _old(
     signature: str,
 ) -> Signature:
     if algorithm not in OLD_ALGORITHMS:
-        raise invalid_header(f"{algorithm} is not supported")
+        raise _unparsable(f"{algorithm} is not supported")
     names = _names(parameters, headers)
     values = [
         f"{method} {target} HTTP/{http_version}"
@@ -210,7 +208,7 @@ def _old(
         for name in names
     ]
     if "date" not in names and "x-date" not in names:
-        raise ApiError(400, "InvalidHeader", "date was not a signed header", early=True)
+        raise invalid_header("date was not a signed header")
     return Signature(
         parameters["keyid"], algorithm, _decode(signature), "\n".join(values).encode("latin-1")
     )
@@ -220,4 +218,8 @@ def _decode(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise invalid_header("signature is not base64") from None
+        raise _unparsable("signature is not base64") from None
+
+
+def _unparsable(why: str) -> ApiError:
+    return invalid_header(f"Authorization header invalid: {why}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from localdc.api.errors import ApiError
+from localdc.api.errors import invalid_version, not_acceptable
 from localdc.api.http import versions
 from localdc.api.http.versions import Version
 
@@ -20,12 +20,7 @@ def version_of(headers: Mapping[str, str], method: str, path: str) -> Version:
     wanted = headers.get("accept-version") or headers.get("x-api-version") or "*"
     version = versions.best(wanted)
     if version is None:
-        raise ApiError(
-            400,
-            "InvalidVersion",
-            f"{wanted} is not supported by {method} {path}",
-            early=True,
-        )
+        raise invalid_version(f"{wanted} is not supported by {method} {path}")
     return version
 
 
@@ -47,11 +42,8 @@ def prefers_text(accept: str | None) -> bool:
         if group:
             weights[group] = max(weights[group], weight)
     if not any(weights.values()):
-        raise ApiError(
-            406,
-            "NotAcceptableError",
+        raise not_acceptable(
             "Server accepts: application/json,text/plain,application/octet-stream,"
-            "application/javascript",
-            early=True,
+            "application/javascript"
         )
     return weights["text"] > weights["json"]

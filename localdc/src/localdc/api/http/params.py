@@ -8,7 +8,12 @@ from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qsl
 
-from localdc.api.errors import ApiError, missing_parameter
+from localdc.api.errors import (
+    bad_request,
+    invalid_content,
+    missing_parameter,
+    unsupported_media_type,
+)
 
 MAX_BODY = 100_000
 
@@ -29,7 +34,7 @@ def merged(query: str, content_type: str, body: bytes) -> dict[str, Any]:
     elif kind == "multipart/form-data":
         params.update(_multipart(content_type, body))
     else:
-        raise ApiError(415, "UnsupportedMediaType", f"{kind} is not supported", early=True)
+        raise unsupported_media_type(kind)
     return params
 
 
@@ -53,11 +58,9 @@ def _json(body: bytes) -> dict[str, Any]:
             # Half a surrogate pair is JSON but not text; it could not be stored.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
-        raise ApiError(400, "InvalidContent", f"Invalid JSON: {error}", early=True) from None
+        raise invalid_content(str(error)) from None
     if not isinstance(value, dict):
-        raise ApiError(
-            400, "InvalidContent", "Invalid JSON: the body must be an object", early=True
-        )
+        raise invalid_content("the body must be an object")
     return value
 
 
@@ -70,7 +73,7 @@ def _multipart(content_type: str, body: bytes) -> dict[str, Any]:
         b"Content-Type: " + content_type.encode("latin-1") + b"\r\n\r\n" + body
     )
     if not message.is_multipart():
-        raise ApiError(400, "BadRequest", "multipart body without its boundary", early=True)
+        raise bad_request("multipart body without its boundary")
     params: dict[str, Any] = {}
     for part in message.iter_parts():
         name = part.get_param("name", header="content-disposition")

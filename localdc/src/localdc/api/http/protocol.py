@@ -19,9 +19,16 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from localdc.api.engine.center import Center
+from localdc.api.engine.datacenter import DataCenter
 from localdc.api.engine.faults import Fault
-from localdc.api.errors import ApiError, throttled, unavailable
+from localdc.api.errors import (
+    ApiError,
+    bad_digest,
+    internal,
+    payload_too_large,
+    throttled,
+    unavailable,
+)
 from localdc.api.http import auth, httpsig, negotiate, params
 from localdc.api.http.call import JSON, Answer, Call, Route, Router
 from localdc.api.http.versions import NEWEST
@@ -52,7 +59,7 @@ class Dispatcher:
     application has started.
     """
 
-    def __init__(self, router: Router, center: Callable[[], Center]) -> None:
+    def __init__(self, router: Router, center: Callable[[], DataCenter]) -> None:
         self._router = router
         self._center = center
 
@@ -92,18 +99,13 @@ class Dispatcher:
         try:
             return handle() if handle else self._handle(request), False
         except ApiError as error:
-            answer = Answer.json(error.body(), error.status)
-            answer.headers.update(error.headers)
-            return answer, error.early
+            return _refusal(error), error.early
         except CutConnection:
             raise
         except Exception:
             log.exception("%s %s broke, request %s", request.method, request.path, request.id)
-            body = {
-                "code": "InternalError",
-                "message": f"internal error; the log of the data center has it as {request.id}",
-            }
-            return Answer.json(body, 500), False
+            message = f"internal error; the log of the data center has it as {request.id}"
+            return _refusal(internal(message)), False
 
     def _handle(self, request: Request) -> Answer:
         route, call = self._verify(request)
@@ -163,6 +165,12 @@ class Dispatcher:
         return route, call
 
 
+def _refusal(error: ApiError) -> Answer:
+    answer = Answer.json(error.body(), error.status)
+    answer.headers.update(error.headers)
+    return answer
+
+
 def _handle_with_faults(route: Route, call: Call) -> Answer:
     fault = _fault(call) if route.access == "account" else None
     if fault is None:
@@ -180,15 +188,15 @@ def _handle_with_faults(route: Route, call: Call) -> Answer:
 
 
 def _fault(call: Call) -> Fault | None:
-    book = call.center.faults
+    faults = call.center.faults
     name, machine_id = None, call.args.get("machine")
-    if book.needs_machine():
+    if faults.needs_machine():
         if machine_id is not None:
             machine = call.center.store.machines.get(machine_id)
             name = machine.name if machine else None
         elif call.path.rstrip("/").endswith("/machines") and call.method == "POST":
             name = str(call.params.get("name", ""))
-    return book.for_request(call.account.login, name, machine_id, call.method, call.path)
+    return faults.for_request(call.account.login, name, machine_id, call.method, call.path)
 
 
 class Request:
@@ -223,15 +231,10 @@ class Request:
         if self.method in ("GET", "HEAD"):
             return b""
         if self._body is None:
-            raise ApiError(
-                413,
-                "PayloadTooLargeError",
-                f"request body size exceeds {params.MAX_BODY}",
-                early=True,
-            )
+            raise payload_too_large(params.MAX_BODY)
         digest = self.headers.get("content-md5")
         if digest and self._body and digest != _md5(self._body):
-            raise ApiError(400, "BadDigest", "Content-MD5 did not match the body", early=True)
+            raise bad_digest()
         return self._body
 
 

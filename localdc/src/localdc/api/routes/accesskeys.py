@@ -1,4 +1,4 @@
-"""Access keys of the account (CloudAPI §5)."""
+"""Access keys of the account (sdc-cloudapi, lib/endpoints/accesskeys.js)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Ping, account, configuration, data centers, services and limits (CloudAPI §4)."""
+"""Ping, account, configuration, data centers, services and limits.
+
+Source: sdc-cloudapi, docs/index.md: Ping, Account, Config, Datacenters, Services, GetAccountLimits.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def update(call: Call) -> Answer:
         if value is None or value == "":
             continue
         if not isinstance(value, str) or len(value) > 255:
-            raise invalid_argument(f"{name} must be a text of at most 255 characters")
+            raise invalid_argument(f"{name} must be a string of at most 255 characters")
         if name == "email":
             if "@" not in value:
                 raise invalid_argument("email: is invalid")
@@ -75,8 +78,8 @@ def limits(call: Call) -> Answer:
 
 
 def _default_network(call: Call) -> str:
-    book = call.center.engine.networks
-    return book.default(call.account.uuid, call.account.default_network).id
+    networks = call.center.engine.networks
+    return networks.default(call.account.uuid, call.account.default_network).id
 
 
 def config(call: Call) -> Answer:

@@ -1,4 +1,7 @@
-"""Actions on a machine: `POST /:account/machines/:machine?action=` (CloudAPI §13)."""
+"""Actions on a machine: `POST /:account/machines/:machine?action=`.
+
+Source: sdc-cloudapi, docs/index.md, Instances, StopMachine to DisableMachineDeletionProtection.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,19 @@ from localdc.api.errors import invalid_argument, missing_parameter, not_implemen
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.http.params import required
 from localdc.api.model import Machine
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.store.machines import NameTaken
 from localdc.api.validate import check_name, name_taken
 
 
 def act(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     action = call.params.get("action")
     if not action:
         raise missing_parameter("action is required")
     if not isinstance(action, str) or action not in ACTIONS:
         raise invalid_argument(f"{action} is not a valid action")
-    answer = common.gone(call, machine)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
     ACTIONS[action](call, machine)
@@ -33,8 +36,8 @@ def act(call: Call) -> Answer:
 def _power(call: Call, machine: Machine) -> None:
     # A machine in the wrong state is no error here: the job fails, and the audit says so.
     action = str(call.params["action"])
-    common.check_allocated(machine, action)
-    common.queue(call, machine, action)
+    machine_path.check_allocated(machine, action)
+    machine_path.queue(call, machine, action)
 
 
 def _resize(call: Call, machine: Machine) -> None:
@@ -49,19 +52,19 @@ def _resize(call: Call, machine: Machine) -> None:
     settings = call.center.settings
     image = lookup.image(settings, machine.image)
     limits.check(call.center.store, settings, call.account.uuid, image, package, machine)
-    common.check_allocated(machine, "update")
+    machine_path.check_allocated(machine, "update")
     machine.package, machine.memory = package.name, package.memory
     machine.disk, machine.cpu_cap = package.disk, package.cpu_cap
-    common.update(call, machine, "resize")
+    machine_path.update(call, machine, "resize")
 
 
 def _rename(call: Call, machine: Machine) -> None:
     name = required(call.params, "name", "New name must be specified")
     checked = check_name(name, call.account.cns_enabled)
-    common.check_allocated(machine, "update")
+    machine_path.check_allocated(machine, "update")
     machine.name = checked
     try:
-        common.update(call, machine, "rename")
+        machine_path.update(call, machine, "rename")
     except NameTaken:
         raise name_taken(checked) from None
 
@@ -72,17 +75,17 @@ def _firewall(call: Call, machine: Machine) -> None:
         raise not_implemented(NO_FIREWALL)
     if machine.firewall_enabled == enable:
         return
-    common.check_allocated(machine, "update")
+    machine_path.check_allocated(machine, "update")
     machine.firewall_enabled = enable
     # The audit of CloudAPI has no word of its own for firewall changes.
-    common.update(call, machine, "unknown")
+    machine_path.update(call, machine, "unknown")
 
 
 def _protection(call: Call, machine: Machine) -> None:
     action = str(call.params["action"])
-    common.check_allocated(machine, "update")
+    machine_path.check_allocated(machine, "update")
     machine.deletion_protection = action == "enable_deletion_protection"
-    common.update(call, machine, action)
+    machine_path.update(call, machine, action)
 
 
 ACTIONS: dict[str, Callable[[Call, Machine], None]] = {

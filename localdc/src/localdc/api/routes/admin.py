@@ -14,7 +14,7 @@ All of them need `Authorization: Bearer <admin token>`.
     PUT    /--admin/accounts/LOGIN/disabled  whether its calls are refused; GET shows it
     GET    /--admin/machines/ID/jobs  what was done to a machine, and why it failed
 
-docs/localdc-admin.md has it all.
+docs/admin.md has it all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import asdict
 from typing import Any
 
 from localdc.api.accounts import limits as provision_limits
-from localdc.api.engine.center import add_login
+from localdc.api.engine.datacenter import add_login
 from localdc.api.engine.faults import Fault, FaultError, machine_matches
 from localdc.api.engine.records_only import RecordsCompute
 from localdc.api.errors import invalid_argument, not_found

@@ -1,13 +1,16 @@
-"""What was done to a machine, by whom, and whether it worked (CloudAPI §15)."""
+"""What was done to a machine, by whom, and whether it worked.
+
+Source: sdc-cloudapi, docs/index.md, MachineAudit.
+"""
 
 from __future__ import annotations
 
 from localdc.api.http.call import Answer, Call, Route
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 
 
 def audit(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     return Answer.json(call.center.store.jobs.audit(machine.uuid))
 
 

@@ -1,4 +1,7 @@
-"""Fabrics: VLANs and networks that an account makes for itself (CloudAPI §9)."""
+"""Fabrics: VLANs and networks that an account makes for itself.
+
+Source: sdc-cloudapi, docs/index.md, Fabrics.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 from localdc.api.catalogue import Network
 from localdc.api.engine.networks import from_record, to_record, view
-from localdc.api.errors import ApiError, invalid_argument, not_found, not_implemented
+from localdc.api.errors import ApiError, invalid_argument, not_found, not_implemented, subnet_full
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.http.params import integer, required
 from localdc.api.settings import check_network
@@ -234,7 +237,7 @@ def create_network(call: Call) -> Answer:
                 NETWORK, call.account.uuid, network.id, network.name, to_record(network)
             )
     except NoAddress as error:
-        raise ApiError(507, "SubnetFull", str(error)) from None
+        raise subnet_full(str(error)) from None
     vlans = f"/{call.account.login}/fabrics/default/vlans"
     location = f"{vlans}/{network.vlan_id}/networks/{network.id}"
     return Answer.json(view(network), 201, Location=location)

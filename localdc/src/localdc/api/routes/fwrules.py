@@ -1,4 +1,4 @@
-"""Firewall rules of the account (CloudAPI §15)."""
+"""Firewall rules of the account (sdc-cloudapi, docs/index.md, FirewallRules)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from localdc.api.engine import fwlang
 from localdc.api.engine.firewall import concerns
 from localdc.api.engine.fwlang import RuleError
-from localdc.api.errors import ApiError, missing_parameter, not_found
+from localdc.api.errors import invalid_parameter, missing_parameter, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.store.documents import FIREWALL_RULE, Record
 from localdc.api.store.machines import Query
 
@@ -19,29 +19,20 @@ _RULE = "/:account/fwrules/:rule"
 MAX_DESCRIPTION = 255
 
 
-def _bad(field: str, message: str) -> ApiError:
-    return ApiError(
-        422,
-        "InvalidParameters",
-        f"{field}: {message}",
-        errors=[{"code": "InvalidParameter", "field": field, "message": message}],
-    )
-
-
 def _text(call: Call) -> str:
     text = call.params["rule"]
     if not isinstance(text, str):
-        raise _bad("rule", "must be a text")
+        raise invalid_parameter("rule", "must be a string")
     try:
         return fwlang.parse(text).text()
     except RuleError as error:
-        raise _bad("rule", str(error)) from None
+        raise invalid_parameter("rule", str(error)) from None
 
 
 def _boolean(call: Call, field: str) -> bool:
     value = call.params[field]
     if value not in (True, False, "true", "false"):
-        raise _bad(field, "must be true or false")
+        raise invalid_parameter(field, "must be true or false")
     return value in (True, "true")
 
 
@@ -55,7 +46,9 @@ def _change(call: Call, record: Record) -> Record:
     description = call.params.get("description")
     if description is not None:
         if not isinstance(description, str) or len(description) > MAX_DESCRIPTION:
-            raise _bad("description", f"must be a text of at most {MAX_DESCRIPTION} characters")
+            raise invalid_parameter(
+                "description", f"must be a string of at most {MAX_DESCRIPTION} characters"
+            )
         record["description"] = description
     return record
 
@@ -123,7 +116,9 @@ def delete(call: Call) -> Answer:
 def machines(call: Call) -> Answer:
     rule = fwlang.parse(_find(call)["rule"])
     found = [m for m in _machines(call) if concerns(rule, m)]
-    return Answer.json([common.view(call, m) for m in found], X_Resource_Count=str(len(found)))
+    return Answer.json(
+        [machine_path.view(call, m) for m in found], X_Resource_Count=str(len(found))
+    )
 
 
 def _machines(call: Call) -> list[Machine]:
@@ -131,7 +126,7 @@ def _machines(call: Call) -> list[Machine]:
 
 
 def of_machine(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     records = call.center.store.documents.of(FIREWALL_RULE, call.account.uuid)
     touching = [r for r in records if concerns(fwlang.parse(r["rule"]), machine)]
     return Answer.json(touching, X_Resource_Count=str(len(touching)))

@@ -1,4 +1,4 @@
-"""Images (CloudAPI §7), and datasets as clients of 2013 know them."""
+"""Images (sdc-cloudapi, docs/index.md, Images), and datasets as clients of 2013 know them."""
 
 from __future__ import annotations
 

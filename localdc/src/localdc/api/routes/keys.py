@@ -1,4 +1,7 @@
-"""SSH keys of the account, and of its sub-users (CloudAPI §5)."""
+"""SSH keys of the account, and of its sub-users.
+
+Source: sdc-cloudapi, docs/index.md: Keys, User SSH Keys.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from localdc.api.errors import invalid_argument, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.http.params import required
 from localdc.api.model import Key
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.store.documents import Record
 
 
@@ -57,10 +60,10 @@ def create(call: Call) -> Answer:
         raise invalid_argument(f"key is invalid: {error}") from None
     name = call.params.get("name") or parsed.fingerprint
     if not isinstance(name, str) or len(name) > 255 or "/" in name:
-        raise invalid_argument("name must be a text of at most 255 characters, without slashes")
+        raise invalid_argument("name must be a string of at most 255 characters, without slashes")
     key = Key(name, parsed.fingerprint, parsed.line)
     user = holder(call)
-    with common.keys_change(call):
+    with machine_path.keys_change(call):
         store = call.center.store
         added = (
             store.accounts.add_key(call.account.uuid, key)
@@ -76,7 +79,7 @@ def create(call: Call) -> Answer:
 
 def delete(call: Call) -> Answer:
     key, user = _find(call), holder(call)
-    with common.keys_change(call):
+    with machine_path.keys_change(call):
         if user is None:
             call.center.store.accounts.remove_key(call.account.uuid, key.fingerprint)
         else:

@@ -1,4 +1,4 @@
-"""Machines: list, get, create, delete (CloudAPI §10-13)."""
+"""Machines: list, get, create, delete (sdc-cloudapi, docs/index.md, Instances)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 
 from localdc.api import lookup
 from localdc.api.accounts import rbac
-from localdc.api.engine.create import Order, new_machine
+from localdc.api.engine.create import CreateRequest, new_machine
 from localdc.api.errors import (
-    ApiError,
+    cannot_destroy,
     invalid_argument,
     invalid_field,
     unallocated,
@@ -18,7 +18,7 @@ from localdc.api.http.auth import requested_tags
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.http.params import integer
 from localdc.api.model import Machine
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.routes.networks import page
 from localdc.api.store.documents import ROLE
 from localdc.api.store.machines import NameTaken, Query
@@ -42,7 +42,9 @@ def list_machines(call: Call) -> Answer:
     store = call.center.store
     if call.version < (7, 1, 0) or call.flag("credentials"):
         found = store.machines.find(query)
-        body = json.dumps([common.view(call, m) for m in found], separators=(",", ":")).encode()
+        body = json.dumps(
+            [machine_path.view(call, m) for m in found], separators=(",", ":")
+        ).encode()
         count = len(found)
     else:
         docs = store.machines.docs(query)
@@ -92,18 +94,18 @@ def _states(state: str) -> tuple[str, ...] | None:
 
 
 def get(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
-    body = common.view(call, machine)
+    body = machine_path.view(call, machine)
     if call.account.cns_enabled:
         body["dns_names"] = call.center.cns.names(machine, call.account)
     return Answer.json(body)
 
 
 def create(call: Call) -> Answer:
-    machine = new_machine(Order(call.center, call.account, call.params))
+    machine = new_machine(CreateRequest(call.center, call.account, call.params))
     store = call.center.store
     try:
         with store.transaction():
@@ -114,7 +116,7 @@ def create(call: Call) -> Answer:
         raise name_taken(machine.name) from None
     call.center.engine.submit(machine.uuid)
     location = f"/{call.account.login}/machines/{machine.uuid}"
-    return Answer.json(common.view(call, machine), 201, Location=location)
+    return Answer.json(machine_path.view(call, machine), 201, Location=location)
 
 
 def _tag_with_roles(call: Call, machine: Machine) -> None:
@@ -128,21 +130,17 @@ def _tag_with_roles(call: Call, machine: Machine) -> None:
 
 
 def delete(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
     if machine.deletion_protection:
-        raise ApiError(
-            409,
-            "CannotDestroyMachineError",
-            'Instance has "deletion_protection" enabled, preventing deletion',
-        )
+        raise cannot_destroy('Instance has "deletion_protection" enabled, preventing deletion')
     if call.center.store.jobs.pending(machine.uuid, "destroy"):
         return Answer(204)
     if machine.state == "provisioning" and machine.compute_node is None:
         raise unallocated("Cannot delete a VM that has not been allocated to a server yet")
-    common.queue(call, machine, "destroy")
+    machine_path.queue(call, machine, "destroy")
     return Answer(204)
 
 

@@ -1,4 +1,4 @@
-"""Metadata of a machine (CloudAPI §14)."""
+"""Metadata of a machine (sdc-cloudapi, docs/index.md, UpdateMachineMetadata)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from localdc.api.errors import invalid_argument, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.validate import check_metadata
 
 # Never taken as metadata: CloudAPI drops these without a word.
@@ -23,32 +23,32 @@ def _view(call: Call, machine: Machine) -> dict[str, Any]:
 
 
 def list_metadata(call: Call) -> Answer:
-    return Answer.json(_view(call, common.load(call)))
+    return Answer.json(_view(call, machine_path.load(call)))
 
 
 def add(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
     given = {k: v for k, v in call.params.items() if k not in _DROPPED and not k.endswith("_pw")}
     machine.metadata = {**machine.metadata, **check_metadata(given)}
-    job = common.update(call, machine, "set_metadata")
+    job = machine_path.update(call, machine, "set_metadata")
     return Answer.json(machine.visible_metadata(), 200, **job)
 
 
 def delete_all(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
     machine.metadata = {k: v for k, v in machine.metadata.items() if k in _KEPT}
     # In the audit this is a replacement by what must be kept.
-    return Answer(204, headers=common.update(call, machine, "replace_metadata"))
+    return Answer(204, headers=machine_path.update(call, machine, "replace_metadata"))
 
 
 def get(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     key = call.args["key"]
     if key == "credentials":
         return Answer.json(machine.credentials())
@@ -62,8 +62,8 @@ def get(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
     key = call.args["key"]
@@ -72,7 +72,7 @@ def delete(call: Call) -> Answer:
     if key not in machine.visible_metadata():
         raise not_found(f'metadatum "{key}" not found')
     machine.metadata = {k: v for k, v in machine.metadata.items() if k != key}
-    return Answer(204, headers=common.update(call, machine, "remove_metadata"))
+    return Answer(204, headers=machine_path.update(call, machine, "remove_metadata"))
 
 
 ROUTES = (

@@ -1,4 +1,4 @@
-"""Networks and their addresses (CloudAPI §9)."""
+"""Networks and their addresses (sdc-cloudapi, docs/index.md, Networks)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from localdc.api.catalogue import Network
 from localdc.api.engine.networks import view
 from localdc.api.errors import (
-    ApiError,
     invalid_argument,
     invalid_field,
     missing_parameter,
@@ -125,7 +124,7 @@ def put_ip(call: Call) -> Answer:
     if network.public:
         raise invalid_argument("cannot modify IPs of a public network")
     if ip == network.gateway:
-        raise ApiError(409, "InvalidArgument", "cannot modify a managed IP")
+        raise invalid_argument("cannot modify a managed IP")
     _record(call, network, ip)
     store = call.center.store
     with store.transaction():

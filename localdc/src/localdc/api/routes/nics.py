@@ -1,12 +1,12 @@
-"""The network interfaces of a machine (CloudAPI §15)."""
+"""The network interfaces of a machine (sdc-cloudapi, docs/index.md, Nics)."""
 
 from __future__ import annotations
 
-from localdc.api.engine.requested import network_and_address
+from localdc.api.engine.requested_networks import network_and_address
 from localdc.api.errors import invalid_argument, not_found, subnet_full
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, NicRecord, now_iso
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.store.addresses import NoAddress
 
 _ALL = "/:account/machines/:machine/nics"
@@ -22,7 +22,7 @@ def _location(call: Call, machine: Machine, nic: NicRecord) -> str:
 
 
 def list_nics(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     nics = [_view(machine, nic) for nic in machine.nics]
     return Answer.json(nics, X_Resource_Count=str(len(nics)))
 
@@ -36,16 +36,16 @@ def _find(call: Call, machine: Machine) -> NicRecord:
 
 
 def get(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     return Answer.json(_view(machine, _find(call, machine)))
 
 
 def add(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
-    common.check_allocated(machine, "add_nics")
+    machine_path.check_allocated(machine, "add_nics")
     known = call.center.engine.networks.of(call.account.uuid)
     network, wanted = network_and_address(call.params.get("network"), known, "network not found")
     for nic in machine.nics:
@@ -70,17 +70,17 @@ def add(call: Call) -> Answer:
     except NoAddress as error:
         if wanted is not None:
             raise invalid_argument(str(error)) from None
-        raise subnet_full(network.name) from None
+        raise subnet_full(str(error)) from None
     call.center.engine.submit(machine.uuid)
     return Answer.json(_view(machine, nic), 201, Location=_location(call, machine, nic))
 
 
 def remove(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
-    common.check_allocated(machine, "remove_nics")
+    machine_path.check_allocated(machine, "remove_nics")
     nic = _find(call, machine)
     if len(machine.nics) == 1:
         raise invalid_argument("the last NIC of a machine cannot be removed")

@@ -1,4 +1,4 @@
-"""Packages: the sizes of machines (CloudAPI §8)."""
+"""Packages: the sizes of machines (sdc-cloudapi, docs/index.md, Packages)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies: named lists of rules (CloudAPI §6; sdc-cloudapi, lib/policies.js)."""
+"""Policies: named lists of rules (sdc-cloudapi, docs/index.md, Policies; lib/policies.js)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _changed(call: Call, policy: Record) -> Record:
     for name in ("name", "description"):
         value = call.params.get(name)
         if value is not None and not isinstance(value, str):
-            raise invalid_argument(f"{name} must be a text")
+            raise invalid_argument(f"{name} must be a string")
         if value:
             changed[name] = value
     rules = call.params.get("rules")

@@ -1,4 +1,7 @@
-"""Roles of sub-users, and role tags (CloudAPI §6; sdc-cloudapi, lib/roles.js, lib/resources.js)."""
+"""Roles of sub-users, and role tags.
+
+Source: sdc-cloudapi, docs/index.md: Roles, Role Tags; lib/roles.js, lib/resources.js.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from uuid import uuid4
 from localdc.api.accounts import rbac
 from localdc.api.errors import invalid_argument, missing_parameter, not_found, not_implemented
 from localdc.api.http.call import Answer, Call, Route
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.store.documents import POLICY, ROLE, USER, DocumentTaken, Record
 
 OBJECTS_SINCE = (9, 0, 0)
@@ -134,7 +137,7 @@ def create(call: Call) -> Answer:
         raise missing_parameter("Request is missing required parameter: name")
     role = _changed(call, {"id": str(uuid4()), "name": "", "members": [], "policies": []})
     try:
-        with common.keys_change(call):
+        with machine_path.keys_change(call):
             call.center.store.documents.add(ROLE, call.account.uuid, role["id"], role["name"], role)
     except DocumentTaken:
         raise invalid_argument("role is invalid: the name is taken") from None
@@ -145,7 +148,7 @@ def create(call: Call) -> Answer:
 def update(call: Call) -> Answer:
     role = _changed(call, _find(call))
     try:
-        with common.keys_change(call):
+        with machine_path.keys_change(call):
             call.center.store.documents.save(ROLE, role["id"], role["name"], role)
     except DocumentTaken:
         raise invalid_argument("role is invalid: the name is taken") from None
@@ -154,7 +157,7 @@ def update(call: Call) -> Answer:
 
 def delete(call: Call) -> Answer:
     role = _find(call)
-    with common.keys_change(call):
+    with machine_path.keys_change(call):
         call.center.store.documents.remove(ROLE, role["id"])
     return Answer(204)
 

@@ -1,4 +1,4 @@
-"""Snapshots of a machine (CloudAPI §15)."""
+"""Snapshots of a machine (sdc-cloudapi, docs/index.md, CreateMachineSnapshot)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from localdc.api.errors import invalid_argument, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, now_iso
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.store.documents import SNAPSHOT, DocumentTaken, Record
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
@@ -22,16 +22,16 @@ def _view(record: Record) -> Record:
 
 
 def list_snapshots(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     return Answer.json([_view(r) for r in call.center.store.documents.of(SNAPSHOT, machine.uuid)])
 
 
 def create(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
-    common.check_allocated(machine, "snapshot")
+    machine_path.check_allocated(machine, "snapshot")
     name = call.params.get("name") or datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise invalid_argument(
@@ -68,15 +68,15 @@ def _find(call: Call, machine: Machine) -> Record:
 
 
 def get(call: Call) -> Answer:
-    return Answer.json(_view(_find(call, common.load(call))))
+    return Answer.json(_view(_find(call, machine_path.load(call))))
 
 
 def _queue(call: Call, action: str) -> Answer | None:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
-    common.check_allocated(machine, action)
+    machine_path.check_allocated(machine, action)
     record = _find(call, machine)
     if action == "rollback_snapshot" and record["state"] not in ("created", "queued"):
         raise not_found("Snapshot does not exist")

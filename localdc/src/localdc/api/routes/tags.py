@@ -1,11 +1,11 @@
-"""Tags of a machine (CloudAPI §14)."""
+"""Tags of a machine (sdc-cloudapi, docs/index.md, AddMachineTags)."""
 
 from __future__ import annotations
 
-from localdc.api.errors import ApiError, not_found
+from localdc.api.errors import ApiError, exposed, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Scalar
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.validate import check_tags
 
 # Parameters of the path, which CloudAPI does not take for tags.
@@ -13,48 +13,47 @@ _RESERVED = ("account", "machine")
 
 
 def list_tags(call: Call) -> Answer:
-    return Answer.json(common.load(call).tags)
+    return Answer.json(machine_path.load(call).tags)
 
 
 def _given(call: Call, verb: str) -> dict[str, Scalar]:
     try:
         return check_tags({k: v for k, v in call.params.items() if k not in _RESERVED})
     except ApiError as error:
-        message = f"error {verb} tags: {error.message}"
-        raise ApiError(error.status, error.code, message, errors=error.errors) from None
+        raise exposed(error, f"error {verb} tags") from None
 
 
 def add(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
     machine.tags = {**machine.tags, **_given(call, "adding")}
-    job = common.update(call, machine, "set_tags")
+    job = machine_path.update(call, machine, "set_tags")
     return Answer.json(machine.tags, 200, **job)
 
 
 def replace(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
     machine.tags = _given(call, "replacing")
-    job = common.update(call, machine, "replace_tags")
+    job = machine_path.update(call, machine, "replace_tags")
     return Answer.json(machine.tags, 200, **job)
 
 
 def delete_all(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
     machine.tags = {}
-    return Answer(204, headers=common.update(call, machine, "remove_tags"))
+    return Answer(204, headers=machine_path.update(call, machine, "remove_tags"))
 
 
 def get(call: Call) -> Answer:
-    machine = common.load(call)
+    machine = machine_path.load(call)
     tag = call.args["tag"]
     if tag not in machine.tags:
         raise not_found(f'tag "{tag}" not found')
@@ -64,15 +63,15 @@ def get(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    machine = common.load(call)
-    answer = common.gone(call, machine)
+    machine = machine_path.load(call)
+    answer = machine_path.gone(call, machine)
     if answer is not None:
         return answer
     tag = call.args["tag"]
     if tag not in machine.tags:
         raise not_found(f'tag "{tag}" not found')
     machine.tags = {k: v for k, v in machine.tags.items() if k != tag}
-    return Answer(204, headers=common.update(call, machine, "remove_tags"))
+    return Answer(204, headers=machine_path.update(call, machine, "remove_tags"))
 
 
 ROUTES = (

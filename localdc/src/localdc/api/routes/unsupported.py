@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from localdc.api.errors import ApiError
+from localdc.api.errors import (
+    brand_not_supported,
+    machine_has_no_vnc,
+    not_available,
+    precondition_failed,
+    upgrade_required,
+)
 from localdc.api.http.call import Answer, Call, Handler, Route
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 
 _MACHINE = "/:account/machines/:machine"
 
 
 def _no_migration(call: Call) -> Answer:
-    raise ApiError(412, "PreconditionFailed", "User migration on this VM not allowed")
+    raise precondition_failed("User migration on this VM not allowed")
 
 
 def _no_vnc(call: Call) -> Answer:
-    raise ApiError(
-        400, "MachineHasNoVNCError", f"Machine {common.load(call).uuid} has no VNC console"
-    )
+    raise machine_has_no_vnc(f"Machine {machine_path.load(call).uuid} has no VNC console")
 
 
 def _only_websocket(call: Call) -> Answer:
-    raise ApiError(400, "UpgradeRequiredError", "the change feed needs a websocket")
+    raise upgrade_required("the change feed needs a websocket")
 
 
 def _no_disks(call: Call) -> Answer:
-    raise ApiError(
-        409, "BrandNotSupported", f"machines of brand {common.load(call).brand} have no disks"
-    )
+    raise brand_not_supported(f"machines of brand {machine_path.load(call).brand} have no disks")
 
 
 def _no_image(call: Call) -> Answer:
-    raise ApiError(501, "NotAvailable", "images cannot be made or changed in this data center")
+    raise not_available("images cannot be made or changed in this data center")
 
 
 def _collection(handler: Handler, path: str) -> list[Route]:

@@ -1,4 +1,4 @@
-"""Sub-users of the account (CloudAPI §6; sdc-cloudapi, lib/users.js)."""
+"""Sub-users of the account (sdc-cloudapi, docs/index.md, Users; lib/users.js)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 from localdc.api.errors import invalid_argument, missing_parameter
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import now_iso
-from localdc.api.routes import common
+from localdc.api.routes import machine_path
 from localdc.api.routes.account import PROFILE
 from localdc.api.routes.keys import holder
 from localdc.api.store.documents import ROLE, USER, USER_KEY, DocumentTaken, Record
@@ -50,7 +50,7 @@ def _changed(call: Call, user: Record) -> Record:
         if value is None or value == "":
             continue
         if not isinstance(value, str) or len(value) > 255:
-            raise invalid_argument(f"{name} must be a text of at most 255 characters")
+            raise invalid_argument(f"{name} must be a string of at most 255 characters")
         changed[name] = value
     if EMAIL.fullmatch(changed["email"]) is None:
         raise invalid_argument(f"email: {changed['email']} is invalid")
@@ -102,7 +102,7 @@ def change_password(call: Call) -> Answer:
 def delete(call: Call) -> Answer:
     user = _user(call)
     documents = call.center.store.documents
-    with common.keys_change(call):
+    with machine_path.keys_change(call):
         for role in documents.of(ROLE, call.account.uuid):
             members = [member for member in role["members"] if member["id"] != user["id"]]
             documents.save(ROLE, role["id"], role["name"], {**role, "members": members})

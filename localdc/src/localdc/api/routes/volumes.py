@@ -1,4 +1,4 @@
-"""Volumes of the account (CloudAPI §16)."""
+"""Volumes of the account (sdc-cloudapi, docs/index.md, Volumes)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import uuid
 from typing import Any
 
 from localdc.api.engine import volumes
-from localdc.api.errors import ApiError, invalid_argument, missing_parameter
+from localdc.api.errors import (
+    invalid_argument,
+    invalid_networks,
+    missing_parameter,
+    volume_already_exists,
+    volume_in_use,
+    volume_not_found,
+    volume_size_not_available,
+)
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.http.params import integer
 from localdc.api.model import now_iso
@@ -44,23 +52,18 @@ def _size(call: Call) -> int:
     if size is None:
         return SIZES[0]
     if size not in SIZES:
-        raise ApiError(
-            409,
-            "VolumeSizeNotAvailable",
-            f"Volume size {size} is not available",
-            extra={"availableSizes": list(SIZES)},
-        )
+        raise volume_size_not_available(size, SIZES)
     return size
 
 
 def _networks(call: Call) -> list[str]:
     wanted = call.params.get("networks")
-    book = call.center.engine.networks
+    networks = call.center.engine.networks
     if not wanted:
-        return [book.default(call.account.uuid, call.account.default_network).id]
+        return [networks.default(call.account.uuid, call.account.default_network).id]
     entries = wanted if isinstance(wanted, list) else [wanted]
-    if len(entries) != 1 or book.get(call.account.uuid, entries[0]) is None:
-        raise ApiError(409, "InvalidNetworks", "networks must be one network of this account")
+    if len(entries) != 1 or networks.get(call.account.uuid, entries[0]) is None:
+        raise invalid_networks("networks must be one network of this account")
     return [str(entries[0])]
 
 
@@ -93,13 +96,9 @@ def create(call: Call) -> Answer:
         with store.transaction():
             store.documents.add(VOLUME, call.account.uuid, identifier, name, record)
     except DocumentTaken:
-        raise _taken(name) from None
+        raise volume_already_exists(name) from None
     call.center.engine.volumes.submit(call.account.uuid, identifier)
     return Answer.json(volumes.view(record, []), 201)
-
-
-def _taken(name: str) -> ApiError:
-    return ApiError(409, "VolumeAlreadyExists", f"Volume with name {name} already exists")
 
 
 def list_volumes(call: Call) -> Answer:
@@ -153,7 +152,7 @@ def _find(call: Call) -> Record:
     wanted = call.args["volume"]
     record = call.center.store.documents.get(VOLUME, call.account.uuid, wanted.lower())
     if record is None:
-        raise ApiError(404, "VolumeNotFound", f"Volume with id {wanted} could not be found")
+        raise volume_not_found(f"Volume with id {wanted} could not be found")
     return record
 
 
@@ -177,18 +176,14 @@ def update(call: Call) -> Answer:
         with store.transaction():
             store.documents.save(VOLUME, record["id"], record["name"], record)
     except DocumentTaken:
-        raise _taken(record["name"]) from None
+        raise volume_already_exists(record["name"]) from None
     return Answer(204)
 
 
 def _check_unused(call: Call, record: Record) -> None:
     users = volumes.references(call.center.store, call.account.uuid).get(record["id"])
     if users:
-        raise ApiError(
-            409,
-            "VolumeInUse",
-            f"Volume with name {record['name']} is used by machines {', '.join(users)}",
-        )
+        raise volume_in_use(record["name"], users)
 
 
 def delete(call: Call) -> Answer:

@@ -5,10 +5,10 @@ the SmartOS metadata agent uses) and sends one JSON object per line; every
 line is answered by one line, in order.  A connection may carry any number of
 requests.
 
-Request: `{"op": "get"|"put"|"delete"|"list", "key": text, "value": text}`;
+Request: `{"op": "get"|"put"|"delete"|"list", "key": string, "value": string}`;
 `key` is absent for `list`, `value` only present for `put`.
 
-Reply: `{"status": "ok", "value": text}` for `get`, `{"status": "ok", "keys":
+Reply: `{"status": "ok", "value": string}` for `get`, `{"status": "ok", "keys":
 [text, ...]}` for `list`, `{"status": "ok"}` for `put` and `delete`;
 `{"status": "notfound"}` for a `get` of an absent key; `{"status": "error",
 "message": text}` for everything that was refused.
@@ -87,7 +87,7 @@ def parse_request(line: bytes) -> tuple[str, str, str]:
         raise ProtocolError(f"unknown operation {op!r}; known: {', '.join(OPERATIONS)}")
     key, value = message.get("key", ""), message.get("value", "")
     if not isinstance(key, str) or not isinstance(value, str):
-        raise ProtocolError("key and value must be text")
+        raise ProtocolError("key and value must be strings")
     if op != "list" and not key:
         raise ProtocolError(f"{op} needs a key")
     return str(op), key, value

@@ -120,7 +120,7 @@ class Pkgin(Queries):
                 print(f"cleaning database from {url} entries...")
         new = {}
         for url in self.repositories:
-            self._knock(url)
+            self._check_repository(url)
             text = summary.fetch(url)
             new[url] = text
             if old.get(url) == text and not self.options.force:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import door, listing, summary
+from . import listing, request, summary
 from .cmdline import Failure, NotOffered, Options
 from .database import Database
 from .resolve import Available, dependents, find_installed
@@ -37,19 +37,19 @@ class Queries:
 
     # What only the compute node can do
 
-    def _door(self) -> str:
-        path = door.path(self.root)
+    def _socket(self) -> str:
+        path = request.path(self.root)
         if path is None:
             raise Failure("this zone has no compute node that could provide packages")
         return path
 
-    def _knock(self, url: str) -> None:
+    def _check_repository(self, url: str) -> None:
         """Ask the compute node whether its repository is up."""
         directory = summary.directory(url) or ""
-        if directory.startswith(door.STORE) and door.path(self.root) is not None:
+        if directory.startswith(request.STORE) and request.path(self.root) is not None:
             try:
-                list(door.ask(self._door(), door.SUMMARY))
-            except door.DoorError as error:
+                list(request.ask(self._socket(), request.SUMMARY))
+            except request.RequestError as error:
                 raise summary.RepositoryError(
                     f"Could not fetch {url}/{summary.SUMMARY}.gz: {error}"
                 ) from None
@@ -58,15 +58,15 @@ class Queries:
         """Have the compute node put packages into the store."""
         if not absent:
             return
-        compute_node, begun = self._door(), 0
+        compute_node, begun = self._socket(), 0
         names = [self._in_store(package) for package in absent]
         try:
-            for name in door.ask(compute_node, door.FETCH, *names):
+            for name in request.ask(compute_node, request.FETCH, *names):
                 if begun:
                     print(" done.")
                 begun += 1
                 print(f"[{begun}/{len(names)}] downloading {name}.tgz", end="", flush=True)
-        except door.DoorError as error:
+        except request.RequestError as error:
             if begun:
                 print()
             first, _, rest = str(error).partition("\n")
@@ -76,7 +76,7 @@ class Queries:
 
     def _in_store(self, package: summary.Package) -> str:
         """How the compute node knows a package of one of its repositories."""
-        tag = package.location.removeprefix(door.STORE).partition("/")[0]
+        tag = package.location.removeprefix(request.STORE).partition("/")[0]
         if not tag:
             raise Failure(f"{package.repository}/{package.pkgname}.tgz: Not Found")
         return f"{tag}/{package.pkgname}"

@@ -1,9 +1,10 @@
 """Messages at the repository door.
 
-A request is a flat record of texts, numbers, flags and lists of texts. It may come from anybody,
-so it is taken apart by hand; what is nested (a bundle) travels as JSON in a text. An answer comes
-from svc.startd, which its clients trust, and is marshalled. Both have their length before them.
-So neither side imports ``json``, ``re`` and ``enum`` for everyday work: half of its start-up time.
+A request is a flat record of strings, numbers, flags and lists of strings. It may come from
+anybody, so it is taken apart by hand; what is nested (a bundle) travels as JSON in a string. An
+answer comes from svc.startd, which its clients trust, and is marshalled. Both have their length
+before them. So neither side imports ``json``, ``re`` and ``enum`` for everyday work: half of its
+start-up time.
 """
 
 from __future__ import annotations

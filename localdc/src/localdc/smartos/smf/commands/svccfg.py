@@ -11,8 +11,7 @@ from .lexer import Word, commands
 from .options import parse
 from .svccfg_edit import EditCommands
 from .svccfg_files import FileCommands
-from .svccfg_select import SessionCommands
-from .svccfg_session import Session
+from .svccfg_session import Session, SessionCommands
 from .usage import Usage
 
 TYPE_CHECKING = False

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import re
 import subprocess
-import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
@@ -17,44 +14,14 @@ from pathlib import Path
 import pytest
 
 from embedded.pythons import other_python
-from localdc.pkgsrc import StoreError, build, build_store, catalogue, interpreter, store
+from embedded.wheels import make_wheel
+from localdc.pkgsrc import build, catalogue, interpreter, store
+from localdc.pkgsrc.store import StoreError, build_store
 from localdc.pkgsrc.wheel import WheelError, unpack
 
+from .support import DIGITS, PYTHON
+
 REPOSITORY = Path(__file__).parents[4]
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-DIGITS = PYTHON.replace(".", "")
-
-
-def make_wheel(
-    directory: Path,
-    name: str,
-    version: str,
-    files: dict[str, str],
-    requires: tuple[str, ...] = (),
-    scripts: str = "",
-) -> Path:
-    info = f"{name}-{version}.dist-info"
-    lines = [f"Name: {name}", f"Version: {version}", f"Summary: The {name} distribution"]
-    lines += [f"Requires-Dist: {text}" for text in requires]
-    contents = {**files, f"{info}/METADATA": "\n".join(lines) + "\n\nText\n"}
-    contents[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    if scripts:
-        contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{scripts}"
-    record = "".join(
-        f"{path},sha256={_hash(text)},{len(text)}\n" for path, text in contents.items()
-    )
-    contents[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
-    directory.mkdir(parents=True, exist_ok=True)
-    wheel = directory / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for path, text in contents.items():
-            archive.writestr(path, text)
-    return wheel
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def test_unpack_puts_every_part_in_its_place(tmp_path: Path) -> None:
@@ -167,48 +134,6 @@ def test_interpreter_works_from_another_place(tmp_path: Path) -> None:
     assert module.startswith(str(library))
     below = library / f"python{python.version}"
     assert not (below / "test").exists() and not (below / "idlelib").exists()
-
-
-THREE = catalogue.Offer(
-    catalogue.Entry("devel/py-three", "three", "3.0"),
-    comment="Third time",
-    homepage="https://three.invalid/",
-    requires=("one>=1", "two"),
-    file_size=1000,
-    size=4000,
-)
-
-
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A catalogue of two small wheels that 'pip' delivers, and a Python of one file."""
-    wheels = tmp_path / "index"
-    make_wheel(wheels, "one", "1.0", {"one.py": "x = 1\n"}, requires=("two>=2",))
-    make_wheel(wheels, "two", "2.0", {"two.py": "x = 2\n"})
-    make_wheel(wheels, "three", "3.0", {"three.py": "x = 3\n"}, scripts="three = three:main\n")
-    text = '[packages]\n"devel/py-one" = "one==1.0"\n"devel/py-two" = "two==2.0"\n'
-    (tmp_path / "catalogue.toml").write_text(text)
-
-    def download(
-        _: interpreter.Interpreter, pins: list[str], target: Path, begin: Callable[[int], None]
-    ) -> None:
-        target.mkdir()
-        for number, pin in enumerate(pins):
-            begin(number)
-            source = next(wheels.glob(f"{pin.replace('==', '-')}-*"))
-            (target / source.name).write_bytes(source.read_bytes())
-
-    def copy(_: interpreter.Interpreter, tree: Path) -> list[str]:
-        (tree / "bin").mkdir()
-        (tree / "bin/python").write_text("")
-        return ["bin/python"]
-
-    monkeypatch.setattr(build, "_pip_download", download)
-    monkeypatch.setattr(interpreter, "copy", copy)
-    loaded = catalogue.load(tmp_path / "catalogue.toml")
-    monkeypatch.setattr(catalogue, "load", lambda: loaded)
-    monkeypatch.setattr(catalogue, "offers", lambda: [THREE])
-    return tmp_path / "store"
 
 
 def test_store_is_built_once(small: Path) -> None:

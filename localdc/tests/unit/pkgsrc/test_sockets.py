@@ -16,22 +16,22 @@ import pytest
 
 from embedded.unix_server import UnixServer
 from localdc.pkgsrc import fetcher
-from localdc.pkgsrc.door import NO_FETCHER, Fetcher, PackageDoor
-from localdc.smartos.pkgsrc import door
+from localdc.pkgsrc.sockets import NO_FETCHER, Fetcher, PackageSocket
+from localdc.smartos.pkgsrc import request
 
-from .pkgsrc_support import Repository, Zone
+from .support import Repository, Zone
 
 
 class Node(UnixServer):
-    """The compute node's end of the door, which answers as `replies` says."""
+    """The compute node's end of the socket, which answers as `replies` says."""
 
     def __init__(self, zone: Zone) -> None:
         self.requests: list[str] = []
         self.replies: dict[str, str] = {"summary": "end\n"}
         self.on_fetch: Callable[[list[str]], None] = lambda names: None
-        directory = zone.root / door.DIRECTORY
+        directory = zone.root / request.DIRECTORY
         directory.mkdir()
-        super().__init__(directory / door.NAME)
+        super().__init__(directory / request.NAME)
 
     def serve(self, connection: socket.socket) -> None:
         line = connection.recv(4096).decode().strip()
@@ -46,7 +46,7 @@ class Node(UnixServer):
 @pytest.fixture
 def node(zone: Zone, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     """A compute node whose store is the repository, in which zmq is not made yet."""
-    monkeypatch.setattr(door, "STORE", f"{repository.root.parent}/")
+    monkeypatch.setattr(request, "STORE", f"{repository.root.parent}/")
     result = Node(zone)
     made = repository.root / "packages/py311-zmq-27.3.0"
     kept = made.rename(repository.root / "kept")
@@ -132,7 +132,7 @@ def test_a_zone_without_a_compute_node(zone: Zone, repository: Repository) -> No
 def test_a_repository_that_no_compute_node_knows(
     zone: Zone, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "STORE", "/elsewhere/")
+    monkeypatch.setattr(request, "STORE", "/elsewhere/")
     zone.run("-y", "install", "py311-zmq", status=1)
     assert zone.error.endswith("/All/py311-zmq-27.3.0.tgz: Not Found\n")
     assert node.requests == []
@@ -141,10 +141,10 @@ def test_a_repository_that_no_compute_node_knows(
 # The daemon's side
 
 
-def ask_door(
+def ask_socket(
     path: Path, *words: str, channel: socket.socket | None, fault: str | None = None
 ) -> tuple[list[str], str]:
-    """What a zone gets from a real PackageDoor: the downloads, and the error."""
+    """What a zone gets from a real PackageSocket: the downloads, and the error."""
 
     async def no_fault() -> str | None:
         return fault
@@ -152,9 +152,9 @@ def ask_door(
     def question() -> tuple[list[str], str]:
         begun: list[str] = []
         try:
-            for name in door.ask(str(path), *words):
+            for name in request.ask(str(path), *words):
                 begun.append(name)
-        except door.DoorError as error:
+        except request.RequestError as error:
             return begun, str(error)
         return begun, ""
 
@@ -165,7 +165,7 @@ def ask_door(
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
         listener.setblocking(False)
-        served = PackageDoor("zone", source, no_fault)
+        served = PackageSocket("zone", source, no_fault)
         await served.listen(listener)
         try:
             return await asyncio.to_thread(question)
@@ -178,15 +178,15 @@ def ask_door(
 
 
 def test_the_door_without_a_fetcher(tmp_path: Path) -> None:
-    assert ask_door(tmp_path / "a", "summary", channel=None) == ([], "")
-    assert ask_door(tmp_path / "b", "fetch", "x", channel=None) == ([], NO_FETCHER)
-    assert ask_door(tmp_path / "c", "summary", channel=None, fault="down") == ([], "down")
-    assert ask_door(tmp_path / "d", "format", channel=None) == ([], "unknown operation format")
+    assert ask_socket(tmp_path / "a", "summary", channel=None) == ([], "")
+    assert ask_socket(tmp_path / "b", "fetch", "x", channel=None) == ([], NO_FETCHER)
+    assert ask_socket(tmp_path / "c", "summary", channel=None, fault="down") == ([], "down")
+    assert ask_socket(tmp_path / "d", "format", channel=None) == ([], "unknown operation format")
 
 
 def test_the_door_with_the_real_process(tmp_path: Path) -> None:
     channel = fetcher.spawn(tmp_path / "store", tmp_path / "log")
-    begun, error = ask_door(tmp_path / "door", "fetch", "py2-nosuch-1", channel=channel)
+    begun, error = ask_socket(tmp_path / "socket", "fetch", "py2-nosuch-1", channel=channel)
     assert begun == []
     assert error == "py2-nosuch-1 is not a package that is made on demand"
 
@@ -194,7 +194,7 @@ def test_the_door_with_the_real_process(tmp_path: Path) -> None:
 def test_a_fetcher_that_died(tmp_path: Path) -> None:
     near, far = socket.socketpair()
     far.close()
-    assert ask_door(tmp_path / "door", "fetch", "x", channel=near)[1] == NO_FETCHER
+    assert ask_socket(tmp_path / "socket", "fetch", "x", channel=near)[1] == NO_FETCHER
 
 
 def test_a_zone_that_ends_while_it_waits_leaves_no_work(tmp_path: Path) -> None:
@@ -206,12 +206,12 @@ def test_a_zone_that_ends_while_it_waits_leaves_no_work(tmp_path: Path) -> None:
         with far, socket.socket(socket.AF_UNIX) as listener:
             source = Fetcher(near)
             await source.open()
-            listener.bind(str(tmp_path / "door"))
+            listener.bind(str(tmp_path / "socket"))
             listener.setblocking(False)
-            served = PackageDoor("zone", source, no_fault)
+            served = PackageSocket("zone", source, no_fault)
             await served.listen(listener)
             before = asyncio.all_tasks()
-            reader, writer = await asyncio.open_unix_connection(tmp_path / "door")
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "socket")
             writer.write(b"fetch x\n")
             assert b"x" in await asyncio.to_thread(far.recv, 4096)
             await served.close()

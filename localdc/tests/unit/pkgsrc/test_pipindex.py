@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from packaging import tags
 
+from embedded.wheels import make_wheel
 from localdc.pkgsrc import catalogue, interpreter, pipindex
 from localdc.pkgsrc.catalogue import Entry
-
-from .test_pkgsrc_store import make_wheel
 
 PROJECT = """
 [build-system]

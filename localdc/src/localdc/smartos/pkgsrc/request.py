@@ -29,7 +29,7 @@ SUMMARY, FETCH = "summary", "fetch"
 BEGIN, ERROR, END = "begin", "error", "end"
 
 
-class DoorError(Exception):
+class RequestError(Exception):
     """The compute node cannot provide what was asked for; the message is its reason."""
 
 
@@ -42,7 +42,7 @@ def path(root: str) -> str | None:
 def ask(socket_path: str, *words: str) -> Iterator[str]:
     """Send one request; yields the PKGNAME of each download as it begins.
 
-    Raises DoorError with the compute node's reason, also when it went away.
+    Raises RequestError with the compute node's reason, also when it went away.
     """
     from _socket import AF_UNIX, SOCK_STREAM, socket
 
@@ -63,10 +63,10 @@ def ask(socket_path: str, *words: str) -> Iterator[str]:
                     reasons.append(text)
                 elif kind == END:
                     if reasons:
-                        raise DoorError("\n".join(reasons))
+                        raise RequestError("\n".join(reasons))
                     return
     except OSError as error:
-        raise DoorError(f"the compute node does not answer: {error.strerror}") from None
+        raise RequestError(f"the compute node does not answer: {error.strerror}") from None
     finally:
         connection.close()
-    raise DoorError("the compute node hung up")
+    raise RequestError("the compute node hung up")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from localdc.pkgsrc import catalogue
 from localdc.smartos.pkgsrc import pkg_info, pkgin
 
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+DIGITS = PYTHON.replace(".", "")
 FILES = {
     "python311-3.11.7": ("bin/python3.11", "lib/python3.11/os.py", "lib/libpython3.11.so.1.0"),
     "py311-zmq-27.3.0": (
@@ -30,6 +34,15 @@ DEPENDS = {
     "py311-six-1.0": ["python311>=3.11"],
     "py311-ipyparallel-9.2.0": ["python311>=3.11", "py311-zmq>=25", "py311-six-[0-9]*"],
 }
+THREE = catalogue.Offer(
+    catalogue.Entry("devel/py-three", "three", "3.0"),
+    comment="Third time",
+    homepage="https://three.invalid/",
+    requires=("one>=1", "two"),
+    file_size=1000,
+    size=4000,
+)
+"""What is on demand in the catalogue of the fixture `small`."""
 
 
 class Repository:

@@ -8,7 +8,7 @@ import pytest
 
 from localdc.smartos.pkgsrc import linker
 
-from .pkgsrc_support import Repository, Zone
+from .support import Repository, Zone
 
 LEGEND = (
     "\n=: package is installed and up-to-date\n"

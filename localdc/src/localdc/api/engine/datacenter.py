@@ -12,7 +12,7 @@ from localdc.api.accounts.throttle import Buckets
 from localdc.api.compute import Compute
 from localdc.api.engine.changefeed import Feed
 from localdc.api.engine.cns import Cns
-from localdc.api.engine.faults import FaultBook
+from localdc.api.engine.faults import Faults
 from localdc.api.engine.queue import Engine
 from localdc.api.model import Account, Key, now_iso
 from localdc.api.settings import AccountKey, DataCenterSettings
@@ -20,11 +20,11 @@ from localdc.api.store import Store
 
 
 @dataclass(slots=True)
-class Center:
+class DataCenter:
     settings: DataCenterSettings
     store: Store
     engine: Engine
-    faults: FaultBook
+    faults: Faults
     buckets: Buckets
     compute: Compute
     feed: Feed

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from localdc import access
+from localdc import LocalDCError, access
 from localdc.commands import cli, doctor
 from localdc.commands.starting import start
-from localdc.errors import LocalDCError
 from localdc.paths import StateDir, read_json, resolve, write_atomically
 from localdc.zones import isolate
 

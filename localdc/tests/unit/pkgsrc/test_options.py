@@ -9,7 +9,7 @@ import pytest
 
 from localdc.smartos.pkgsrc import pkgin
 
-from .pkgsrc_support import Repository, Zone
+from .support import Repository, Zone
 
 
 def test_no_command_and_unknown_ones(zone: Zone) -> None:

@@ -15,7 +15,7 @@ import pytest
 from localdc.smartos.pkgsrc import database, linker
 from localdc.smartos.pkgsrc.expression import Expression
 
-from .pkgsrc_support import Repository, Zone
+from .support import Repository, Zone
 
 SOURCES = Path(__file__).parents[3] / "src"
 PLAN = "2 packages to delete: \npy311-ipyparallel-9.2.0\npy311-zmq-27.3.0\n"

@@ -1,4 +1,4 @@
-"""Small wheels for tests."""
+"""Wheels made for tests."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def make_wheel(
     requires: tuple[str, ...] = (),
     scripts: str = "",
 ) -> Path:
+    """A wheel of pure Python, NAME-VERSION-py3-none-any.whl in `directory`."""
     info = f"{name}-{version}.dist-info"
     lines = [f"Name: {name}", f"Version: {version}", f"Summary: The {name} distribution"]
     lines += [f"Requires-Dist: {text}" for text in requires]

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from embedded.zones import SPEC, Events
 from localdc.smartos.mdata import commands
 from localdc.zones.agent import MetadataAgent
-
-from ..zones.test_zones_agent import SPEC, Events
 
 Run = Callable[..., int]
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from embedded.wheels import make_wheel
 from localdc.image import template
-from localdc.pkgsrc import StoreError, build, build_store, catalogue, demand, interpreter, releases
+from localdc.pkgsrc import build, catalogue, demand, interpreter, releases
+from localdc.pkgsrc.store import StoreError, build_store
 from localdc.smartos.pkgsrc import summary
 from localdc.smartos.pkgsrc.resolve import Available, Resolver
 
-from .test_pkgsrc_store import DIGITS, PYTHON, make_wheel, small  # noqa: F401 - a fixture
+from .support import DIGITS, PYTHON
 
 REAL_DOWNLOAD = build._pip_download
 WANTED = (
@@ -66,7 +68,7 @@ def test_an_entry_without_description_says_what_to_run(
         catalogue.offers()
 
 
-def test_announced_at_once_and_made_when_asked_for(small: Path) -> None:  # noqa: F811
+def test_announced_at_once_and_made_when_asked_for(small: Path) -> None:
     store = build_store(small)
     text = (store.directory / "All/pkg_summary").read_text()
     stanza = (
@@ -89,7 +91,7 @@ def test_announced_at_once_and_made_when_asked_for(small: Path) -> None:  # noqa
 
 
 def test_a_version_that_the_index_no_longer_has(
-    small: Path,  # noqa: F811
+    small: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Real pip, which names the pin that it cannot find."""
@@ -105,13 +107,13 @@ def test_a_version_that_the_index_no_longer_has(
     assert not list((store.directory / "packages").glob("*three*"))
 
 
-def test_a_name_that_is_not_on_demand(small: Path) -> None:  # noqa: F811
+def test_a_name_that_is_not_on_demand(small: Path) -> None:
     build_store(small)
     with pytest.raises(StoreError, match="py9-x-1 is not a package that is made on demand"):
         demand.provide(small, ["py9-x-1"], print)
 
 
-def test_a_machine_of_an_earlier_store(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_machine_of_an_earlier_store(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its repositories.conf names the directory that belonged to the interpreter then."""
     name = f"py{DIGITS}-three-3.0"
     with monkeypatch.context() as earlier:
@@ -127,7 +129,7 @@ def test_a_machine_of_an_earlier_store(small: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("tag", ["cp27-x86_64-00000000", "..", "nowhere/.."])
-def test_a_machine_of_another_interpreter(small: Path, tag: str) -> None:  # noqa: F811
+def test_a_machine_of_another_interpreter(small: Path, tag: str) -> None:
     build_store(small)
     before = sorted(small.rglob("*"))
     with pytest.raises(StoreError, match=r"was not made for .*\n.*make it anew"):
@@ -136,7 +138,7 @@ def test_a_machine_of_another_interpreter(small: Path, tag: str) -> None:  # noq
 
 
 def test_pip_failing_leaves_the_store_as_it_was(
-    small: Path,  # noqa: F811
+    small: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = build_store(small)
@@ -155,7 +157,7 @@ def test_pip_failing_leaves_the_store_as_it_was(
 
 
 def test_the_program_reports_in_lines(
-    small: Path,  # noqa: F811
+    small: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -199,7 +201,7 @@ def test_real_pip_tells_what_it_turns_to_and_why_it_fails(
 
 
 def test_a_release_without_ipyparallel(
-    small: Path,  # noqa: F811
+    small: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(releases, "ABSENT", {"2023Q4": ("two",)})

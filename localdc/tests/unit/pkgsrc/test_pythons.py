@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from embedded.pythons import other_python
+from localdc import LocalDCError
 from localdc.commands import packages
-from localdc.errors import LocalDCError
 from localdc.paths import StateDir
 from localdc.pkgsrc import interpreter, pythons
 
-from .test_pkgsrc_store import DIGITS, small  # noqa: F401 - a fixture
+from .support import DIGITS
 
 VARIABLE = "LOCALDC_PYTHON"
 
@@ -28,7 +28,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDir:
 
 def test_packages_are_fetched_for_the_python_of_the_last_start(
     paths: StateDir,
-    small: Path,  # noqa: F811
+    small: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = other_python()

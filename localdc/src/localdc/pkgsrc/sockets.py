@@ -1,6 +1,6 @@
 """The zones' way to the package repository: a socket in each, and the fetcher behind it.
 
-The protocol is described in localdc.smartos.pkgsrc.door.
+The protocol is described in localdc.smartos.pkgsrc.request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
-from localdc.smartos.pkgsrc import door
+from localdc.smartos.pkgsrc import request
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Fetcher:
                 waiting.put_nowait({"error": NO_FETCHER})
 
 
-class PackageDoor:
+class PackageSocket:
     """One zone's end of the way to the repository.
 
     `fault` tells why the repository is down for this zone, None when it is not.
@@ -101,7 +101,7 @@ class PackageDoor:
     async def listen(self, listener: socket.socket) -> None:
         """Serve on a socket that is bound already."""
         self._server = await asyncio.start_unix_server(
-            self._accept, sock=listener, limit=door.MAX_LINE
+            self._accept, sock=listener, limit=request.MAX_LINE
         )
 
     async def close(self) -> None:
@@ -124,9 +124,9 @@ class PackageDoor:
         except (ConnectionError, ValueError) as error:
             log.info("zone %s: package client cut off: %s", self._zone, error)
         except Exception:
-            log.exception("zone %s: the package door failed", self._zone)
-            writer.write(f"{door.ERROR} the compute node failed; see its log\n".encode())
-            writer.write(f"{door.END}\n".encode())
+            log.exception("zone %s: the package socket failed", self._zone)
+            writer.write(f"{request.ERROR} the compute node failed; see its log\n".encode())
+            writer.write(f"{request.END}\n".encode())
         finally:
             writer.close()
 
@@ -135,14 +135,14 @@ class PackageDoor:
         try:
             if reason is not None:
                 raise FetchError(reason)
-            if operation == door.FETCH:
+            if operation == request.FETCH:
                 await self._fetch(names, writer)
-            elif operation != door.SUMMARY:
+            elif operation != request.SUMMARY:
                 raise FetchError(f"unknown operation {operation}")
         except FetchError as error:
             for line in str(error).splitlines():
-                writer.write(f"{door.ERROR} {line}\n".encode())
-        writer.write(f"{door.END}\n".encode())
+                writer.write(f"{request.ERROR} {line}\n".encode())
+        writer.write(f"{request.END}\n".encode())
         with contextlib.suppress(ConnectionError):
             await writer.drain()
 
@@ -151,7 +151,7 @@ class PackageDoor:
             raise FetchError(NO_FETCHER)
         log.info("zone %s asks for %s", self._zone, " ".join(names))
         async for name in self._fetcher.fetch(names):
-            writer.write(f"{door.BEGIN} {name}\n".encode())
+            writer.write(f"{request.BEGIN} {name}\n".encode())
             await writer.drain()
 
 

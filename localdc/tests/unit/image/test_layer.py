@@ -15,7 +15,7 @@ from localdc.api.compute import Nic, ZoneSpec
 from localdc.daemon.options import LENIENT
 from localdc.image import ImageError, Layer, build_layer, configure_root, create_root
 from localdc.image.host import Host
-from localdc.pkgsrc import Store
+from localdc.pkgsrc.store import Store
 
 NICS = (
     Nic(
