@@ -17,8 +17,6 @@ FOLDERS = (
     *("smartdc", "library", "module_utils", "plugins", "roles", "playbooks", "inventory"),
     *("tools", "examples", "benchmarks"),
 )
-# writes a file of the embedded data center
-NOT_OF_THE_PRODUCT = {ROOT / "tools/describe-catalogue"}
 
 
 def programs(*folders: str) -> Iterator[Path]:
@@ -30,7 +28,7 @@ def programs(*folders: str) -> Iterator[Path]:
 
 def is_python(path: Path) -> bool:
     with path.open("rb") as file:
-        return b"python" in file.readline() and path not in NOT_OF_THE_PRODUCT
+        return b"python" in file.readline()
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

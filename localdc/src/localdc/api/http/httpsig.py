@@ -108,10 +108,28 @@ def parse_authorization(
     if "signature" in parameters:
         if leftover:
             raise _unparsable("bad param format")
-        return _modern(parameters, algorithm, headers, method, target, http_version)
-    if len(leftover) != 1:
-        raise _unparsable("signature was not specified")
-    return _old(parameters, algorithm, headers, method, target, http_version, leftover[0])
+        known, signature, modern = ALGORITHMS, parameters["signature"], True
+    else:
+        if len(leftover) != 1:
+            raise _unparsable("signature was not specified")
+        known, signature, modern = OLD_ALGORITHMS, leftover[0], False
+    if algorithm not in known:
+        raise _unparsable(f"{algorithm} is not supported")
+    request_line = f"{method} {target} HTTP/{http_version}"
+    names = _names(parameters, headers)
+    lines = []
+    for name in names:
+        if name == "request-line":
+            lines.append(request_line)
+        elif modern:
+            lines.append(f"{name}: {_modern_value(name, parameters, method, target, headers)}")
+        else:
+            lines.append(_value(headers, name))
+    if "date" not in names and "x-date" not in names:
+        raise invalid_header("date was not a signed header")
+    return Signature(
+        parameters["keyid"], algorithm, _decode(signature), "\n".join(lines).encode("latin-1")
+    )
 
 
 def parse_presigned(
@@ -155,63 +173,22 @@ def _value(headers: Mapping[str, str], name: str) -> str:
     return headers[name]
 
 
-def _modern(
+def _modern_value(
+    name: str,
     parameters: Mapping[str, str],
-    algorithm: str,
-    headers: Mapping[str, str],
     method: str,
     target: str,
-    http_version: str,
-) -> Signature:
-    if algorithm not in ALGORITHMS:
-        raise _unparsable(f"{algorithm} is not supported")
-    lines = []
-    names = _names(parameters, headers)
-    for name in names:
-        if name == "(request-target)":
-            lines.append(f"(request-target): {method.lower()} {target}")
-        elif name == "request-line":
-            lines.append(f"{method} {target} HTTP/{http_version}")
-        elif name in ("(keyid)", "(algorithm)", "(opaque)", "(created)", "(expires)"):
-            key = name.strip("()")
-            if key not in parameters:
-                raise _unparsable(f"{name} was not specified")
-            lines.append(f"{name}: {parameters[key]}")
-        else:
-            lines.append(f"{name}: {_value(headers, name)}")
-    if "date" not in names and "x-date" not in names:
-        raise invalid_header("date was not a signed header")
-    return Signature(
-        parameters["keyid"],
-        algorithm,
-        _decode(parameters["signature"]),
-        "\n".join(lines).encode("latin-1"),
-    )
-
-
-def _old(
-    parameters: Mapping[str, str],
-    algorithm: str,
     headers: Mapping[str, str],
-    method: str,
-    target: str,
-    http_version: str,
-    signature: str,
-) -> Signature:
-    if algorithm not in OLD_ALGORITHMS:
-        raise _unparsable(f"{algorithm} is not supported")
-    names = _names(parameters, headers)
-    values = [
-        f"{method} {target} HTTP/{http_version}"
-        if name == "request-line"
-        else _value(headers, name)
-        for name in names
-    ]
-    if "date" not in names and "x-date" not in names:
-        raise invalid_header("date was not a signed header")
-    return Signature(
-        parameters["keyid"], algorithm, _decode(signature), "\n".join(values).encode("latin-1")
-    )
+) -> str:
+    """The value of a header, or of what newer signatures name in parentheses."""
+    if name == "(request-target)":
+        return f"{method.lower()} {target}"
+    if name in ("(keyid)", "(algorithm)", "(opaque)", "(created)", "(expires)"):
+        key = name.strip("()")
+        if key not in parameters:
+            raise _unparsable(f"{name} was not specified")
+        return parameters[key]
+    return _value(headers, name)
 
 
 def _decode(text: str) -> bytes:

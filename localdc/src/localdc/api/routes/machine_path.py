@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 from uuid import uuid5
 
 from localdc.api.errors import invalid_field, not_found, unallocated, validation_failed
-from localdc.api.http.call import Answer, Call
+from localdc.api.http.call import Answer, Call, Handler
 from localdc.api.model import Machine, now_iso
 from localdc.api.settings import NAMESPACE
 from localdc.api.store.machines import Query
@@ -47,6 +48,17 @@ def gone(call: Call, machine: Machine) -> Answer | None:
     if machine.state != "deleted":
         return None
     return Answer.json(view(call, machine), 410)
+
+
+def living(handler: Callable[[Call, Machine], Answer]) -> Handler:
+    """A handler that is given the machine of the path: 410 with the object if it was deleted."""
+
+    @wraps(handler)
+    def handle(call: Call) -> Answer:
+        machine = load(call)
+        return gone(call, machine) or handler(call, machine)
+
+    return handle
 
 
 def update(call: Call, machine: Machine, action: str) -> dict[str, str]:

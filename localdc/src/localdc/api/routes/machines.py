@@ -93,11 +93,8 @@ def _states(state: str) -> tuple[str, ...] | None:
     return STATES[state]
 
 
-def get(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def get(call: Call, machine: Machine) -> Answer:
     body = machine_path.view(call, machine)
     if call.account.cns_enabled:
         body["dns_names"] = call.center.cns.names(machine, call.account)
@@ -129,11 +126,8 @@ def _tag_with_roles(call: Call, machine: Machine) -> None:
         rbac.set_role_tags(call.center.store, machine.uuid, resource, roles)
 
 
-def delete(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def delete(call: Call, machine: Machine) -> Answer:
     if machine.deletion_protection:
         raise cannot_destroy('Instance has "deletion_protection" enabled, preventing deletion')
     if call.center.store.jobs.pending(machine.uuid, "destroy"):

@@ -26,22 +26,16 @@ def list_metadata(call: Call) -> Answer:
     return Answer.json(_view(call, machine_path.load(call)))
 
 
-def add(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def add(call: Call, machine: Machine) -> Answer:
     given = {k: v for k, v in call.params.items() if k not in _DROPPED and not k.endswith("_pw")}
     machine.metadata = {**machine.metadata, **check_metadata(given)}
     job = machine_path.update(call, machine, "set_metadata")
     return Answer.json(machine.visible_metadata(), 200, **job)
 
 
-def delete_all(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def delete_all(call: Call, machine: Machine) -> Answer:
     machine.metadata = {k: v for k, v in machine.metadata.items() if k in _KEPT}
     # In the audit this is a replacement by what must be kept.
     return Answer(204, headers=machine_path.update(call, machine, "replace_metadata"))
@@ -61,11 +55,8 @@ def get(call: Call) -> Answer:
     return Answer.text_or_json(call, str(value))
 
 
-def delete(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def delete(call: Call, machine: Machine) -> Answer:
     key = call.args["key"]
     if key in ("credentials", *_KEPT):
         raise invalid_argument(f"{key} cannot be deleted")

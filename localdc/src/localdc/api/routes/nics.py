@@ -40,11 +40,8 @@ def get(call: Call) -> Answer:
     return Answer.json(_view(machine, _find(call, machine)))
 
 
-def add(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def add(call: Call, machine: Machine) -> Answer:
     machine_path.check_allocated(machine, "add_nics")
     known = call.center.engine.networks.of(call.account.uuid)
     network, wanted = network_and_address(call.params.get("network"), known, "network not found")
@@ -75,11 +72,8 @@ def add(call: Call) -> Answer:
     return Answer.json(_view(machine, nic), 201, Location=_location(call, machine, nic))
 
 
-def remove(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def remove(call: Call, machine: Machine) -> Answer:
     machine_path.check_allocated(machine, "remove_nics")
     nic = _find(call, machine)
     if len(machine.nics) == 1:

@@ -26,11 +26,8 @@ def list_snapshots(call: Call) -> Answer:
     return Answer.json([_view(r) for r in call.center.store.documents.of(SNAPSHOT, machine.uuid)])
 
 
-def create(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def create(call: Call, machine: Machine) -> Answer:
     machine_path.check_allocated(machine, "snapshot")
     name = call.params.get("name") or datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:

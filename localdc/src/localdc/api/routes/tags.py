@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from localdc.api.errors import ApiError, exposed, not_found
 from localdc.api.http.call import Answer, Call, Route
-from localdc.api.model import Scalar
+from localdc.api.model import Machine, Scalar
 from localdc.api.routes import machine_path
 from localdc.api.validate import check_tags
 
@@ -23,31 +23,22 @@ def _given(call: Call, verb: str) -> dict[str, Scalar]:
         raise exposed(error, f"error {verb} tags") from None
 
 
-def add(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def add(call: Call, machine: Machine) -> Answer:
     machine.tags = {**machine.tags, **_given(call, "adding")}
     job = machine_path.update(call, machine, "set_tags")
     return Answer.json(machine.tags, 200, **job)
 
 
-def replace(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def replace(call: Call, machine: Machine) -> Answer:
     machine.tags = _given(call, "replacing")
     job = machine_path.update(call, machine, "replace_tags")
     return Answer.json(machine.tags, 200, **job)
 
 
-def delete_all(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def delete_all(call: Call, machine: Machine) -> Answer:
     machine.tags = {}
     return Answer(204, headers=machine_path.update(call, machine, "remove_tags"))
 
@@ -62,11 +53,8 @@ def get(call: Call) -> Answer:
     return Answer.text_or_json(call, value if isinstance(value, str) else "")
 
 
-def delete(call: Call) -> Answer:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def delete(call: Call, machine: Machine) -> Answer:
     tag = call.args["tag"]
     if tag not in machine.tags:
         raise not_found(f'tag "{tag}" not found')
