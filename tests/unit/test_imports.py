@@ -81,6 +81,31 @@ def test_no_circle_in_the_client() -> None:
     TopologicalSorter(graph).prepare()
 
 
+def test_no_circle_in_what_modules_share() -> None:
+    files = {
+        "ansible." + ".".join(p.relative_to(ROOT).with_suffix("").parts): p
+        for p in programs("module_utils")
+        if p.stem != "__init__"
+    }
+    graph = {
+        name: {module for _, found in imports(path) for module in (found, origin(found))}
+        & set(files)
+        for name, path in files.items()
+    }
+    assert graph["ansible.module_utils.sdc.info"] >= {"ansible.module_utils.sdc.base"}
+    TopologicalSorter(graph).prepare()
+
+
+def test_no_test_imports_another_test() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in programs("tests")
+        for line, name in imports(path)
+        if any(part.startswith("test_") for part in name.split("."))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def origin(name: str) -> str:
     """The module of a name in it."""
     return name.rpartition(".")[0]
