@@ -11,7 +11,7 @@ import pytest
 
 HOUSE = Path(__file__).parents[2]
 # no site-packages: a Python that nothing was installed for
-PYTHON = [sys.executable, "-S", "-m", "localdc", "status"]
+PYTHON = [sys.executable, "-S", "-m", "localdc", "doctor"]
 
 
 @pytest.mark.parametrize(
