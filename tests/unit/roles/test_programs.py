@@ -14,7 +14,8 @@ from types import ModuleType
 import pytest
 import zmq
 
-from ..wheels import make_wheel
+from embedded.wheels import make_wheel
+
 from .ansible_runs import load
 from .recording_zone import ROLES
 
