@@ -9,6 +9,7 @@ import os
 import secrets
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -181,7 +182,7 @@ def start_agent(paths: StateDir, key: AccountKeyPair) -> subprocess.Popen[bytes]
     command = [program, "-a", str(sock), "sh", "-c", keeper]
     agent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + AGENT_SECONDS
-    while not sock.exists():
+    while not _listens(sock):
         if agent.poll() is not None or time.monotonic() > deadline:
             stop_agent(agent)
             raise LocalDCError(f"ssh-agent does not listen on {sock}; see {paths.log}.")
@@ -198,6 +199,12 @@ def start_agent(paths: StateDir, key: AccountKeyPair) -> subprocess.Popen[bytes]
         stop_agent(agent)
         raise LocalDCError(f"ssh-add cannot add {key.file}: {done.stderr.strip()}")
     return agent
+
+
+def _listens(sock: Path) -> bool:
+    """Whether somebody takes connections; a socket is there a moment before anybody does."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(sock)) == 0
 
 
 def stop_agent(agent: subprocess.Popen[bytes]) -> None:

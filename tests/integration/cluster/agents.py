@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from embedded.sockets import listens
+
 from .playbooks import eventually, run
 
 STRANGERS = 8
@@ -24,7 +26,7 @@ def crowded_agent() -> Iterator[str]:
     socket = directory / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     try:
-        eventually("the agent listens", socket.exists, 10)
+        eventually("the agent listens", lambda: listens(socket), 10)
         for number in range(STRANGERS):
             key = directory / f"strange{number}"
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key), env=dict(os.environ))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from embedded.sockets import listens
 from smartdc import DataCenter
 
 from .fake_cloud import FakeCloud, serving, write_key
@@ -97,11 +98,11 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         ["ssh-agent", "-D", "-a", "a.sock"], cwd=directory, stdout=subprocess.DEVNULL
     )
     sock = directory / "a.sock"
+    short.symlink_to(sock)
     for _ in range(200):
-        if sock.exists():
+        if listens(short):
             break
         threading.Event().wait(0.01)
-    short.symlink_to(sock)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(sock))
     yield str(sock)
     process.send_signal(signal.SIGTERM)
