@@ -2,6 +2,7 @@
 #              as it has; make up engines=8, make up args='-e machine_package=NAME'
 # make down    nothing left of it, and the embedded data center stopped
 # make setup PYTHON=python3.13    what the project needs here, with this Python
+# make test-setup    that, and what tests and linters need
 # make test    everything that can be tested, on the embedded data center
 # make lint unit integration molecule    parts of it
 # make portable    what needs no zones, and so no Linux: unit tests of the product, playbooks on records of machines

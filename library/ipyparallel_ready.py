@@ -311,7 +311,9 @@ class Ready:
         }
         parts += [f"a probe ended with {' '.join(failure.split())}" for failure in sorted(failures)]
         silent = [machine["machine"] for machine in census.missing if machine["have"] == 0]
-        hint = "the engine service there ('svcs -xv') and its log, and the ports between the zones"
+        hint = "the engine service there ('svcs -xv') and its log"
+        if not failures:
+            hint += ", and the ports between the zones"
         if silent and not any(engine.passed for engine in census.silent):
             hint += "; an engine that has registered but is not listed lacks the heartbeat ports"
         return f"{'; '.join(parts)}; look at {hint}"

@@ -30,6 +30,7 @@ WISHES = {
     "sdc_volume": {"name": "v"},
     "sdc_nic": {"machine": "web", "network": "n"},
 }
+assert set(WISHES) == {path.stem for path in (ROOT / "library").glob("sdc_*.py")}
 MACHINE = {"id": "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d", "name": "web", "state": "running"}
 SKEW = {
     "code": "InvalidHeader",

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .modules_support import OFFER, Cloud, run_module
+from .modules_support import OFFER, ROOT, Cloud, run_module
 
 RULE = 'FROM any TO tag "role" = "web" ALLOW tcp PORT 80'
 KEYS = [
@@ -71,6 +71,8 @@ CASES = [
     Case("sdc_nic", "nic", "gw internal", {"machine": "gw", "network": "internal"},
          identity=("machine", "network")),
 ]  # fmt: skip
+CHANGING = {path.stem for path in (ROOT / "library").glob("sdc_*.py") if "_info" not in path.stem}
+assert {case.module for case in CASES} == CHANGING
 
 
 @pytest.fixture(scope="module")

@@ -105,6 +105,18 @@ def test_a_package_may_exclude_fabrics_or_have_networks(start):
     assert networks_of(dc, dc.create("c", package="bound", networks=[EXTERNAL.id])) == [EXTERNAL.id]
 
 
+def test_a_network_without_a_free_address(start):
+    """napi, lib/util/errors.js, SubnetFullError: 507, which CloudAPI passes on."""
+    dc = start()
+    only = {"provision_start_ip": "192.168.5.9", "provision_end_ip": "192.168.5.9"}
+    _, made = make_fabric(dc, 1, internet_nat=False, **only)
+    network = made.json()["id"]
+    dc.create("first", networks=[network])
+    second = dc.create("second")
+    answer = dc.post(f"/my/machines/{second}/nics", json={"network": network})
+    assert error(answer)[:2] == (507, "SubnetFull")
+
+
 def external_ips(dc):
     return [ip["ip"] for ip in dc.get(f"/my/networks/{EXTERNAL.id}/ips").json()]
 
