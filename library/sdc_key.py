@@ -111,7 +111,7 @@ class SdcKey(Resource):
     kind = "key"
 
     def find(self) -> Record | None:
-        name = self.params["name"]
+        name = self._name
         known = self.api.keys()
         found = next((key for key in known if key.get("name") == name), None)
         if self.params["state"] == "absent":
@@ -130,6 +130,11 @@ class SdcKey(Resource):
                 raise Refused(f"the account has this key already, under the name {twin['name']!r}")
         return found
 
+    @property
+    def _name(self) -> str:
+        """As it is kept, without blanks around it (node-ufds, lib/index.js, addKey)."""
+        return str(self.params["name"]).strip()
+
     def _signs(self, key: Record) -> bool:
         auth = self.api.auth
         return auth is not None and keys.md5_of(auth.signer.blob) == key.get("fingerprint")
@@ -137,8 +142,8 @@ class SdcKey(Resource):
     def wanted(self) -> Record:
         line = self.params["key"]
         if line is None:
-            return {"name": self.params["name"]}
-        return {"name": self.params["name"], "fingerprint": fingerprint(line), "key": line.strip()}
+            return {"name": self._name}
+        return {"name": self._name, "fingerprint": fingerprint(line), "key": line.strip()}
 
     def same(self, name: str, before: Any, after: Any) -> bool:
         if name == "key":

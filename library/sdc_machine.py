@@ -164,8 +164,8 @@ options:
     type: str
   networks:
     description:
-      - Networks, by name or id, the primary one first. Without it those of the task's other
-        machines, or else CloudAPI chooses.
+      - Networks, by name or id. The first external one becomes the primary one, where there is one.
+        Without this option those of the task's other machines, or else CloudAPI chooses.
       - V(NAME=ADDRESS) asks for a certain address, which Triton grants on fabric networks.
       - Only used when a machine is created, unless there is O(attach_networks).
     type: list

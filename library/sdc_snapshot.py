@@ -114,33 +114,46 @@ class Snapshot(Resource):
             names = (str(snapshot["name"]) for snapshot in snapshots)
             near = lookup.near(self.params["name"], names)
             raise errors.LookupFailed("snapshot", self.params["name"], near)
-        if found and found["state"] == "failed" and self.params["state"] != "absent":
-            raise Refused(f"snapshot {found['name']!r} failed; remove it and make it again")
         return found
 
     def wanted(self) -> Record:
         return {"name": self.params["name"]}
 
     def create(self, new: Record) -> Record:
+        failures = self._failures() if self.params["wait"] else 0
         made = self.api.create_snapshot(self.host["id"], new["name"])
-        return self._created() if self.params["wait"] else made
+        return self._created(failures) if self.params["wait"] else made
 
-    def _created(self) -> Record:
-        found = self.poll(self._read, lambda s: bool(s and s["state"] == "created"), "created")
+    def _created(self, failures: int) -> Record:
+        """Wait for it, or for one more failure in the audit: a failed one looks like none."""
+
+        def read() -> Record | None:
+            found = self._read()
+            if found is None and self._failures() > failures:
+                raise Refused("the snapshot failed instead of being created")
+            return found
+
+        found = self.poll(read, lambda s: bool(s and s.get("state") == "created"), "created")
         assert found is not None
         return found
 
+    def _failures(self) -> int:
+        """How many snapshots of the machine failed, as far as its audit goes back."""
+        entries = self.api.audit(self.host["id"])
+        return sum(
+            e.get("success") == "no" and e.get("action") == "create_snapshot" for e in entries
+        )
+
     def _read(self) -> Record | None:
         try:
-            return self.api.get_snapshot(self.host["id"], self.params["name"])
+            found = self.api.get_snapshot(self.host["id"], self.params["name"])
         except errors.NotFound:
             return None
+        return None if found.get("state") == "deleted" else found
 
     def _update(self, thing: Record) -> None:
         self.result["snapshot"] = thing
         if self.params["state"] == "present":
-            if thing["state"] == "queued" and self.params["wait"] and not self.check_mode:
-                self.result["snapshot"] = self._created()
             return
         self.differences.add(str(self.host["name"]), "rolled back to", None, thing["name"])
         if self.check_mode:

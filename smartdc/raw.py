@@ -123,8 +123,9 @@ class MachineCalls(Calls):
     ) -> list[Record]:
         """The account's machines that fit all filters; all pages.
 
-        ``name``, ``tags`` and ``package`` (a name) are compared exactly and once more here:
-        the server takes ``name`` for a prefix and knows no filter for packages.
+        ``name``, ``tags``, ``package`` (a name) and ``state`` are compared exactly and once more
+        here: the server takes ``name`` for a prefix, knows no filter for packages, and takes
+        states between two others for all (sdc-cloudapi, lib/machines.js).
 
         :param tombstone: deleted and failed ones too
         :param limit: at most so many; default all
@@ -146,6 +147,7 @@ class MachineCalls(Calls):
             if (not tags or has_tags(m, tags))
             and (name is None or m.get("name") == name)
             and (package is None or m.get("package") == package)
+            and (state is None or m["state"] == state)
         ]
 
     @staticmethod
@@ -185,8 +187,7 @@ class MachineCalls(Calls):
 
     def _page(self, params: Record) -> tuple[list[Record], int]:
         response = self.send("GET", ["machines"], params=params)
-        page: list[Record] = decode(response, list)
-        records.MACHINE.check_all(page)
+        page = [records.machine(record) for record in decode(response, list)]
         try:
             size = int(response.headers.get("x-query-limit", ""))
         except ValueError:
@@ -226,7 +227,7 @@ class MachineCalls(Calls):
         :raises NotFound: it never was
         """
         params = {"credentials": True} if credentials else None
-        return records.MACHINE.check(self.get_object("machines", machine_id, params=params))
+        return records.machine(self.get_object("machines", machine_id, params=params))
 
     def create(self, payload: Mapping[str, Any]) -> Record:
         """CreateMachine; never sent twice unless the server surely did nothing.
@@ -243,7 +244,7 @@ class MachineCalls(Calls):
                 body.update({prefix + str(k): v for k, v in value.items()})
             elif value is not None:
                 body[key] = value
-        return records.MACHINE.check(self.post_object("machines", json=body))
+        return records.machine(self.post_object("machines", json=body))
 
     def act(self, machine_id: str, action: str, **params: Any) -> None:
         """``stop start reboot resize rename enable_firewall ...``; answered before it is done.

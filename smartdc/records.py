@@ -84,10 +84,13 @@ def _article(name: str) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
+# a machine of an operator may have no alias, and a NIC that NAPI has lost no network (vmapi,
+# lib/common/vm-common.js; sdc-cloudapi, lib/machines.js, translate)
 MACHINE = RecordType(
     "machine",
-    ("id", "name", "state"),
+    ("id", "state"),
     {
+        "name": str,
         "type": str,
         "brand": str,
         "image": str,
@@ -104,6 +107,20 @@ MACHINE = RecordType(
     },
     ("nics",),
 )
+
+
+def machine(record: Record) -> Record:
+    """A machine with a name, its id if it has no other, and without networks that nobody knows.
+
+    :raises ProtocolError: it is none
+    """
+    networks = record.get("networks")
+    if isinstance(networks, list) and None in networks:
+        record = {**record, "networks": [n for n in networks if n is not None]}
+    MACHINE.check(record)
+    return record if record.get("name") else {**record, "name": record["id"]}
+
+
 IMAGE = RecordType(
     "image", ("id", "name"), {"version": str, "os": str, "published_at": str, "state": str}
 )
@@ -112,5 +129,5 @@ NETWORK = RecordType("network", ("id", "name"), {"public": bool, "fabric": bool}
 KEY = RecordType("key", ("name", "fingerprint", "key"))
 RULE = RecordType("firewall rule", ("id", "rule"), {"enabled": bool, "description": str})
 VOLUME = RecordType("volume", ("id", "name", "state"), {"size": int, "filesystem_path": str})
-SNAPSHOT = RecordType("snapshot", ("name", "state"))
+SNAPSHOT = RecordType("snapshot", ("name",), {"state": str})
 NIC = RecordType("NIC", ("mac", "network"), {"ip": str, "state": str, "primary": bool})

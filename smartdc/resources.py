@@ -32,12 +32,16 @@ class AccountCalls(Calls):
         return self.get_object("services")
 
     def keys(self) -> list[Record]:
-        """The account's SSH keys: name, fingerprint (MD5), key."""
-        return records.KEY.check_all(self.get_list("keys"))
+        """The account's SSH keys: name, fingerprint (MD5), key.
+
+        Without ``sync`` the server shows what it knew up to a minute ago (sdc-cloudapi,
+        lib/keys.js; node-ufds, lib/cache.js).
+        """
+        return records.KEY.check_all(self.get_list("keys", params={"sync": True}))
 
     def key(self, key_id: str) -> Record:
         """One SSH key, by name or MD5 fingerprint."""
-        return records.KEY.check(self.get_object("keys", key_id))
+        return records.KEY.check(self.get_object("keys", key_id, params={"sync": True}))
 
     def role(self, name: str) -> Record:
         """A role of the account's sub-users: members and policies, by name or id."""
@@ -179,10 +183,19 @@ class CatalogueCalls(Calls):
         return records.SNAPSHOT.check_all(self.get_list("machines", machine_id, "snapshots"))
 
     def get_snapshot(self, machine_id: str, name: str) -> Record:
+        """One snapshot, in the state of the last job with its name, if the server remembers one.
+
+        ``deleted`` is the state of one that is not there (sdc-cloudapi, lib/snapshots.js, get).
+
+        :raises NotFound: no job with this name is remembered
+        """
         return records.SNAPSHOT.check(self.get_object("machines", machine_id, "snapshots", name))
 
     def create_snapshot(self, machine_id: str, name: str | None = None) -> Record:
-        """Queue a snapshot; its state goes from ``queued`` to ``created`` or ``failed``."""
+        """Queue a snapshot.
+
+        Until it is there, and where it cannot be made, :meth:`get_snapshot` says ``deleted``.
+        """
         body = {} if name is None else {"name": name}
         return records.SNAPSHOT.check(
             self.post_object("machines", machine_id, "snapshots", json=body)

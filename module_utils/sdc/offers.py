@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -75,11 +76,17 @@ class Offers:
         """A network by name or id."""
         return lookup.network(self.networks, wanted)
 
-    def attachment(self, wanted: str) -> str | dict[str, Any]:
-        """A network as CreateMachine takes it; `NAME=ADDRESS` asks for an address.
+    def attachments(self, wanted: Sequence[str]) -> list[str] | list[dict[str, Any]]:
+        """Networks as CreateMachine takes them; `NAME=ADDRESS` asks for an address.
 
-        Source: the CloudAPI documentation, CreateMachine, `networks`; fabric networks only.
+        A list has ids or objects, not both (sdc-cloudapi, docs/index.md, CreateMachine;
+        lib/machines.js, getCreateOptions). Addresses are for fabric networks only.
         """
-        name, _, address = wanted.partition("=")
-        ident: str = self.network(name)["id"]
-        return {"ipv4_uuid": ident, "ipv4_ips": [address]} if address else ident
+        parts = [entry.partition("=") for entry in wanted]
+        ids = [str(self.network(name)["id"]) for name, _, _ in parts]
+        if not any(address for _, _, address in parts):
+            return ids
+        return [
+            {"ipv4_uuid": ident, **({"ipv4_ips": [address]} if address else {})}
+            for ident, (_, _, address) in zip(ids, parts, strict=True)
+        ]

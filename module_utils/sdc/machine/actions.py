@@ -18,9 +18,6 @@ from ansible.module_utils.sdc.machine.target import Target
 from ansible.module_utils.sdc.machine.update import Update, missing, plan_update, updated
 from ansible.module_utils.sdc.offers import Offers
 
-SHOWN_AFTER = 120.0
-"""Seconds after which a change that was accepted is reported as not there."""
-
 
 class Actions:
     """Does what a plan says; what comes of it is entered into a result."""
@@ -69,7 +66,7 @@ class Actions:
 
     def _change(self, update: Update) -> None:
         if update.name:
-            self.api.act(update.id, "rename", name=update.name)
+            self._rename(update.id, update.name)
         if update.tags:
             self.api.set_tags(update.id, update.tags)
         for tag in update.no_tags:
@@ -85,6 +82,14 @@ class Actions:
         for network in update.networks:
             self.api.add_nic(update.id, network)
 
+    def _rename(self, ident: str, name: str) -> None:
+        try:
+            self.api.act(ident, "rename", name=name)
+        except errors.APIError:
+            # to whom it is told twice its own name is taken (vmapi, lib/common/validation.js)
+            if self.api.get_machine(ident)["name"] != name:
+                raise
+
     def _delete_tag(self, ident: str, tag: str) -> None:
         try:
             self.api.delete_tag(ident, tag)
@@ -94,7 +99,8 @@ class Actions:
 
     def _confirmed(self, updates: Sequence[Update]) -> dict[str, Machine]:
         """Wait until the data center shows the changes, which it makes in its own time."""
-        limit = min(self.params["wait_timeout"], SHOWN_AFTER)
+        # jobs of a machine follow each other, of 300 s each at most (vmapi, workflows/update.js)
+        limit = self.params["wait_timeout"]
         deadline = time.monotonic() + limit
         seen: dict[str, Machine] = {}
         pending = list(updates)

@@ -46,7 +46,7 @@ def creation(group: Group, name: str, request: str, offers: Offers) -> Creation:
         "tags": {**group.all_tags, REQUEST_TAG: request},
     }
     if group.networks is not None:
-        payload["networks"] = [offers.attachment(name) for name in group.networks]
+        payload["networks"] = offers.attachments(group.networks)
     if group.volumes:
         payload["volumes"] = [{**volume, "type": "tritonnfs"} for volume in group.volumes]
     for option in ("firewall_enabled", "deletion_protection", "affinity"):

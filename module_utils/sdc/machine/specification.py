@@ -10,6 +10,11 @@ from typing import Any
 from ansible.module_utils.sdc.base import Refused
 from ansible.module_utils.sdc.client import lookup
 from ansible.module_utils.sdc.machine.group import Group, check_disjoint, check_group
+from ansible.module_utils.sdc.machine.values import (
+    metadatum_problem,
+    selector_problem,
+    tag_problem,
+)
 from ansible.module_utils.sdc.offers import Offers
 
 INHERITED = (
@@ -38,10 +43,14 @@ def check_options(params: Mapping[str, Any]) -> None:
             "state: present"
         )
     for part in (params, *(params["groups"] or ())):
-        for option in ("selector", "tags"):
-            for key, value in (part.get(option) or {}).items():
-                if not isinstance(value, str | int | float):
-                    raise Refused(f"{option}: {key!r} must be text, a number, true or false")
+        for option, problem_of in (("selector", selector_problem), ("tags", tag_problem)):
+            for name, value in (part.get(option) or {}).items():
+                if problem := problem_of(name, value):
+                    raise Refused(f"{option}: {name!r} {problem}")
+        for option in ("metadata", "secret_metadata"):
+            for name in part.get(option) or {}:
+                if problem := metadatum_problem(name):
+                    raise Refused(f"{option}: {name!r} {problem}")
 
 
 class Specification:

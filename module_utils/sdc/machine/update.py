@@ -74,8 +74,8 @@ def plan_update(group: Group, machine: Machine, networks: Sequence[str] = ()) ->
         keep = {REQUEST_TAG, *group.all_tags}
         update.no_tags = [k for k in tags if k not in keep and not k.startswith(FOREIGN)]
     for key, value in group.metadata.items():
-        # CloudAPI does not show passwords and drops them in updates
-        if not key.endswith("_pw") and metadata.get(key) != value:
+        # CloudAPI does not show passwords and drops them in updates (sdc-cloudapi, lib/metadata.js)
+        if key != "credentials" and metadata.get(key) != value:
             update.metadata[key] = value
     if group.package and group.package != machine.get("package"):
         update.package = group.package

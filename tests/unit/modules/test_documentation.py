@@ -143,7 +143,11 @@ def test_module_defaults(start_cloud, tmp_path):
 def test_secrets_stay_secret_at_every_verbosity(cloud, tmp_path):
     """Also in a diff, in a failure of the data center, and when the arguments are wrong."""
     secret = {
-        "metadata": {"root_pw": "s3cret-1", "ipython.key": "s3cret-2", "a.token": ["s3cret-3"]},
+        "metadata": {
+            "root.password": "s3cret-1",
+            "ipython.key": "s3cret-2",
+            "a.token": ["s3cret-3"],
+        },
         "secret_metadata": {"odd": {"deep": "s3cret-4"}, "user-script": "#!/bin/sh\n# s3cret-5\n"},
     }
     later = {name: {k: f"{v}-new" for k, v in part.items()} for name, part in secret.items()}

@@ -31,6 +31,30 @@ REAL = (
 )
 
 
+class Networks:
+    """A data center that has these networks only."""
+
+    def list_networks(self):
+        return [{"id": f"id-{name}", "name": name} for name in ("external", "fabric")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent"),
+    [
+        (["external", "fabric"], ["id-external", "id-fabric"]),
+        (
+            ["external", "fabric=10.0.0.5"],
+            [{"ipv4_uuid": "id-external"}, {"ipv4_uuid": "id-fabric", "ipv4_ips": ["10.0.0.5"]}],
+        ),
+    ],
+)
+def test_networks_are_ids_or_objects_and_never_both(wanted, sent):
+    """sdc-cloudapi, lib/machines.js, getCreateOptions: 409 for a list of both."""
+    from ansible.module_utils.sdc.offers import Offers
+
+    assert Offers(Networks()).attachments(wanted) == sent
+
+
 def smallest(image, *packages):
     from ansible.module_utils.sdc.offers import Offers
 

@@ -52,6 +52,21 @@ def test_key(shared_cloud, run, lines):
     refused(shared_cloud, run, "sdc_key", {"name": "laptop", "key": lines[0]})
 
 
+def test_keys_that_the_server_shows_late(shared_cloud, run, lines):
+    """Triton's list of keys may be a minute old (node-ufds, lib/cache.js); two runs in it."""
+    shared_cloud.admin("PUT", "settings", {"keys_cache_seconds": 60})
+    try:
+        with shared_cloud.client() as client:
+            old = client.get_list("keys")
+            assert run("sdc_key", name=" late ", key=lines[0])["changed"]
+            assert client.get_list("keys") == old
+        assert not run("sdc_key", name="late", key=lines[0])["changed"]
+        assert run("sdc_key", name="late", state="absent")["changed"]
+        assert not run("sdc_key", name="late", state="absent")["changed"]
+    finally:
+        shared_cloud.admin("PUT", "settings", {"keys_cache_seconds": 0})
+
+
 def test_the_key_that_signs_stays(shared_cloud, run):
     for name in ("k", shared_cloud.key_id):
         for check in (True, False):

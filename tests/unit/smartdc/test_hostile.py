@@ -212,7 +212,7 @@ MACHINE = {"id": "5a4b5c3e", "name": "web", "state": "running"}
     ("wrong", "message"),
     [
         ({"id": None}, "a machine without an id"),
-        ({"name": ""}, "a machine without a name"),
+        ({"name": 1}, "whose name is a number instead of a string"),
         ({"state": ["running"]}, "whose state is a list instead of a string"),
         ({"tags": "role=web"}, "whose tags is a string instead of an object"),
         ({"metadata": []}, "whose metadata is a list instead of an object"),
@@ -236,6 +236,17 @@ def test_machines_of_wrong_types(wrong: dict[str, Any], message: str) -> None:
         dc.list_machines()
 
 
+def test_odd_machines_spoil_no_list() -> None:
+    """Without an alias, on a network that NAPI has lost (sdc-cloudapi, lib/machines.js)."""
+    odd = {**MACHINE, "id": "0dd", "name": None, "networks": [None, "n"]}
+    with (
+        raw_server(respond(json.dumps([MACHINE, odd]).encode(), JSON)) as url,
+        DataCenter(url, login="acme") as dc,
+    ):
+        found = dc.list_machines()
+    assert [(m["name"], m.get("networks")) for m in found] == [("web", None), ("0dd", ["n"])]
+
+
 def test_fields_that_are_null_are_as_good_as_absent() -> None:
     null = dict.fromkeys(("tags", "metadata", "ips", "networks", "nics", "primaryIp", "package"))
     with (
@@ -254,7 +265,7 @@ def test_fields_that_are_null_are_as_good_as_absent() -> None:
         (lambda dc: dc.keys(), {"name": "x"}, "a key without a fingerprint"),
         (lambda dc: dc.fwrules(), {"id": "x"}, "a firewall rule without a rule"),
         (lambda dc: dc.volumes(), {"id": "x", "name": "v"}, "a volume without a state"),
-        (lambda dc: dc.list_snapshots("x"), {"name": "s"}, "a snapshot without a state"),
+        (lambda dc: dc.list_snapshots("x"), {"state": "s"}, "a snapshot without a name"),
         (lambda dc: dc.nics("x"), {"mac": "x"}, "a NIC without a network"),
     ],
 )

@@ -124,6 +124,12 @@ def test_names(dc):
         ({"networks": ["nope"]}, 409, "InvalidArgument", "Invalid Networks"),
         ({"networks": [{"ipv4_uuid": EXTERNAL.id, "ipv4_count": 2}]}, 409, "InvalidArgument", ""),
         (
+            {"networks": [INTERNAL.id, {"ipv4_uuid": EXTERNAL.id}]},
+            409,
+            "InvalidArgument",
+            "Invalid Networks",
+        ),
+        (
             {"networks": [{"ipv4_uuid": EXTERNAL.id, "ipv4_ips": ["10.88.0.1"]}]},
             409,
             "InvalidArgument",
@@ -199,7 +205,7 @@ def test_networks_of_choice(dc):
     uuid = dc.create("a", networks=[INTERNAL.id, INTERNAL.id])
     assert dc.machine(uuid)["ips"] == ["10.99.0.5"]
     assert dc.machine(uuid)["primaryIp"] == "10.99.0.5"
-    uuid = dc.create("b", networks=[INTERNAL.id, {"ipv4_uuid": EXTERNAL.id}])
+    uuid = dc.create("b", networks=[{"ipv4_uuid": INTERNAL.id}, {"ipv4_uuid": EXTERNAL.id}])
     assert dc.machine(uuid)["primaryIp"] == "10.88.0.5"
     wanted = {"ipv4_uuid": INTERNAL.id, "ipv4_ips": ["10.99.1.1"]}
     uuid = dc.create("c", networks=[wanted])

@@ -2,6 +2,8 @@
 
 import json
 
+from localdc.api.compute import ComputeError
+
 from .harness import error
 
 
@@ -9,9 +11,10 @@ def test_snapshots(dc):
     uuid = dc.create()
     snapshots = f"/my/machines/{uuid}/snapshots"
     made = dc.post(snapshots, json={"name": "one"}).json()
-    assert made["state"] == "queued" and made["created"] and made["updated"]
+    assert made == {"name": "one", "state": "queued"}
     dc.settle()
-    assert dc.get(f"{snapshots}/one").json()["state"] == "created"
+    found = dc.get(f"{snapshots}/one").json()
+    assert found["state"] == "created" and found["created"] == found["updated"]
     assert error(dc.post(snapshots, json={"name": "one"}))[0] == 409
     assert error(dc.post(snapshots, json={"name": "../x"}))[0] == 409
     assert dc.post(f"{snapshots}/one").status_code == 202
@@ -25,8 +28,34 @@ def test_snapshots(dc):
         "rollback_snapshot",
         "create_snapshot",
     ]
-    assert error(dc.get(f"{snapshots}/one"))[:2] == (404, "ResourceNotFound")
+    # as long as a job with its name is remembered
+    assert dc.get(f"{snapshots}/one").json() == {"name": "one", "state": "deleted"}
+    assert error(dc.get(f"{snapshots}/two"))[:2] == (404, "ResourceNotFound")
     assert len(dc.post(snapshots).json()["name"]) == len("20260101T000000Z")
+
+
+def test_a_snapshot_that_could_not_be_made_is_none(dc, monkeypatch):
+    """sdc-cloudapi, lib/snapshots.js: listed is what the machine has, whatever a job became."""
+
+    async def broken(*_):
+        raise ComputeError("disk full")
+
+    uuid = dc.create()
+    snapshots = f"/my/machines/{uuid}/snapshots"
+    with monkeypatch.context() as patch:
+        patch.setattr(type(dc.compute), "create_snapshot", broken)
+        dc.post(snapshots, json={"name": "one"})
+        dc.settle()
+    assert dc.get(snapshots).json() == []
+    assert dc.get(f"{snapshots}/one").json()["state"] == "deleted"
+    dc.post(snapshots, json={"name": "one"})
+    dc.settle()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(dc.compute), "rollback_snapshot", broken)
+        dc.post(f"{snapshots}/one")
+        dc.settle()
+    # of the last job with its name
+    assert [found["state"] for found in dc.get(snapshots).json()] == ["failed"]
 
 
 def test_volumes(dc):

@@ -86,7 +86,7 @@ def test_tag_values_are_compared_as_the_data_center_does():
 
 
 def test_passwords_are_not_compared():
-    group = Group("e", 1, metadata={"root_pw": "x", "a": "b"})
+    group = Group("e", 1, metadata={"credentials": "x", "a": "b"})
     assert plan_update(group, {"id": "i", "name": "e", "metadata": {"a": "b"}}).metadata == {}
 
 

@@ -21,6 +21,12 @@ from localdc.api.store import Store
 
 @dataclass(slots=True)
 class DataCenter:
+    """What handlers are given.
+
+    keys_cache_seconds: how old lists of keys may be that are shown without `sync=true`; 60 on
+        Triton (node-ufds, lib/index.js and lib/cache.js).
+    """
+
     settings: DataCenterSettings
     store: Store
     engine: Engine
@@ -31,6 +37,8 @@ class DataCenter:
     cns: Cns
     # Calls by method and pattern, for tests that count them.
     requests: Counter[str] = field(default_factory=Counter)
+    keys_cache_seconds: float = 0.0
+    keys_cached: dict[tuple[str, str], tuple[float, list[Key]]] = field(default_factory=dict)
 
 
 def ensure_account(store: Store, settings: DataCenterSettings) -> Account:

@@ -22,6 +22,9 @@ def networks_and_addresses(
         except ValueError:
             raise invalid_argument(INVALID) from None
     entries = wanted if isinstance(wanted, list) else [wanted]
+    if len({isinstance(entry, dict) for entry in entries}) > 1:
+        # ids and objects do not mix (sdc-cloudapi, lib/machines.js, getCreateOptions)
+        raise invalid_argument(INVALID)
     requested: dict[str, str | None] = {}
     for entry in entries:
         network, ip = network_and_address(entry, known)

@@ -5,7 +5,7 @@ All of them need `Authorization: Bearer <admin token>`.
     POST   /--admin/faults      order a fault (fields: localdc.api.engine.faults.Fault)
     GET    /--admin/faults      the faults still on order
     DELETE /--admin/faults      withdraw all;  /--admin/faults/ID  withdraw one
-    GET    /--admin/settings    throttle, and how long a provision takes
+    GET    /--admin/settings    throttle, how long a provision takes, how old lists of keys may be
     PUT    /--admin/settings    change them until the next start
     GET    /--admin/requests    how many calls there were, by method and path
     DELETE /--admin/requests    count from zero again
@@ -32,7 +32,7 @@ from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Account
 from localdc.api.settings import AccountKey, Throttle
 
-SETTINGS = {"throttle", "throttle_status", "provision_seconds"}
+SETTINGS = {"throttle", "throttle_status", "provision_seconds", "keys_cache_seconds"}
 LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@]{2,31}")
 
 
@@ -82,6 +82,7 @@ def _settings_view(call: Call) -> Answer:
     limits = call.center.buckets.limits
     view: dict[str, object] = {"throttle": None if limits is None else asdict(limits)}
     view["throttle_status"] = call.center.buckets.status
+    view["keys_cache_seconds"] = call.center.keys_cache_seconds
     compute = call.center.compute
     if isinstance(compute, RecordsCompute):
         view["provision_seconds"] = compute.provision_seconds
@@ -108,6 +109,12 @@ def set_settings(call: Call) -> Answer:
         if not _number(seconds) or not 0 <= seconds <= 3600:
             raise invalid_argument("provision_seconds must be a number, 0 to 3600")
         center.compute.provision_seconds = float(seconds)
+    if "keys_cache_seconds" in params:
+        seconds = params["keys_cache_seconds"]
+        if not _number(seconds) or not 0 <= seconds <= 3600:
+            raise invalid_argument("keys_cache_seconds must be a number, 0 to 3600")
+        center.keys_cache_seconds = float(seconds)
+        center.keys_cached.clear()
     if "throttle" in params:
         center.buckets.change(_throttle(params["throttle"]))
     center.buckets.status = status

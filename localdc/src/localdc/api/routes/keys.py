@@ -5,6 +5,8 @@ Source: sdc-cloudapi, docs/index.md: Keys, User SSH Keys.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from localdc.api.accounts import rbac
@@ -34,20 +36,32 @@ def _keys(call: Call) -> list[Key]:
     return call.center.store.accounts.keys(call.account.uuid)
 
 
+def _shown(call: Call) -> list[Key]:
+    """As they are or, without `sync=true`, were a while ago (sdc-cloudapi, lib/keys.js)."""
+    center, owner = call.center, (call.account.uuid, call.args.get("user", ""))
+    if call.flag("sync") or not center.keys_cache_seconds:
+        return _keys(call)
+    until, keys = center.keys_cached.get(owner, (0.0, []))
+    if time.monotonic() >= until:
+        keys = _keys(call)
+        center.keys_cached[owner] = time.monotonic() + center.keys_cache_seconds, keys
+    return keys
+
+
 def list_keys(call: Call) -> Answer:
-    return Answer.json([key.view() for key in _keys(call)])
+    return Answer.json([key.view() for key in _shown(call)])
 
 
-def _find(call: Call) -> Key:
+def _find(call: Call, keys: Iterable[Key]) -> Key:
     wanted = call.args["key"]
-    for key in _keys(call):
+    for key in keys:
         if same_key(wanted, key.name, key.fingerprint, key.line):
             return key
     raise not_found(f"{wanted} does not exist")
 
 
 def get(call: Call) -> Answer:
-    return Answer.json(_find(call).view())
+    return Answer.json(_find(call, _shown(call)).view())
 
 
 def create(call: Call) -> Answer:
@@ -78,7 +92,7 @@ def create(call: Call) -> Answer:
 
 
 def delete(call: Call) -> Answer:
-    key, user = _find(call), holder(call)
+    key, user = _find(call, _keys(call)), holder(call)
     with machine_path.keys_change(call):
         if user is None:
             call.center.store.accounts.remove_key(call.account.uuid, key.fingerprint)

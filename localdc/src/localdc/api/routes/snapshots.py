@@ -13,17 +13,29 @@ from localdc.api.routes import machine_path
 from localdc.api.store.documents import SNAPSHOT, DocumentTaken, Record
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
-_SHOWN = ("name", "state", "size", "created", "updated")
+_ACTIONS = ("create_snapshot", "rollback_snapshot", "delete_snapshot")
+# states of jobs as the workflows of VMAPI call them, which CloudAPI shows
+_EXECUTION = {"done": "created"}
 _ONE = "/:account/machines/:machine/snapshots/:snapshot"
 
 
-def _view(record: Record) -> Record:
-    return {name: record[name] for name in _SHOWN}
+def _view(call: Call, machine: Machine, record: Record) -> Record:
+    """A snapshot that there is: its state is that of the last job with its name.
+
+    Source: sdc-cloudapi, lib/snapshots.js, list, get and translate.
+    """
+    view = {name: record[name] for name in ("name", "size", "created")}
+    job = call.center.store.jobs.last_of(machine.uuid, _ACTIONS, record["name"])
+    if job is not None:
+        view["state"] = _EXECUTION.get(job, job)
+    return {**view, "updated": record["created"]}
 
 
 def list_snapshots(call: Call) -> Answer:
+    """Those that there are; one that is being made, or could not be, is none yet."""
     machine = machine_path.load(call)
-    return Answer.json([_view(r) for r in call.center.store.documents.of(SNAPSHOT, machine.uuid)])
+    known = call.center.store.documents.of(SNAPSHOT, machine.uuid)
+    return Answer.json([_view(call, machine, r) for r in known if r["state"] == "created"])
 
 
 @machine_path.living
@@ -46,6 +58,10 @@ def create(call: Call, machine: Machine) -> Answer:
     store = call.center.store
     try:
         with store.transaction():
+            # one that could not be made is none
+            failed = store.documents.named(SNAPSHOT, machine.uuid, name)
+            if failed is not None and failed["state"] == "failed":
+                store.documents.remove(SNAPSHOT, failed["id"])
             store.documents.add(SNAPSHOT, machine.uuid, identifier, name, record)
             params = {"id": identifier, "name": name}
             store.jobs.add(machine.uuid, "create_snapshot", params, caller=call.caller)
@@ -53,7 +69,7 @@ def create(call: Call, machine: Machine) -> Answer:
         raise invalid_argument(f"snapshot {name} already exists") from None
     call.center.engine.submit(machine.uuid)
     location = f"/{call.account.login}/machines/{machine.uuid}/snapshots/{name}"
-    return Answer.json(_view(record), 201, Location=location)
+    return Answer.json({"name": name, "state": "queued"}, 201, Location=location)
 
 
 def _find(call: Call, machine: Machine) -> Record:
@@ -65,7 +81,14 @@ def _find(call: Call, machine: Machine) -> Record:
 
 
 def get(call: Call) -> Answer:
-    return Answer.json(_view(_find(call, machine_path.load(call))))
+    """`deleted` is also what CloudAPI says of one that is being made, or could not be."""
+    machine, name = machine_path.load(call), call.args["snapshot"]
+    if call.center.store.jobs.last_of(machine.uuid, _ACTIONS, name) is None:
+        raise not_found("Snapshot does not exist")
+    record = call.center.store.documents.named(SNAPSHOT, machine.uuid, name)
+    if record is None or record["state"] != "created":
+        return Answer.json({"name": name, "state": "deleted"})
+    return Answer.json(_view(call, machine, record))
 
 
 def _queue(call: Call, action: str) -> Answer | None:

@@ -8,8 +8,8 @@ from localdc.api.model import Machine, Scalar
 from localdc.api.routes import machine_path
 from localdc.api.validate import check_tags
 
-# Parameters of the path, which CloudAPI does not take for tags.
-_RESERVED = ("account", "machine")
+# CloudAPI drops these without a word, though not at creation (sdc-cloudapi, lib/tags.js, add).
+_DROPPED = ("account", "machine", "uuid", "owner_uuid", "context", "image")
 
 
 def list_tags(call: Call) -> Answer:
@@ -18,7 +18,7 @@ def list_tags(call: Call) -> Answer:
 
 def _given(call: Call, verb: str) -> dict[str, Scalar]:
     try:
-        return check_tags({k: v for k, v in call.params.items() if k not in _RESERVED})
+        return check_tags({k: v for k, v in call.params.items() if k not in _DROPPED})
     except ApiError as error:
         raise exposed(error, f"error {verb} tags") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from localdc.api.model import Job, now_iso
@@ -93,6 +93,16 @@ class Jobs:
             (machine, state, action),
         ).fetchone()
         return row is not None
+
+    def last_of(self, machine: str, actions: Sequence[str], name: str) -> str | None:
+        """The state of the newest of these jobs whose parameter `name` is this; None = none."""
+        marks = ", ".join("?" * len(actions))
+        row = self._db.execute(
+            f"SELECT state FROM jobs WHERE machine = ? AND action IN ({marks})"
+            " AND json_extract(params, '$.name') = ? ORDER BY id DESC LIMIT 1",
+            (machine, *actions, name),
+        ).fetchone()
+        return None if row is None else str(row[0])
 
     def machines_with_work(self) -> list[str]:
         rows = self._db.execute(
