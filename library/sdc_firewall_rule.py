@@ -9,8 +9,8 @@ module: sdc_firewall_rule
 short_description: Firewall rules of a SmartDataCenter (Triton) account
 description:
   - Adds, changes and removes firewall rules. They apply to machines with C(firewall_enabled).
-  - A rule is recognised by O(id), else by O(description), else by its text. Case of keywords,
-    spaces, quotes and the order of alternatives do not matter.
+  - A rule is recognised by O(id), else by O(description), else by its text. Texts of which the
+    data center makes the same rule are the same.
 version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
@@ -21,7 +21,8 @@ options:
   rule:
     description:
       - The rule, such as C(FROM any TO tag "role" = "web" ALLOW tcp PORT 80). In C(vm NAME) the
-        name of a machine may stand for its id.
+        name of a machine may stand for its id. Keywords are all upper or all lower case. What is
+        no rule is refused before anything is asked or changed, as the data center would.
     type: str
   description:
     description:
@@ -93,12 +94,12 @@ machine_id:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
-from ansible.module_utils.sdc.client import errors, lookup
+from ansible.module_utils.sdc.client import errors, firewall, lookup
 from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
@@ -110,31 +111,14 @@ OPTIONS: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
 }
 
-WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        "from to any all vms vm ip subnet tag or and allow block tcp udp icmp icmp6 "
-        "port ports type code priority",
-    )
+MACHINE = re.compile(
+    r"""(?P<string>"(?:[^"\\]|\\.)*")
+    |(?P<vm>(?<![\w-])(?:vm|VM)\s+)(?P<quote>"?)(?P<name>[A-Za-z0-9][\w.-]*)(?P=quote)""",
+    re.ASCII | re.DOTALL | re.VERBOSE,
 )
-TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([(),=])|([^\s(),="]+)')
-MACHINE = re.compile(r'(\bvm\s+)("?)([A-Za-z0-9][A-Za-z0-9_.-]*)\2', re.IGNORECASE)
-GROUP = re.compile(r"\(([^()]*)\)")
+"""A machine in a rule, by id or name, or a string, in which there is none."""
 
-
-def normal(rule: str) -> str:
-    """The text of a rule, so that two texts of one meaning are equal."""
-    tokens = []
-    for quoted, sign, word in TOKEN.findall(rule):
-        plain = quoted.replace("\\", "") if quoted else sign or word
-        tokens.append(plain.lower() if not quoted and plain.lower() in WORDS else plain)
-
-    def ordered(match: re.Match[str]) -> str:
-        parts = re.split(r" (or|and) ", match[1].strip())
-        joint = f" {parts[1]} " if len(parts) > 1 else ""
-        return f"( {joint.join(sorted(parts[::2]))} )"
-
-    return GROUP.sub(ordered, " ".join(tokens))
+SOME_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class FirewallRule(Resource):
@@ -145,16 +129,28 @@ class FirewallRule(Resource):
 
     @cached_property
     def text(self) -> str | None:
-        """The wanted rule, with machines' ids in place of names."""
-        rule = self.params["rule"]
-        return rule and MACHINE.sub(self._machine, " ".join(rule.split()))
+        """The wanted rule as the data center writes it, with machines' ids in place of names."""
+        return self._normal(lambda name: str(self.machine(name)["id"]))
 
-    def _machine(self, match: re.Match[str]) -> str:
-        wanted = match[3]
-        return match[1] + (wanted if lookup.is_uuid(wanted) else self.machine(wanted)["id"])
+    def _normal(self, identify: Callable[[str], str]) -> str | None:
+        def with_id(match: re.Match[str]) -> str:
+            if match["string"]:
+                return match[0]
+            name = match["name"]
+            return match["vm"] + (name if lookup.is_uuid(name) else identify(name))
+
+        if not self.params["rule"]:
+            return None
+        rule = MACHINE.sub(with_id, self.params["rule"])
+        try:
+            return firewall.normalise(rule)
+        except errors.UsageError as exc:
+            raise Refused(f"rule: {exc}") from None
 
     def find(self) -> Record | None:
         ident, description = self.params["id"], self.params["description"]
+        # refuses what is no rule before there is a request
+        self._normal(lambda name: SOME_ID)
         if ident:
             return self._by_id(ident)
         if not description and not self.text:
@@ -162,7 +158,8 @@ class FirewallRule(Resource):
         rules = self.api.fwrules()
         found = [r for r in rules if description and r.get("description") == description]
         if not found and self.text:
-            found = [r for r in rules if normal(r["rule"]) == normal(self.text)]
+            wanted = firewall.key(self.text)
+            found = [r for r in rules if firewall.key(r["rule"]) == wanted]
         if len(found) > 1:
             ids = ", ".join(rule["id"] for rule in found)
             raise Refused(f"{len(found)} rules fit; give id: {ids}")
@@ -188,8 +185,10 @@ class FirewallRule(Resource):
 
     def same(self, name: str, before: Any, after: Any) -> bool:
         if name == "rule":
-            return normal(before) == normal(after)
-        return bool(before == after) or (name == "log" and not before and not after)
+            return firewall.key(before) == firewall.key(after)
+        # left out of answers while they are nothing
+        nothing = name in ("log", "description") and not before and not after
+        return bool(before == after) or nothing
 
     def new(self) -> Record:
         if not self.text:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +97,10 @@ def test_key_that_cannot_be_replaced_is_put_back(shared_cloud, run, lines):
 
 # --- firewall rules ----------------------------------------------------------------------------
 
+FWRULES = Path(
+    os.environ.get("FWRULES_CORPUS")
+    or Path(__file__).resolve().parents[4] / "shared/corpus/fwrules.json"
+)
 WEB = 'FROM any TO tag "role" = "web" ALLOW tcp (PORT 80 AND PORT 443)'
 
 
@@ -103,6 +110,7 @@ def test_firewall_rule(shared_cloud, run):
         assert rule["enabled"] and rule["description"] == "web"
         for same in (
             "from ANY to tag role = web allow TCP (port 443 and port 80)",
+            'FROM (any) TO\n(tag "role" = "\\u0077eb") ALLOW tcp PORTS 0443, 80 PRIORITY 0',
             "FROM any  TO tag role=web ALLOW tcp ( PORT 80 AND PORT 443 )",
         ):
             assert not run("sdc_firewall_rule", rule=same)["changed"]
@@ -127,6 +135,63 @@ def test_firewall_rule_for_a_machine_by_name(shared_cloud, run):
     assert "no machine 'gww'" in failed.msg and "gw" in failed.msg
     assert run("sdc_firewall_rule", id=made["rule"]["id"], state="absent")["changed"]
     assert run("sdc_machine", name="gw", state="absent")["changed"]
+
+
+def test_firewall_rule_of_a_machine_is_told_from_a_string(run):
+    ident = run("sdc_machine", name="gw.a", **OFFER)["created"][0]
+    rule = 'FROM (tag "vm x" OR tag my-vm OR vm "gw.a") TO vm gw.a ALLOW tcp PORT 22'
+    made = run("sdc_firewall_rule", rule=rule)
+    normal = f'FROM (tag "my-vm" OR tag "vm x" OR vm {ident}) TO vm {ident} ALLOW tcp PORT 22'
+    assert made["rule"]["rule"] == normal
+    assert run("sdc_firewall_rule", rule=normal, state="absent")["changed"]
+    assert run("sdc_machine", name="gw.a", state="absent")["changed"]
+
+
+@pytest.mark.skipif(not FWRULES.exists(), reason=f"no rules at {FWRULES}; set FWRULES_CORPUS")
+def test_every_firewall_rule_is_one_rule(shared_cloud, run):
+    """The rules that sdc-fwrule 2.1.1 accepts, and what it makes of them."""
+    valid = [entry for entry in json.loads(FWRULES.read_text()) if "text" in entry]
+    with shared_cloud.client() as client:
+        for rule, text in ((entry["rule"], entry["text"]) for entry in valid):
+            predicted = run("sdc_firewall_rule", check=True, rule=rule)
+            made = run("sdc_firewall_rule", rule=rule)
+            assert predicted["rule"]["rule"] == made["rule"]["rule"] == text
+            assert made["diff"] == predicted["diff"] and made["diff"]["after"][text]["rule"] == text
+            for again in (rule, text):
+                assert not run("sdc_firewall_rule", rule=again)["changed"], again
+            assert [found["rule"] for found in client.fwrules()] == [text]
+            gone = run("sdc_firewall_rule", rule=f"\n{text} ", state="absent")
+            assert gone["changed"] and client.fwrules() == []
+    assert len(valid) > 100
+
+
+@pytest.mark.skipif(not FWRULES.exists(), reason=f"no rules at {FWRULES}; set FWRULES_CORPUS")
+def test_every_refused_firewall_rule_is_refused_without_a_call(shared_cloud, run):
+    """In the words of sdc-fwrule 2.1.1; `vm foo` is a machine's name here."""
+    corpus = json.loads(FWRULES.read_text())
+    refusals = [entry for entry in corpus if "refused" in entry and " vm foo " not in entry["rule"]]
+    before = len(shared_cloud.requests)
+    for entry in refusals:
+        for state in ("present", "absent"):
+            failed = run("sdc_firewall_rule", expect="fail", rule=entry["rule"], state=state)
+            assert failed.msg == f"rule: {entry['refused']}"
+    assert len(refusals) > 50 and len(shared_cloud.requests) == before
+
+
+def test_firewall_rule_as_storage_keeps_it(shared_cloud, run):
+    """What sdc-fwapi, lib/rule.js, reads back of a rule: no range of every port, no empty value."""
+    with shared_cloud.client() as client:
+        kept = client.create_fwrule('FROM any TO tag "a" ALLOW tcp PORT all', enabled=True)
+        rule = 'FROM any TO tag a = "" ALLOW tcp PORTS 1-65535, 80'
+        assert not run("sdc_firewall_rule", rule=rule)["changed"]
+        client.delete_fwrule(kept["id"])
+
+
+def test_firewall_rule_without_a_description(run):
+    """Empty descriptions are left out of answers (sdc-cloudapi, lib/rules.js, `translate`)."""
+    made = run("sdc_firewall_rule", rule=WEB)["rule"]
+    assert not run("sdc_firewall_rule", rule=WEB, description="")["changed"]
+    assert run("sdc_firewall_rule", id=made["id"], state="absent")["changed"]
 
 
 def test_firewall_rule_failures(shared_cloud, run):

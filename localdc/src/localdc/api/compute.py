@@ -72,9 +72,9 @@ class FirewallRule:
     """One rule as a zone's packet filter needs it: addresses and numbers only.
 
     direction: `in` or `out`, seen from the zone.  action: `allow` or `block`.
-    protocol: tcp, udp or icmp.  peers: addresses and subnets of the other side,
-    None = any.  ports: (first, last) ranges, empty = all.  types: ICMP type and
-    code (None = any code), empty = all.  Earlier rules win.
+    protocol: tcp, udp, icmp, icmp6, ah or esp.  peers: addresses and subnets of the
+    other side, of IPv4 or IPv6, None = any.  ports: (first, last) ranges, empty =
+    all.  types: ICMP type and code (None = any code), empty = all.  Earlier rules win.
     """
 
     direction: str

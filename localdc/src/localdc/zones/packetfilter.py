@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from ipaddress import IPv4Network, collapse_addresses
+from ipaddress import IPv4Network, collapse_addresses, ip_network
 
 from localdc.api.compute import Firewall, FirewallRule
 
@@ -66,13 +66,18 @@ oifname "{outside}" masquerade
 
 
 def _lines(rule: FirewallRule) -> Iterator[str]:
+    """A rule in nft's words: nothing for IPv6, of which zones have no addresses."""
+    if rule.protocol == "icmp6":
+        return
     side = "saddr" if rule.direction == "in" else "daddr"
     verdict = "accept" if rule.action == "allow" else "drop"
     peers = ""
     if rule.peers is not None:
+        networks = [n for n in map(ip_network, rule.peers) if isinstance(n, IPv4Network)]
+        if not networks:
+            return
         # A set must not name an address twice, not even within a subnet.
-        networks = collapse_addresses(IPv4Network(peer) for peer in rule.peers)
-        peers = f"ip {side} {{ {', '.join(map(str, networks))} }} "
+        peers = f"ip {side} {{ {', '.join(map(str, collapse_addresses(networks)))} }} "
     if rule.protocol != "icmp":
         ports = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in _merged(rule.ports))
         what = f"{rule.protocol} dport {{ {ports} }}" if ports else f"meta l4proto {rule.protocol}"

@@ -124,3 +124,29 @@ def test_firewall_rules_follow_the_machines(start):
     dc.settle()
     assert dc.compute.firewalls[web] == ()
     assert error(dc.get(f"{rules}/{rule['id']}"))[:2] == (404, "ResourceNotFound")
+
+
+def test_what_is_no_rule_is_refused(dc):
+    """sdc-fwapi, lib/endpoints/rules/index.js, `createParamErr`, in the words of sdc-fwrule."""
+    rule = {"rule": "FROM any TO tag a.b ALLOW tcp PORT 22"}
+    words = "Error at character 17: '.b ALLOW tcp PORT 22', found: unexpected text"
+    answer = dc.post("/my/fwrules", json=rule)
+    assert error(answer) == (422, "InvalidParameters", f"rule: {words}")
+    assert answer.json()["errors"] == [
+        {"field": "rule", "code": "InvalidParameter", "message": words}
+    ]
+    made = dc.post("/my/fwrules", json={"rule": "FROM any TO all vms ALLOW ah"}).json()
+    assert error(dc.post(f"/my/fwrules/{made['id']}", json=rule))[0] == 422
+    assert [kept["rule"] for kept in dc.get("/my/fwrules").json()] == [made["rule"]]
+
+
+def test_rules_of_every_protocol_reach_the_zones(dc):
+    web = dc.create("web", firewall_enabled=True)
+    for what in ("ah", "esp", "icmp6 TYPE 128", "icmp TYPE all"):
+        rule = {"rule": f"FROM any TO all vms ALLOW {what}", "enabled": True}
+        assert dc.post("/my/fwrules", json=rule).json()["rule"] == rule["rule"]
+    rule = {"rule": "FROM (ip fd00::1 OR ip 10.0.0.1) TO any BLOCK udp PORT 1", "enabled": True}
+    assert error(dc.post("/my/fwrules", json=rule))[2] == "rule: rule does not affect VMs"
+    dc.settle()
+    told = {rule.protocol: rule.peers for rule in dc.compute.firewalls[web]}
+    assert told == dict.fromkeys(("ah", "esp", "icmp6", "icmp"))

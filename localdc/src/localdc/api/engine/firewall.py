@@ -62,7 +62,7 @@ def resolve(rules: Iterable[Rule], machine: Machine, others: Iterable[Machine]) 
                 continue
             first = rule.action == ("allow" if direction == "in" else "block")
             made = FirewallRule(
-                direction, rule.action, rule.protocol, addresses, rule.ports, rule.types
+                direction, rule.action, rule.protocol, addresses, rule.ranges, rule.types
             )
             found.append((-rule.priority, 0 if first else 1, made))
     found.sort(key=lambda entry: entry[:2])
@@ -75,7 +75,7 @@ def _addresses(targets: Iterable[Target], machines: list[Machine]) -> tuple[str,
         if target.kind == "any":
             return None
         if target.kind in ("ip", "subnet"):
-            addresses.add(target.value)
+            addresses.add(str(target.network))
         else:
             for machine in machines:
                 if stands_for(target, machine):

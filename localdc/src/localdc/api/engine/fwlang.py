@@ -2,30 +2,75 @@
 
 FROM any TO tag "role" = "web" ALLOW tcp (PORT 80 AND PORT 443) PRIORITY 1
 
-Source: sdc-fwrule, docs/rules.md.
+What is a rule, how it is written back and what is said of a text that is none
+are those of sdc-fwrule 2.1.1 as FWAPI calls it (src/fwrule.jison, lib/rule.js,
+lib/validators.js).  Its messages name what could follow: the sets of words here
+are the rows of its LALR(1) table, which are wider than what the place allows,
+as `)` after any port.  It counts in units of UTF-16, as JavaScript does.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    NetmaskValueError,
+)
 from typing import TypeVar
-
-from localdc.api.validate import is_uuid
 
 T = TypeVar("T")
 
-PROTOCOLS = ("tcp", "udp", "icmp")
-MAX_PRIORITY = 100
 MAX_TARGETS = 24
-_TOKEN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([(),=-])|([^\s(),="]+))')
-_PLAIN_END = re.compile(r"\s*$")
+MAX_ALTERNATIVES = 24
+MAX_PRIORITY, MAX_PORT, MAX_TYPE = 100, 65535, 255
+
+# In the order in which messages name them.
+_WORDS = (
+    "FROM", "TO", "EOF", "PRIORITY", "WORD", "(", ")", "OR", "ALL", "VMS", "ANY", "IP", "IPV4ADDR",
+    "SUBNET", "CIDRSUFFIX", "IPV6ADDR", "VM", "TAG", "=", "STRING", "BLOCK", "ALLOW", "TCP", "UDP",
+    "ICMP", "ICMP6", "AH", "ESP", "AND", "PORT", "PORTS", "-", ",", "TYPE", "CODE",
+)  # fmt: skip
+_CLASSES = ("EOF", "WORD", "IPV4ADDR", "IPV6ADDR", "CIDRSUFFIX", "STRING")
+_KEYWORDS = [word for word in _WORDS if word.isalnum() and word not in _CLASSES]
+_SMALL_IN_MESSAGES = ("ALL", "ANY", "IP", "SUBNET", "TAG", "VM")
+
+_WILDCARDS = ("ANY", "ALL")
+_TARGETS = ("IP", "SUBNET", "TAG", "VM")
+_PROTOCOLS = ("TCP", "UDP", "ICMP", "ICMP6", "AH", "ESP")
+_END = ("EOF", "PRIORITY")
+_AFTER_SIDE = ("TO", "BLOCK", "ALLOW")
+_AFTER_TARGET = (*_AFTER_SIDE, ")", "OR")
+
+_SPACE = re.compile(r"[\s\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]*", re.ASCII)
+_TOKEN = re.compile(
+    rf"""(?P<KEYWORD>(?:{"|".join([*_KEYWORDS, *map(str.lower, _KEYWORDS)])})\b)
+    |(?P<SIGN>[-,=()])
+    |(?P<STRING>"(?:\\["bfnrt/()\\]|\\u[a-fA-F0-9]{{4}}|[^"\\])*")
+    |(?P<IPV4ADDR>[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}})
+    |(?P<IPV6ADDR>[0-9a-f]*:[0-9a-f]*:[:0-9a-f]*)
+    |(?P<CIDRSUFFIX>/[0-9]{{1,3}})
+    |(?P<WORD>[-a-zA-Z0-9_]+)""",
+    re.ASCII | re.VERBOSE,
+)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_ESCAPE = re.compile(r"\\(?:u(....)|(.))")
+_LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPED = {character: letter for letter, character in _LETTERS.items()} | {c: c for c in '"()\\'}
+_UNSEEN = re.compile(
+    r'["()\\\x00-\x1f\x7f\x85\xa0\u1680\u180e\u2000-\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]'
+)
 
 
 class RuleError(ValueError):
-    """The text is no rule; the message says what was expected where."""
+    """The text is no rule; the message is that of sdc-fwrule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +89,15 @@ class Target:
         """True when it stands for machines of the account."""
         return self.kind in ("vms", "tag", "vm")
 
+    @property
+    def network(self) -> IPv4Network | IPv6Network:
+        """The addresses of an ip or a subnet."""
+        if self.kind == "subnet":
+            return subnet(self.value)
+        return IPv6Network(self.value) if ":" in self.value else IPv4Network(self.value)
+
     def text(self) -> str:
+        """The target as FWAPI writes it."""
         if self.kind == "any":
             return "any"
         if self.kind == "vms":
@@ -57,244 +110,373 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule, understood.  ports and types as in `compute.FirewallRule`."""
+    """A rule, understood: targets and alternatives in the order in which they are written.
+
+    action: `allow` or `block`.  protocol: tcp, udp, icmp, icmp6, ah or esp.
+    ports: (port,) or (first, last), empty = all.  types: ICMP type and code
+    (None = any code), empty = all.  priority: 0 to 100.
+    """
 
     sources: tuple[Target, ...]
     destinations: tuple[Target, ...]
     action: str
     protocol: str
-    ports: tuple[tuple[int, int], ...] = ()
+    ports: tuple[tuple[int, ...], ...] = ()
     types: tuple[tuple[int, int | None], ...] = ()
     priority: int = 0
 
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """The ports as (first, last), empty = all."""
+        return tuple((port[0], port[-1]) for port in self.ports)
+
     def text(self) -> str:
         """The rule as FWAPI writes it."""
-        words = f"FROM {_targets(self.sources)} TO {_targets(self.destinations)} "
-        words += f"{self.action.upper()} {self.protocol} "
-        words += self._types() if self.protocol == "icmp" else self._ports()
-        return f"{words} PRIORITY {self.priority}" if self.priority else words
+        words = ["FROM", _targets(self.sources), "TO", _targets(self.destinations)]
+        words += [self.action.upper(), self.protocol]
+        if self.protocol in ("tcp", "udp"):
+            words.append(self._ports())
+        elif self.protocol in ("icmp", "icmp6"):
+            words.append(self._types())
+        if self.priority:
+            words.append(f"PRIORITY {self.priority}")
+        return " ".join(words)
 
     def _ports(self) -> str:
-        if not self.ports:
-            return "PORT all"
-        if any(first != last for first, last in self.ports):
-            ranges = (str(f) if f == last else f"{f} - {last}" for f, last in self.ports)
-            return f"PORTS {', '.join(ranges)}"
-        return _joined([f"PORT {first}" for first, _ in self.ports], "AND")
+        written = [" - ".join(map(str, port)) for port in self.ports]
+        if any(len(port) > 1 for port in self.ports):
+            return f"PORTS {', '.join(written)}"
+        return _joined([f"PORT {port}" for port in written or ["all"]], "AND")
 
     def _types(self) -> str:
-        if not self.types:
-            return "TYPE all"
-        return _joined(
-            [f"TYPE {kind}" if code is None else f"TYPE {kind} CODE {code}"
-             for kind, code in self.types],
-            "AND",
-        )  # fmt: skip
+        written = [str(t) if code is None else f"{t} CODE {code}" for t, code in self.types]
+        return _joined([f"TYPE {kind}" for kind in written or ["all"]], "AND")
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def parse(text: str) -> Rule:
+    """Understand a rule.
+
+    :raises RuleError: it is none
+    """
+    if not text:
+        raise RuleError("No rule specified")
+    rule = _Parser(text).rule()
+    _check(rule)
+    return replace(rule, sources=_ordered(rule.sources), destinations=_ordered(rule.destinations))
 
 
-def _joined(items: list[str], word: str) -> str:
-    return items[0] if len(items) == 1 else f"({f' {word} '.join(items)})"
+def subnet(text: str) -> IPv4Network | IPv6Network:
+    """An address and the length of its mask (node-ip6addr, `parse` and `createCIDR`).
+
+    :raises RuleError: it is no subnet
+    """
+    address, _, length = text.partition("/")
+    family = IPv6Network if ":" in address else IPv4Network
+    try:
+        return family((_integer(address), int(length)))
+    except AddressValueError:
+        problem = "bad address component"
+    except NetmaskValueError:
+        problem = "bad prefix length"
+    except ValueError:
+        problem = "bits set to right of mask"
+    raise RuleError(f'Subnet "{text}" is invalid ({problem})')
+
+
+def _integer(address: str) -> int:
+    """An address as a number; zeros in front of its parts do not matter.
+
+    :raises AddressValueError: it is none
+    """
+    if ":" not in address:
+        parts, size = [int(part) for part in address.split(".")], 1
+    else:
+        before, gap, after = (side.split(":") if side else [] for side in address.partition("::"))
+        given = before + after
+        if "" in given or len(address) > 40 or len(given) > 8 or (len(given) < 8 and not gap):
+            raise AddressValueError(address)
+        parts = [int(part, 16) for part in before + ["0"] * (8 - len(given)) + after]
+        size = 2
+    try:
+        return int.from_bytes(b"".join(part.to_bytes(size) for part in parts))
+    except OverflowError:
+        raise AddressValueError(address) from None
+
+
+def _check(rule: Rule) -> None:
+    """What the grammar does not say (sdc-fwrule, lib/rule.js, `FwRule`)."""
+    for alternatives, what in ((rule.ports, "ports"), (rule.types, "types")):
+        if len(alternatives) > MAX_ALTERNATIVES:
+            raise RuleError(f"maximum of {MAX_ALTERNATIVES} {what} allowed")
+    if max(len(rule.sources), len(rule.destinations)) > MAX_TARGETS:
+        raise RuleError(f"maximum of {MAX_TARGETS} targets allowed per side")
+    targets = (*rule.sources, *rule.destinations)
+    version = {"icmp": 4, "icmp6": 6}.get(rule.protocol)
+    for kind, what in (("ip", "address"), ("subnet", "subnet")):
+        for target in targets:
+            if version and target.kind == kind and target.network.version != version:
+                raise RuleError(
+                    f"rule affects ICMPv{version} but contains a non-IPv{version} {what}"
+                )
+    if not any(target.local for target in targets):
+        raise RuleError("rule does not affect VMs")
+
+
+def _ordered(targets: Iterable[Target]) -> tuple[Target, ...]:
+    """Each target once, sorted; a tag's values do not count beside the tag itself."""
+    every = set(targets)
+    tags = {target.value for target in every if target.kind == "tag" and target.wanted is None}
+    kinds = ("any", "vms", "ip", "subnet", "tag", "vm")
+
+    def place(target: Target) -> tuple[int, bytes, bytes]:
+        return kinds.index(target.kind), _utf16(target.value), _utf16(target.wanted or "")
+
+    return tuple(sorted((t for t in every if t.wanted is None or t.value not in tags), key=place))
 
 
 def _targets(targets: tuple[Target, ...]) -> str:
     return _joined([target.text() for target in targets], "OR")
 
 
-def parse(text: str) -> Rule:
-    """Understand a rule; raises RuleError."""
-    return _Parser(text).rule()
+def _joined(items: list[str], word: str) -> str:
+    return items[0] if len(items) == 1 else f"({f' {word} '.join(items)})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    text: str
-    quoted: bool = False
+def _quoted(text: str) -> str:
+    def escaped(match: re.Match[str]) -> str:
+        return "\\" + _ESCAPED.get(match[0], f"u{ord(match[0]):04X}")
 
-    def __str__(self) -> str:
-        return _quoted(self.text) if self.quoted else f"'{self.text}'"
+    return f'"{_UNSEEN.sub(escaped, text)}"'
 
 
-def _tokens(text: str) -> list[_Token]:
-    tokens, position = [], 0
-    while not _PLAIN_END.match(text, position):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise RuleError(f"a string without its closing quote: {text[position:].strip()}")
-        if match[1] is not None:
-            tokens.append(_Token(re.sub(r"\\(.)", r"\1", match[1]), quoted=True))
-        else:
-            tokens.append(_Token(match[2] or match[3]))
-        position = match.end()
-    return tokens
+def _unquoted(text: str) -> str:
+    def meant(match: re.Match[str]) -> str:
+        return chr(int(match[1], 16)) if match[1] else _LETTERS.get(match[2], match[2])
+
+    return _ESCAPE.sub(meant, text[1:-1])
+
+
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-be", "surrogatepass")
+
+
+def _units(text: str) -> str:
+    """A text with one character for each unit of UTF-16."""
+    units = _utf16(text)
+    return "".join(chr(high << 8 | low) for high, low in zip(units[::2], units[1::2], strict=True))
+
+
+def _characters(units: str) -> str:
+    return _utf16(units).decode("utf-16-be", "replace")
 
 
 class _Parser:
+    """Takes one token after the other, and no further than the original looks before it judges."""
+
     def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
-        self._next = 0
+        self._text = _units(text)
+        self._start = self._end = 0  # of the next token, once it was looked at
+        self._kind = ""
+        self._column = 0  # behind the token taken last, in its line
 
     def rule(self) -> Rule:
-        self._expect("FROM")
-        sources = self._targets()
-        self._expect("TO")
-        destinations = self._targets()
-        if not any(target.local for target in (*sources, *destinations)):
-            raise RuleError("at least one side must be a tag, a vm or all vms")
-        action = self._one_of("ALLOW", "BLOCK").lower()
-        protocol = self._one_of(*PROTOCOLS).lower()
-        ports: tuple[tuple[int, int], ...] = ()
-        types: tuple[tuple[int, int | None], ...] = ()
-        if protocol == "icmp":
-            types = self._list(self._type)
-        else:
-            ports = self._ports()
+        self._take("FROM")
+        sources = self._side()
+        self._take("TO")
+        destinations = self._side()
+        action = self._take("BLOCK", "ALLOW").lower()
+        protocol = self._take(*_PROTOCOLS).lower()
+        ports: list[tuple[int, ...]] = []
+        types: list[tuple[int, int | None]] = []
+        if protocol in ("tcp", "udp"):
+            ports = sorted(self._ports(), key=lambda port: port[0])
+        elif protocol in ("icmp", "icmp6"):
+            self._peek("(", "TYPE")
+            found = self._alternatives("TYPE", self._type)
+            types = sorted(found, key=functools.cmp_to_key(_difference))
         priority = 0
-        if self._is("PRIORITY"):
-            priority = self._number("priority", MAX_PRIORITY)
-        if self._next < len(self._tokens):
-            raise RuleError(f"expected the end of the rule, not {self._tokens[self._next]}")
-        return Rule(sources, destinations, action, protocol, ports, types, priority)
+        if self._peek(*_END) == "PRIORITY":
+            self._take("PRIORITY")
+            priority = _number("Priority level", self._take("WORD"), 0, MAX_PRIORITY)
+        self._take("EOF")
+        return Rule(sources, destinations, action, protocol, tuple(ports), tuple(types), priority)
 
-    def _targets(self) -> tuple[Target, ...]:
-        if not self._is("("):
-            return (self._target(),)
-        targets = [self._target()]
-        while not self._is(")"):
-            self._expect("OR")
-            targets.append(self._target())
-        if len(targets) > MAX_TARGETS:
-            raise RuleError(f"a side can name {MAX_TARGETS} targets at most, not {len(targets)}")
-        if len(targets) > 1 and any(target.kind in ("any", "vms") for target in targets):
-            raise RuleError("'any' and 'all vms' stand alone, not in a list")
-        return tuple(dict.fromkeys(targets))
+    def _side(self) -> tuple[Target, ...]:
+        grouped = self._peek("(", *_WILDCARDS, *_TARGETS) == "("
+        if grouped:
+            self._take("(")
+        if self._peek(*_WILDCARDS, *_TARGETS) in _WILDCARDS:
+            targets = [self._wildcard()]
+        else:
+            targets = [self._target()]
+            while grouped and self._peek(")", "OR") == "OR":
+                self._take("OR")
+                targets.append(self._target())
+        if grouped:
+            self._take(")")
+        self._peek(*_AFTER_SIDE)
+        return tuple(targets)
+
+    def _wildcard(self) -> Target:
+        if self._take(*_WILDCARDS).upper() == "ANY":
+            return Target("any")
+        self._take("VMS")
+        return Target("vms")
 
     def _target(self) -> Target:
-        kind = self._one_of("any", "all", "ip", "subnet", "tag", "vm").lower()
-        if kind == "any":
-            return Target("any")
-        if kind == "all":
-            self._expect("vms")
-            return Target("vms")
-        value = self._value(kind)
+        kind = self._take(*_TARGETS).lower()
         if kind == "tag":
-            return Target("tag", value, self._value("tag value") if self._is("=") else None)
-        return Target(kind, _CHECKS[kind](value))
+            return self._tag()
+        value = self._take("WORD") if kind == "vm" else self._take("IPV4ADDR", "IPV6ADDR")
+        if kind == "subnet":
+            value += self._take("CIDRSUFFIX")
+        self._peek(*_AFTER_TARGET)
+        _CHECKS[kind](value)
+        return Target(kind, value)
 
-    def _ports(self) -> tuple[tuple[int, int], ...]:
-        if self._is("PORTS"):
-            ranges = [self._range()]
-            while self._is(","):
-                ranges.append(self._range())
-            return _sorted(ranges)
-        return self._list(self._port)
+    def _tag(self) -> Target:
+        name, value = self._take("WORD", "STRING"), None
+        if self._peek("=", *_AFTER_TARGET) == "=":
+            self._take("=")
+            value = self._take("WORD", "STRING")
+            self._peek("=", *_AFTER_TARGET)
+            self._peek(*_AFTER_TARGET)
+        return Target("tag", name, value)
 
-    def _port(self) -> tuple[int, int] | None:
-        self._expect("PORT")
-        if self._is("all"):
-            return None
-        port = self._number("port", 65535, lowest=1)
-        return port, port
+    def _ports(self) -> list[tuple[int, ...]]:
+        if self._peek("(", "PORT", "PORTS") != "PORTS":
+            return self._alternatives("PORT", self._port)
+        self._take("PORTS")
+        ranges = [self._range()]
+        while self._peek(",", *_END) == ",":
+            self._take(",")
+            ranges.append(self._range())
+        return ranges
 
-    def _range(self) -> tuple[int, int]:
-        word = self._peek("a port")
-        first, dash, last = word.text.partition("-")
-        if dash and first and last:
-            self._tokens[self._next : self._next + 1] = [_Token(first), _Token("-"), _Token(last)]
-        low = self._number("port", 65535, lowest=1)
-        high = self._number("port", 65535, lowest=1) if self._is("-") else low
-        if high < low:
-            raise RuleError(f"the port range {low} - {high} ends before it begins")
-        return low, high
+    def _alternatives(self, word: str, one: Callable[[], T]) -> list[T]:
+        """One thing, several in parentheses, or `all`, which is none."""
+        grouped = self._peek("(", word) == "("
+        if grouped:
+            self._take("(")
+        self._take(word)
+        found: list[T] = []
+        if self._peek("WORD", "ALL") == "ALL":
+            self._take("ALL")
+            self._peek(")", *_END)
+        else:
+            found.append(one())
+            while grouped and self._peek(")", "AND") == "AND":
+                self._take("AND")
+                self._take(word)
+                found.append(one())
+        if grouped:
+            self._take(")")
+        return found
 
-    def _type(self) -> tuple[int, int | None] | None:
-        self._expect("TYPE")
-        if self._is("all"):
-            return None
-        kind = self._number("ICMP type", 255)
-        return kind, self._number("ICMP code", 255) if self._is("CODE") else None
+    def _port(self) -> tuple[int, ...]:
+        port = self._take("WORD")
+        self._peek(")", "AND", *_END)
+        return (_number("Port number", port, 1, MAX_PORT),)
 
-    def _list(self, one: Callable[[], T | None]) -> tuple[T, ...]:
-        """One thing, or several in parentheses; empty when `all` is among them."""
-        if not self._is("("):
-            item = one()
-            return () if item is None else (item,)
-        items = [one()]
-        while not self._is(")"):
-            self._expect("AND")
-            items.append(one())
-        found = [item for item in items if item is not None]
-        return () if len(found) < len(items) else tuple(dict.fromkeys(found))
+    def _range(self) -> tuple[int, ...]:
+        written = self._take("WORD")
+        if self._peek("-", ",", *_END) == "-":
+            self._take("-")
+            ends = [written, self._take("WORD")]
+            self._peek(",", *_END)
+        else:
+            ends = written.split("-")
+        if len(ends) > 2:
+            raise RuleError(f'"{written}" is not a valid port number or range')
+        ports = tuple(_number("Port number", end, 1, MAX_PORT) for end in ends)
+        if ports[-1] < ports[0]:
+            raise RuleError(
+                f"The end of the range ({ends[1]}) cannot be less than the start ({ends[0]})"
+            )
+        return ports
 
-    def _value(self, what: str) -> str:
-        token = self._peek(f"a {what}")
-        if not token.quoted and token.text in "(),=-":
-            raise RuleError(f"expected a {what}, not {token}")
-        self._next += 1
-        return token.text
+    def _type(self) -> tuple[int, int | None]:
+        written = self._take("WORD")
+        coded = self._peek("CODE", ")", "AND", *_END) == "CODE"
+        kind = _number("ICMP type", written, 0, MAX_TYPE)
+        if not coded:
+            return kind, None
+        self._take("CODE")
+        code = self._take("WORD")
+        self._peek(")", "AND", *_END)
+        return kind, _number("ICMP code", code, 0, MAX_TYPE)
 
-    def _number(self, what: str, highest: int, lowest: int = 0) -> int:
-        text = self._value(what)
-        if not text.isdecimal() or not lowest <= int(text) <= highest:
-            raise RuleError(f"{what} must be {lowest} to {highest}, not '{text}'")
-        return int(text)
+    def _take(self, *kinds: str) -> str:
+        """The next token's text, or a string's meaning; it must be of one of these kinds."""
+        kind, taken = self._peek(*kinds), self._text[self._start : self._end]
+        line = max(self._text.rfind(end, 0, self._end) for end in "\r\n")
+        self._column = self._end - line - 1
+        self._start, self._kind = self._end, ""
+        return _characters(_unquoted(taken)) if kind == "STRING" else taken
 
-    def _peek(self, wanted: str) -> _Token:
-        if self._next >= len(self._tokens):
-            raise RuleError(f"expected {wanted}, but the rule ends there")
-        return self._tokens[self._next]
+    def _peek(self, *kinds: str) -> str:
+        """The kind of the next token, which must be one of these."""
+        if not self._kind:
+            self._look()
+        if self._kind not in kinds:
+            wanted = ", ".join(f"'{_shown(word)}'" for word in _WORDS if word in kinds)
+            found = "word" if self._kind == "WORD" else self._kind
+            raise RuleError(
+                f"Error at character {self._column}: "
+                f"'{_characters(self._text[self._start : self._end])}', "
+                f"expected: {wanted}, found: {found}"
+            )
+        return self._kind
 
-    def _is(self, word: str) -> bool:
-        """Take the next word when it is this one."""
-        if self._next >= len(self._tokens):
-            return False
-        token = self._tokens[self._next]
-        if token.quoted or token.text.lower() != word.lower():
-            return False
-        self._next += 1
-        return True
-
-    def _expect(self, word: str) -> None:
-        token = self._peek(f"'{word}'")
-        if not self._is(word):
-            raise RuleError(f"expected '{word}', not {token}")
-
-    def _one_of(self, *words: str) -> str:
-        wanted = f"one of {', '.join(words)}"
-        token = self._peek(wanted)
-        for word in words:
-            if self._is(word):
-                return word
-        raise RuleError(f"expected {wanted}, not {token}")
-
-
-def _sorted(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    return tuple(sorted(set(ranges)))
+    def _look(self) -> None:
+        space = _SPACE.match(self._text, self._start)
+        self._start = self._end = space.end() if space else self._start
+        if self._start == len(self._text):
+            self._kind = "EOF"
+        elif token := _TOKEN.match(self._text, self._start):
+            self._end = token.end()
+            self._kind = token.lastgroup or ""
+            if self._kind in ("KEYWORD", "SIGN"):
+                self._kind = token[0].upper()
+        else:
+            before, after = self._text[: self._start], self._text[self._start :]
+            before = "..." * (len(before) > 20) + before[-20:].replace("\n", "")
+            after = _characters(after[:20].replace("\n", ""))
+            raise RuleError(f"Error at character {len(before)}: '{after}', found: unexpected text")
 
 
-def _ip(text: str) -> str:
+def _difference(one: tuple[int, int | None], other: tuple[int, int | None]) -> int:
+    """How lib/rule.js, `icmpTypeSort`, compares ICMP types: codes only where it finds both."""
+    if one[1] is not None and other[1] is None:
+        return 0
+    code = 0 if one[1] is None else one[1] - (other[1] or 0)
+    return (one[0] - other[0]) * 256 + code
+
+
+def _shown(word: str) -> str:
+    return word.lower() if word in _SMALL_IN_MESSAGES else word
+
+
+def _number(what: str, text: str, lowest: int, highest: int) -> int:
+    digits = text.lstrip("0")
+    if text.isdecimal() and len(digits) < 6 and lowest <= int(digits or 0) <= highest:
+        return int(digits or 0)
+    raise RuleError(f'{what} "{text}" is invalid')
+
+
+def _ip(text: str) -> None:
+    version, family = (6, IPv6Address) if ":" in text else (4, IPv4Address)
     try:
-        return str(IPv4Address(text))
+        if str(family(text)) not in ("0.0.0.0", "255.255.255.255"):
+            return
     except AddressValueError:
-        raise RuleError(f"'{text}' is not an IPv4 address") from None
+        pass
+    raise RuleError(f'IPv{version} address "{text}" is invalid')
 
 
-def _subnet(text: str) -> str:
-    try:
-        if "/" not in text:
-            raise ValueError(text)
-        return str(IPv4Network(text, strict=False))
-    except (AddressValueError, NetmaskValueError, ValueError):
-        raise RuleError(f"'{text}' is not a subnet such as 10.0.0.0/8") from None
+def _vm(text: str) -> None:
+    if not _UUID.fullmatch(text):
+        raise RuleError(f'UUID "{text}" is invalid')
 
 
-def _vm(text: str) -> str:
-    if not is_uuid(text):
-        raise RuleError(f"'{text}' is not the id of a machine")
-    return text.lower()
-
-
-_CHECKS: dict[str, Callable[[str], str]] = {"ip": _ip, "subnet": _subnet, "vm": _vm}
+_CHECKS: dict[str, Callable[[str], object]] = {"ip": _ip, "subnet": subnet, "vm": _vm}
