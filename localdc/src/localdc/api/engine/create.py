@@ -29,7 +29,7 @@ from localdc.api.errors import (
 from localdc.api.model import Account, Key, Machine, Scalar, dns_label, now_iso
 from localdc.api.store.documents import VOLUME
 from localdc.api.store.machines import Query
-from localdc.api.validate import check_metadata, check_name, check_tags, flag
+from localdc.api.validate import check_metadata, check_name, check_new_tags, flag
 
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
@@ -87,7 +87,7 @@ def new_machine(request: CreateRequest) -> Machine:
         updated=now,
         requested=requested,
         cpu_cap=package.cpu_cap,
-        tags=check_tags(_prefixed(request.params, "tag.")),
+        tags=check_new_tags(_prefixed(request.params, "tag.")),
         firewall_enabled=flag(request.params, "firewall_enabled"),
         deletion_protection=request.params.get("deletion_protection") is True,
         volumes=_volumes(request),
