@@ -80,7 +80,8 @@ class Machine:
     was restarted.  requested: (network id, wanted address or None) in order.
     reason: why provisioning failed, else None.  volumes: what is mounted where
     (id, name, mode, mountpoint).  hostname, dns_domain: what creation set, and
-    nothing changes later; None = the compute node's default.
+    nothing changes later; None = the compute node's default.  compute_node: its id, from
+    the start; None for a machine that an earlier version has not got round to provision.
     """
 
     uuid: str
@@ -120,6 +121,11 @@ class Machine:
         data["requested"] = [(network, ip) for network, ip in data["requested"]]
         return cls(**data)
 
+    @property
+    def allocated_to(self) -> str | None:
+        """The compute node as clients see it: None until there are addresses."""
+        return None if self.state == "provisioning" and not self.nics else self.compute_node
+
     def visible_metadata(self) -> dict[str, Scalar]:
         """Metadata without passwords, which only `credentials` may show."""
         return {k: v for k, v in self.metadata.items() if not k.endswith("_pw")}
@@ -154,7 +160,7 @@ class Machine:
             primary = next((nic for nic in self.nics if nic.primary), self.nics[0])
             view["primaryIp"] = primary.ip
         view["firewall_enabled"] = self.firewall_enabled
-        view["compute_node"] = self.compute_node
+        view["compute_node"] = self.allocated_to
         view["package"] = self.package
         return view
 

@@ -11,6 +11,8 @@ from localdc.api import catalogue
 from localdc.api.catalogue import Image, Network, Package
 
 NAMESPACE = uuid.UUID("6f3c2a5e-7a34-4c7e-9e0b-3b4c1de1a5f0")
+COMPUTE_NODES = 3
+MAX_COMPUTE_NODES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,9 @@ class DataCenterSettings:
         on public networks, one for all others; when they are the same, one for all.
     fabric_package_prefixes: what names of packages begin with whose machines may be on fabric
         networks; empty = all.
-    brands: what the compute node can run.
-    firewall: the compute node enforces firewalls; otherwise they are refused.
+    compute_nodes: how many there are; all of them are this computer.
+    brands: what the compute nodes can run.
+    firewall: the compute nodes enforce firewalls; otherwise they are refused.
     repository: directory of the package repository; None = there is none.
     metadata_seconds: how long a change of metadata takes at least, when nothing
         else waits for the machine.
@@ -71,6 +74,7 @@ class DataCenterSettings:
     cns_public: str = "triton.local"
     cns_private: str = "cns.local"
     fabric_package_prefixes: tuple[str, ...] = ()
+    compute_nodes: int = COMPUTE_NODES
     brands: tuple[str, ...] = ("joyent", "joyent-minimal")
     firewall: bool = False
     metadata_seconds: float = 0.0
@@ -81,11 +85,18 @@ class DataCenterSettings:
             raise ValueError("a data center needs at least one public network")
         for network in self.networks:
             check_network(network)
+        if not 1 <= self.compute_nodes <= MAX_COMPUTE_NODES:
+            raise ValueError(f"a data center has 1 to {MAX_COMPUTE_NODES} compute nodes")
 
     @property
     def server_uuid(self) -> str:
-        """The id of the one compute node; follows from the name."""
-        return str(uuid.uuid5(NAMESPACE, f"server {self.name}"))
+        """The id of the first compute node."""
+        return self.node_uuid(0)
+
+    def node_uuid(self, number: int) -> str:
+        """The id of a compute node, the first one being 0; follows from the data center's name."""
+        which = f" {number}" if number else ""
+        return str(uuid.uuid5(NAMESPACE, f"server {self.name}{which}"))
 
 
 def check_network(network: Network) -> None:

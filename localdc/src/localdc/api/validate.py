@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from localdc.api.errors import invalid_argument, invalid_field, validation_failed
+from localdc.api import tritontags
+from localdc.api.errors import FieldError, invalid_argument, invalid_field, validation_failed
 from localdc.api.model import Scalar
 
 MACHINE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -14,13 +15,6 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 # floor(255 / 4) * 3: the name must fit a field of 255 bytes once base64-encoded.
 NAME_LIMIT = 189
 CNS_NAME_LIMIT = 63
-
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
-_SERVICE = re.compile(
-    r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(:[0-9]{1,5})?(:[a-z][a-z0-9-]*=[^,:]+)*",
-    re.IGNORECASE,
-)
-_DOMAIN = re.compile(rf"({_LABEL.pattern})(\.({_LABEL.pattern}))*\.?", re.IGNORECASE)
 
 
 def is_uuid(text: object) -> bool:
@@ -59,43 +53,38 @@ def is_scalar(value: object) -> bool:
 
 
 def check_tags(tags: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Raises 409 ValidationFailed naming the first bad tag."""
-    for key, value in tags.items():
-        problem = _bad_tag(key, value)
-        if problem:
-            raise validation_failed("Invalid tag parameters", invalid_field("tags", problem))
+    """Tags for a machine that there is; raises 409 ValidationFailed naming the first bad one."""
+    bad = _bad_tag(tags)
+    if bad:
+        raise validation_failed("Invalid tag parameters", bad)
     return dict(tags)
 
 
-def _bad_tag(key: str, value: object) -> str | None:
-    if not key or len(key) > 255:
-        return "a tag's name must have 1 to 255 characters"
-    if not is_scalar(value):
-        return f'tag "{key}" must be a string, a number or a boolean'
-    if key.startswith("docker:"):
-        return f'tag "{key}": "docker:*" tags are reserved'
-    if not key.startswith("triton."):
-        return None
-    return _bad_triton_tag(key, value)
+def check_new_tags(tags: Mapping[str, Any]) -> dict[str, Scalar]:
+    """Tags for a machine to be made; raises 409 (sdc-cloudapi, lib/machines.js, createVm)."""
+    bad = _bad_tag(tags)
+    if bad:
+        which = ": Invalid tags" if bad["field"] == "tags" else ""
+        raise validation_failed(f"Invalid VM parameters{which}", bad)
+    return dict(tags)
 
 
-def _bad_triton_tag(key: str, value: object) -> str | None:
-    if key == "triton.cns.services":
-        names = value.split(",") if isinstance(value, str) else []
-        if names and all(_SERVICE.fullmatch(name.strip()) for name in names):
-            return None
-        return f'tag "{key}" must be a list of DNS labels, separated by commas'
-    if key in ("triton.cns.disable", "triton.placement.exclude_virtual_servers"):
-        if isinstance(value, bool) or value in ("true", "false"):
-            return None
-        return f'tag "{key}" must be true or false'
-    if key in ("triton.cns.reverse_ptr", "triton.network.public", "triton.cns.instance_ptr"):
-        if isinstance(value, str) and _DOMAIN.fullmatch(value):
-            return None
-        return f'tag "{key}" must be a DNS name'
-    if key == "triton.cns.acme_challenge":
-        return None if isinstance(value, str) else f'tag "{key}" must be a string'
-    return f'tag "{key}": unrecognized special triton tag'
+def _bad_tag(tags: Mapping[str, Any]) -> FieldError | None:
+    """What is wrong with the tags (sdc-vmapi, lib/common/validation.js, validMetadata)."""
+    for key, value in tags.items():
+        if not is_scalar(value):
+            return invalid_field(f"tags.{key}", "Forbidden Data Type")
+    for key, value in tags.items():
+        problem = None
+        if not key or len(key) > 255:
+            problem = "a tag's name must have 1 to 255 characters"
+        elif key.startswith("docker:"):
+            problem = f'Special tag "{key}" not supported'
+        elif key.startswith(tritontags.PREFIX):
+            problem = tritontags.problem(key, value)
+        if problem:
+            return invalid_field("tags", problem)
+    return None
 
 
 def bad_metadata_key(key: str) -> str | None:

@@ -141,6 +141,7 @@ class Daemon:
             keys=(AccountKey("localdc", key.public),),
             url=self.handover.url,
             throttle=self.options.bucket(),
+            compute_nodes=self.options.compute_nodes,
             admin_token=access.ensure_admin_token(self.paths),
             firewall=packetfilter.program() is not None,
             metadata_seconds=METADATA_SECONDS,

@@ -9,7 +9,7 @@ from typing import Any
 
 from localdc import LocalDCError
 from localdc.api import offers
-from localdc.api.settings import Throttle
+from localdc.api.settings import COMPUTE_NODES, MAX_COMPUTE_NODES, Throttle
 from localdc.paths import StateDir
 
 _DEFAULT = Throttle()
@@ -31,6 +31,7 @@ class StartOptions:
     catalogue: what it offers, as text of a file; empty = what a new one does; None = what it
         did before.
     lenient: names of LENIENT.
+    compute_nodes: how many new machines are spread over.
     """
 
     records_only: bool = False
@@ -38,6 +39,7 @@ class StartOptions:
     throttle: tuple[int, float] | None = (_DEFAULT.burst, _DEFAULT.rate)
     catalogue: str | None = None
     lenient: tuple[str, ...] = ()
+    compute_nodes: int = COMPUTE_NODES
 
     @property
     def mode(self) -> str:
@@ -70,6 +72,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default {_DEFAULT.burst}/{_DEFAULT.rate:g})",
     )
     parser.add_argument(
+        "--compute-nodes",
+        type=_compute_nodes,
+        default=COMPUTE_NODES,
+        metavar="N",
+        help="how many compute nodes there are for affinity rules; all of them are this computer "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
         "--lenient",
         type=_lenient,
         default=(),
@@ -95,6 +105,7 @@ def from_arguments(options: argparse.Namespace) -> StartOptions:
         options.throttle,
         options.catalogue,
         options.lenient,
+        options.compute_nodes,
     )
 
 
@@ -141,6 +152,13 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= 3600:
         raise argparse.ArgumentTypeError("must be 0 to 3600")
     return seconds
+
+
+def _compute_nodes(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MAX_COMPUTE_NODES:
+        raise argparse.ArgumentTypeError(f"must be 1 to {MAX_COMPUTE_NODES}")
+    return number
 
 
 def _throttle(text: str) -> Any:

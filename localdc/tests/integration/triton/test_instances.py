@@ -34,7 +34,7 @@ def test_script_runs_in_the_machine(shell: Shell, web: str) -> None:
         (3, ["-N", "no-network", IMAGE, PACKAGE], 'no network with name or short id "no-network"'),
         (1, ["-n", "web", IMAGE, PACKAGE], "alias: Duplicate: Already exists"),
         (1, ["-n", "a b", IMAGE, PACKAGE], "alias: Invalid"),
-        (1, ["-t", "triton.cns.services=-", IMAGE, PACKAGE], "Invalid"),
+        (1, ["-t", "triton.cns.services=%", IMAGE, PACKAGE], "Invalid"),
         (1, ["--affinity", "foobar", IMAGE, PACKAGE], "could not find operator"),
         (1, [IMAGE], "incorrect number of args"),
     ],

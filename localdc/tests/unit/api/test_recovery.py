@@ -181,6 +181,8 @@ def test_state_from_before_accounts_could_be_disabled(start, tmp_path):
     dc.stop()
     db = sqlite3.connect(tmp_path / "state.db")
     db.execute("ALTER TABLE accounts DROP COLUMN disabled")
+    db.execute("DROP INDEX machines_by_node")
+    db.execute("ALTER TABLE machines DROP COLUMN compute_node")
     db.execute("PRAGMA user_version = 2")
     db.close()
     again = start()

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from localdc.api.compute import ComputeError
 
 from .harness import error
@@ -95,3 +97,27 @@ def test_volumes(dc):
         "size": 10240,
         "type": "tritonnfs",
     }
+
+
+@pytest.mark.parametrize(
+    ("affinity", "message"),
+    [
+        ("role==db", "Error: Invalid affinity: affinity must be an array of strings"),
+        ([5], "Error: Invalid affinity: affinity must be an array of strings"),
+        ([], None),
+        (["role==db", "instance!=~/x/"], None),
+        (
+            ["role==db", "foobar"],
+            'could not find operator in affinity rule: expected one of "==", "!=": \'foobar\'',
+        ),
+    ],
+)
+def test_affinity_of_volumes(dc, affinity, message):
+    """sdc-cloudapi, lib/validation/volumes.js and lib/endpoints/volumes.js."""
+    answer = dc.post("/my/volumes", json={"type": "tritonnfs", "affinity": affinity})
+    if message is None:
+        assert answer.status_code == 201
+    else:
+        assert error(answer) == (409, "InvalidArgument", message)
+        assert dc.get("/my/volumes").json() == []
+    dc.settle()

@@ -1,129 +1,192 @@
-"""Affinity and locality, on a data center with one compute node.
+"""Where a new machine shall be: affinity rules and locality hints.
 
-Wishes to be near another machine always come true here, and wishes to be far
-from one never do: a strict one is refused, an optional one is passed over, as
-a data center without a fitting compute node would do.
-
-Source: sdc-cloudapi, docs/index.md, Affinity rules and Locality hints; lib/triton-affinity.js.
+Rules are read as sdc-cloudapi does (lib/triton-affinity.js), and turned into hints as
+sdc-designation does (lib/algorithms/shared/affinity.js): soft rules count only where there is
+no strict one.  What the hints lead to is in `localdc.api.engine.placement`.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from localdc.api.engine.firewall import tag_text
-from localdc.api.errors import ApiError, insufficient_capacity, invalid_argument
+from localdc.api.errors import (
+    ApiError,
+    insufficient_capacity,
+    invalid_argument,
+    invalid_field,
+    validation_failed,
+)
 from localdc.api.model import Machine
 from localdc.api.validate import is_uuid
 
-_OPERATOR = re.compile(r"(==~|!=~|==|!=)")
-_KEY = re.compile(r"[a-z_][a-z0-9\-_.]+", re.IGNORECASE)
+OPERATORS = ("==", "!=")
+_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9\-_.]+")
+_VALUE = re.compile(r"[-a-zA-Z0-9:_\s.*/()?+[\]\\^$|]+")
+_KEY_SHOWN = r"/^[a-z_][a-z0-9\-_.]+$/i"
+_VALUE_SHOWN = r"/^[-a-z0-9:_\s.*/()?+[\]\\^$|]+$/i"
 _ITSELF = ("instance", "container")
+_UUID = re.compile(r"[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`key OP value`: key is `instance` or a tag; near: `==`; strict: without `~`."""
+    """`key operator value`, with `~` before the value of a soft one.
 
-    text: str
+    key: `instance`, `container` or the name of a tag.  value_type: exact, glob or re.
+    """
+
     key: str
+    operator: str
     value: str
-    near: bool
-    strict: bool
+    soft: bool
+    value_type: str
 
-    def means(self, machine: Machine) -> bool:
-        if self.key in _ITSELF:
-            names = [machine.name, machine.uuid, machine.uuid.partition("-")[0]]
-            return any(_matches(self.value, name) for name in names)
-        return self.key in machine.tags and _matches(self.value, tag_text(machine.tags[self.key]))
+    def __str__(self) -> str:
+        return f"{self.key}{self.operator}{'~' if self.soft else ''}{self.value}"
 
+    def find(self, machines: Iterable[Machine]) -> tuple[str, ...]:
+        """Ids of the machines that the rule means; raises 409 for no regular expression."""
+        if self.key not in _ITSELF:
+            tagged = (machine for machine in machines if self.key in machine.tags)
+            texts = ((machine.uuid, tag_text(machine.tags[self.key])) for machine in tagged)
+        elif _UUID.fullmatch(self.value):
+            return (self.value,)
+        else:
+            texts = ((machine.uuid, machine.name) for machine in machines)
+        pattern = self._pattern()
+        return tuple(uuid for uuid, text in texts if pattern.search(text))
 
-def parse(text: object) -> Rule:
-    """Raises 409."""
-    match = _OPERATOR.search(text) if isinstance(text, str) else None
-    if match is None or not isinstance(text, str):
-        raise invalid_argument(
-            "could not find operator in affinity rule: expected one of "
-            f'"==", "!=": {json.dumps(text)}'
-        )
-    key, value = text[: match.start()].strip(), text[match.end() :].strip()
-    if _KEY.fullmatch(key) is None:
-        raise invalid_argument(f'invalid key "{key}" in affinity rule: {json.dumps(text)}')
-    if not value:
-        raise invalid_argument(f"no value in affinity rule: {json.dumps(text)}")
-    if value.startswith("/"):
+    def _pattern(self) -> re.Pattern[str]:
+        if self.value_type != "re":
+            literal = (re.escape(part) for part in self.value.split("*"))
+            return re.compile(rf"\A{'.*'.join(literal)}\Z", re.DOTALL)
         try:
-            re.compile(value.strip("/"))
-        except re.error as error:
-            raise invalid_argument(f"affinity rule {json.dumps(text)}: {error}") from None
-    operator = match[0]
-    return Rule(text, key, value, operator.startswith("="), not operator.endswith("~"))
+            return re.compile(self.value[1:-1])
+        except (re.error, OverflowError, RecursionError) as error:
+            raise invalid_argument(f"affinity rule {_quoted(str(self))}: {error}") from None
 
 
-def _matches(pattern: str, text: str) -> bool:
-    if len(pattern) > 1 and pattern.startswith("/") and pattern.endswith("/"):
-        return re.search(pattern[1:-1], text) is not None
-    return fnmatchcase(text, pattern.replace("[", "[[]").replace("?", "[?]"))
+@dataclass(frozen=True, slots=True)
+class Locality:
+    """Ids of machines to be on the same compute node with, and on another one."""
+
+    strict: bool = False
+    near: tuple[str, ...] = ()
+    far: tuple[str, ...] = ()
 
 
-def check(params: Mapping[str, Any], machines: Iterable[Machine]) -> None:
-    """Refuse what cannot be satisfied; `machines` are those the account has.
+def parse(text: str) -> Rule:
+    """Raises 409 InvalidArgument."""
+    operator = next((operator for operator in OPERATORS if operator in text), None)
+    if operator is None:
+        known = '", "'.join(OPERATORS)
+        raise invalid_argument(
+            f'could not find operator in affinity rule: expected one of "{known}": {_quoted(text)}'
+        )
+    key, _, value = text.partition(operator)
+    if _KEY.fullmatch(key) is None:
+        raise _mismatch("key", text, key, _KEY_SHOWN)
+    soft = value.startswith("~")
+    value = value.removeprefix("~")
+    if _VALUE.fullmatch(value) is None:
+        raise _mismatch("value", text, value, _VALUE_SHOWN)
+    value_type = "glob" if "*" in value else "exact"
+    if len(value) > 2 and value.startswith("/") and value.endswith("/"):
+        value_type = "re"
+    return Rule(key, operator, value, soft, value_type)
 
-    Raises 409 InvalidArgument for what makes no sense, InsufficientCapacity
-    for what this data center cannot do.
+
+def _mismatch(what: str, text: str, part: str, pattern: str) -> ApiError:
+    return invalid_argument(
+        f"invalid {what} in affinity rule: {_quoted(text)}: "
+        f"{_quoted(part)} does not match {pattern}"
+    )
+
+
+def _quoted(text: str) -> str:
+    """A text as node's util.inspect shows it, which is what CloudAPI's messages use."""
+    quote = next((quote for quote in "'\"`" if quote not in text), "'")
+    shown = text.replace("\\", "\\\\").replace(quote, f"\\{quote}")
+    named = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+    escaped = (
+        named.get(c, c if ord(c) >= 0x20 and not 0x7F <= ord(c) <= 0x9F else f"\\x{ord(c):02X}")
+        for c in shown
+    )
+    return f"{quote}{''.join(escaped)}{quote}"
+
+
+def parse_all(affinity: object) -> list[Rule]:
+    """The rules of a parameter that must be a list of texts; raises 409 InvalidArgument."""
+    if not affinity:
+        return []
+    if not isinstance(affinity, list) or not all(isinstance(text, str) for text in affinity):
+        raise invalid_argument("Error: Invalid affinity: affinity must be an array of strings")
+    return [parse(text) for text in affinity]
+
+
+def wanted(params: Mapping[str, Any], machines: Sequence[Machine]) -> Locality:
+    """The hints of CreateMachine's parameters; `machines` are those the account has.
+
+    Raises 409: ValidationFailed and InvalidArgument for what makes no sense, InsufficientCapacity
+    for a strict wish to be near a machine that is not there.
     """
     affinity, locality = params.get("affinity"), params.get("locality")
     if affinity and locality:
-        raise invalid_argument("locality and affinity are mutually exclusive parameters.")
-    if affinity:
-        rules = [parse(text) for text in (affinity if isinstance(affinity, list) else [affinity])]
-        _check_rules(rules, list(machines))
-    elif locality:
-        _check_locality(locality, {machine.uuid for machine in machines})
+        raise invalid_argument('cannot specify both "locality" (deprecated) and "affinity"')
+    if locality:
+        return _hints(locality)
+    return _meant(parse_all([affinity] if isinstance(affinity, str) else affinity), machines)
 
 
-def _check_rules(rules: list[Rule], machines: list[Machine]) -> None:
-    for rule in rules:
-        if not rule.strict:
+def _meant(rules: Sequence[Rule], machines: Sequence[Machine]) -> Locality:
+    strict_rules = [rule for rule in rules if not rule.soft]
+    near: list[str] = []
+    far: list[str] = []
+    for rule in strict_rules or rules:
+        if rule.key == "image":
             continue
-        meant = any(rule.means(machine) for machine in machines)
-        if rule.near and not meant:
-            raise _impossible(f'affinity rule "{rule.text}": there is no such instance')
-        if not rule.near and meant:
-            raise _impossible(
-                f'affinity rule "{rule.text}": the data center has one compute node, '
-                "so the instances cannot be kept apart"
+        found = rule.find(machines)
+        if not found and rule.operator == "==" and not rule.soft:
+            raise no_compute_resources(
+                f'no active containers found matching {_target(rule)} for affinity "{rule}"'
             )
+        (near if rule.operator == "==" else far).extend(found)
+    return Locality(bool(strict_rules), tuple(near), tuple(far))
 
 
-def _check_locality(locality: object, machines: set[str]) -> None:
-    if isinstance(locality, str):
-        try:
-            locality = json.loads(locality)
-        except ValueError:
-            locality = None
-    if not isinstance(locality, dict) or locality.keys() - {"strict", "near", "far"}:
-        raise invalid_argument("locality must be an object with strict, near and far")
-    far = _uuids(locality, "far")
-    _uuids(locality, "near")
-    if locality.get("strict") in (True, "true") and machines & set(far):
-        raise _impossible(
-            "locality: the data center has one compute node, so the machines in `far` are near"
-        )
+def _target(rule: Rule) -> str:
+    return f'"{rule.value}"' if rule.key in _ITSELF else f'tag "{rule.key}={rule.value}"'
 
 
-def _uuids(locality: dict[str, Any], name: str) -> list[str]:
-    given = locality.get(name) or []
-    uuids = given if isinstance(given, list) else [given]
+def _hints(locality: object) -> Locality:
+    """Source: sdc-vmapi, lib/common/validation.js, validLocality."""
+    if not isinstance(locality, dict):
+        raise _bad_locality("malformed locality object")
+    strict = locality.get("strict", False)
+    if not isinstance(strict, bool):
+        raise _bad_locality('"locality.strict" is given, but not boolean')
+    return Locality(strict, _uuids(locality.get("near")), _uuids(locality.get("far")))
+
+
+def _uuids(hint: object) -> tuple[str, ...]:
+    if not hint:
+        return ()
+    if not isinstance(hint, str | list):
+        raise _bad_locality("locality entry is neither string nor array")
+    uuids = [hint] if isinstance(hint, str) else hint
     if not all(is_uuid(uuid) for uuid in uuids):
-        raise invalid_argument("locality contains malformed UUIDs")
-    return uuids
+        raise _bad_locality("locality contains malformed UUID")
+    return tuple(uuids)
 
 
-def _impossible(why: str) -> ApiError:
+def _bad_locality(why: str) -> ApiError:
+    return validation_failed("Invalid VM parameters", invalid_field("locality", why))
+
+
+def no_compute_resources(why: str) -> ApiError:
+    """No compute node can take the machine (sdc-cnapi, lib/errors.js, for the message)."""
     return insufficient_capacity(f"No compute resources available: {why}")

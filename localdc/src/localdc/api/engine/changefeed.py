@@ -21,7 +21,7 @@ SUB_RESOURCES: dict[str, Callable[[Machine], object]] = {
     "destroyed": lambda machine: machine.state == "deleted",
     "nics": lambda machine: machine.nics,
     "owner_uuid": lambda machine: machine.account,
-    "server_uuid": lambda machine: machine.compute_node,
+    "server_uuid": lambda machine: machine.allocated_to,
     "state": lambda machine: machine.state,
     "tags": lambda machine: machine.tags,
 }

@@ -177,7 +177,7 @@ def _services(machine: Machine) -> dict[str, list[int]]:
         if not label:
             continue
         ports = [option.removeprefix("port=") for option in options]
-        numbers = [int(port) for port in ports if port.isdigit()]
+        numbers = [int(float(port)) for port in ports if port.isdecimal()]
         found.setdefault(label.lower(), []).extend(numbers[-1:])
     return found
 

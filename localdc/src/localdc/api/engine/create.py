@@ -29,7 +29,7 @@ from localdc.api.errors import (
 from localdc.api.model import Account, Key, Machine, Scalar, dns_label, now_iso
 from localdc.api.store.documents import VOLUME
 from localdc.api.store.machines import Query
-from localdc.api.validate import check_metadata, check_name, check_tags, flag
+from localdc.api.validate import check_metadata, check_name, check_new_tags, flag
 
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
@@ -59,7 +59,6 @@ def new_machine(request: CreateRequest) -> Machine:
     if not keys:
         raise key_required()
     _refuse_unsupported(request)
-    _check_affinity(request)
     requested = _networks(request, package)
     min_ram = int(image.requirements.get("min_ram", 0))
     if package.memory < min_ram:
@@ -70,6 +69,7 @@ def new_machine(request: CreateRequest) -> Machine:
     limits.check(
         request.center.store, request.center.settings, request.account.uuid, image, package
     )
+    locality = _locality(request)
     machine_id = str(uuid.uuid4())
     now = now_iso()
     machine = Machine(
@@ -87,10 +87,11 @@ def new_machine(request: CreateRequest) -> Machine:
         updated=now,
         requested=requested,
         cpu_cap=package.cpu_cap,
-        tags=check_tags(_prefixed(request.params, "tag.")),
+        tags=check_new_tags(_prefixed(request.params, "tag.")),
         firewall_enabled=flag(request.params, "firewall_enabled"),
         deletion_protection=request.params.get("deletion_protection") is True,
         volumes=_volumes(request),
+        compute_node=request.center.engine.placement.choose(request.account.uuid, locality),
     )
     _set_metadata(machine, request.params, keys)
     if request.account.cns_enabled:
@@ -165,10 +166,11 @@ NO_FIREWALL = (
 )
 
 
-def _check_affinity(request: CreateRequest) -> None:
-    if request.params.get("affinity") or request.params.get("locality"):
-        mine = Query(request.account.uuid, limit=-1)
-        affinity.check(request.params, request.center.store.machines.find(mine))
+def _locality(request: CreateRequest) -> affinity.Locality:
+    params = request.params
+    mine = Query(request.account.uuid, limit=-1)
+    machines = request.center.store.machines.find(mine) if params.get("affinity") else []
+    return affinity.wanted(params, machines)
 
 
 def _volumes(request: CreateRequest) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from localdc.api.compute import Compute, ComputeError, ZoneSpec
 from localdc.api.engine.faults import Faults
 from localdc.api.engine.firewall import Firewalls
 from localdc.api.engine.networks import Networks
+from localdc.api.engine.placement import Placement
 from localdc.api.engine.specs import zone_spec
 from localdc.api.model import Job, Machine, now_iso
 from localdc.api.settings import DataCenterSettings
@@ -69,6 +70,7 @@ class JobRunner:
     faults: Faults
     networks: Networks
     firewalls: Firewalls
+    placement: Placement
     closing: bool = False
     progress: BootProgress = field(default_factory=BootProgress)
     # How often each zone was booted: tells an old end of a zone from a new one.
@@ -189,7 +191,7 @@ class JobRunner:
                 )
                 for index, (network, wanted) in enumerate(machine.requested)
             ]
-            machine.compute_node = self.settings.server_uuid
+            machine.compute_node = machine.compute_node or self.placement.choose(machine.account)
             machine.updated = now_iso()
             self.store.machines.save(machine)
         return machine

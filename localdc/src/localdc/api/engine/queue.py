@@ -11,6 +11,7 @@ from localdc.api.engine.faults import Faults
 from localdc.api.engine.firewall import Firewalls
 from localdc.api.engine.jobs import ACTIONS, BootProgress, JobFailed, JobRunner
 from localdc.api.engine.networks import Networks
+from localdc.api.engine.placement import Placement
 from localdc.api.engine.volumes import Volumes
 from localdc.api.model import Job, now_iso
 from localdc.api.settings import DataCenterSettings
@@ -42,7 +43,10 @@ class Engine:
         self.networks = Networks(settings, store)
         self.firewalls = Firewalls(store, compute)
         self.volumes = Volumes(store, compute)
-        self._runner = JobRunner(store, compute, settings, faults, self.networks, self.firewalls)
+        self.placement = Placement(settings, store)
+        self._runner = JobRunner(
+            store, compute, settings, faults, self.networks, self.firewalls, self.placement
+        )
         self._workers: dict[str, asyncio.Task[None]] = {}
 
     @property

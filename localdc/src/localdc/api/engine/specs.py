@@ -88,7 +88,7 @@ def zone_spec(
         authorized_keys=authorized_keys(machine, keys),
         resolvers=tuple(resolvers),
         dc_name=settings.name,
-        server_uuid=settings.server_uuid,
+        server_uuid=machine.compute_node or settings.server_uuid,
         dns_domain=machine.dns_domain or settings.dns_domain,
         firewall=firewall,
         mounts=tuple(

@@ -5,7 +5,7 @@ All of them need `Authorization: Bearer <admin token>`.
     POST   /--admin/faults      order a fault (fields: localdc.api.engine.faults.Fault)
     GET    /--admin/faults      the faults still on order
     DELETE /--admin/faults      withdraw all;  /--admin/faults/ID  withdraw one
-    GET    /--admin/settings    throttle, how long a provision takes, how old lists of keys may be
+    GET    /--admin/settings    throttle, time of a provision, compute nodes, age of lists of keys
     PUT    /--admin/settings    change them until the next start
     GET    /--admin/requests    how many calls there were, by method and path
     DELETE /--admin/requests    count from zero again
@@ -30,9 +30,12 @@ from localdc.api.engine.records_only import RecordsCompute
 from localdc.api.errors import invalid_argument, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Account
-from localdc.api.settings import AccountKey, Throttle
+from localdc.api.settings import MAX_COMPUTE_NODES, AccountKey, Throttle
 
-SETTINGS = {"throttle", "throttle_status", "provision_seconds", "keys_cache_seconds"}
+SETTINGS = {
+    *("throttle", "throttle_status"),
+    *("provision_seconds", "keys_cache_seconds", "compute_nodes"),
+}
 LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@]{2,31}")
 
 
@@ -83,6 +86,7 @@ def _settings_view(call: Call) -> Answer:
     view: dict[str, object] = {"throttle": None if limits is None else asdict(limits)}
     view["throttle_status"] = call.center.buckets.status
     view["keys_cache_seconds"] = call.center.keys_cache_seconds
+    view["compute_nodes"] = call.center.engine.placement.count
     compute = call.center.compute
     if isinstance(compute, RecordsCompute):
         view["provision_seconds"] = compute.provision_seconds
@@ -99,6 +103,9 @@ def set_settings(call: Call) -> Answer:
     if unknown:
         known = " ".join(sorted(SETTINGS))
         raise invalid_argument(f"unknown setting {min(unknown)}; known: {known}")
+    nodes = params.get("compute_nodes", center.engine.placement.count)
+    if type(nodes) is not int or not 1 <= nodes <= MAX_COMPUTE_NODES:
+        raise invalid_argument(f"compute_nodes must be a whole number, 1 to {MAX_COMPUTE_NODES}")
     status = params.get("throttle_status", center.buckets.status)
     if status not in (420, 429):
         raise invalid_argument("throttle_status must be 429 or 420")
@@ -118,6 +125,7 @@ def set_settings(call: Call) -> Answer:
     if "throttle" in params:
         center.buckets.change(_throttle(params["throttle"]))
     center.buckets.status = status
+    center.engine.placement.count = nodes
     return _settings_view(call)
 
 

@@ -132,7 +132,7 @@ def delete(call: Call, machine: Machine) -> Answer:
         raise cannot_destroy('Instance has "deletion_protection" enabled, preventing deletion')
     if call.center.store.jobs.pending(machine.uuid, "destroy"):
         return Answer(204)
-    if machine.state == "provisioning" and machine.compute_node is None:
+    if machine.state == "provisioning" and machine.allocated_to is None:
         raise unallocated("Cannot delete a VM that has not been allocated to a server yet")
     machine_path.queue(call, machine, "destroy")
     return Answer(204)

@@ -7,7 +7,7 @@ import re
 import uuid
 from typing import Any
 
-from localdc.api.engine import volumes
+from localdc.api.engine import affinity, volumes
 from localdc.api.errors import (
     invalid_argument,
     invalid_networks,
@@ -74,8 +74,8 @@ def create(call: Call) -> Answer:
     kind = _type(params["type"])
     identifier = str(uuid.uuid4())
     name = _name(params["name"]) if params.get("name") else uuid.uuid4().hex
-    if params.get("affinity"):
-        raise invalid_argument("affinity of volumes is not supported: there is one compute node")
+    # Volumes are directories of this computer, equally near to every compute node.
+    affinity.parse_all(params.get("affinity"))
     tags = params.get("tags") or {}
     if not isinstance(tags, dict):
         raise invalid_argument("tags must be an object")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from localdc.api.model import GONE, Machine
@@ -81,6 +81,15 @@ class MachineChange:
         return machine.account
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The machines of a compute node: memory in MiB; own: some are of the account."""
+
+    compute_node: str
+    memory: int
+    own: bool
+
+
 class Machines:
     """`changes` gets a note of every machine that is added, saved or forgotten."""
 
@@ -100,8 +109,8 @@ class Machines:
         """Raises NameTaken."""
         try:
             self._db.execute(
-                "INSERT INTO machines (name, state, type, brand, image, memory, tags, record,"
-                " doc, uuid, account) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO machines (name, state, type, brand, image, memory, tags, compute_node,"
+                " record, doc, uuid, account) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*_columns(machine), machine.uuid, machine.account),
             )
         except sqlite3.IntegrityError as error:
@@ -114,7 +123,7 @@ class Machines:
         try:
             self._db.execute(
                 "UPDATE machines SET name = ?, state = ?, type = ?, brand = ?, image = ?,"
-                " memory = ?, tags = ?, record = ?, doc = ? WHERE uuid = ?",
+                " memory = ?, tags = ?, compute_node = ?, record = ?, doc = ? WHERE uuid = ?",
                 (*_columns(machine), machine.uuid),
             )
         except sqlite3.IntegrityError as error:
@@ -160,6 +169,26 @@ class Machines:
         )
         return [Machine.from_record(record) for (record,) in rows]
 
+    def loads(self, account: str) -> list[Load]:
+        """What is on each compute node that has machines; `own` are those of the account."""
+        rows = self._db.execute(
+            "SELECT compute_node, sum(memory), max(account = ?) FROM machines"
+            " WHERE state NOT IN ('deleted', 'failed') AND compute_node IS NOT NULL"
+            " GROUP BY compute_node",
+            (account,),
+        )
+        return [Load(node, memory, bool(own)) for node, memory, own in rows]
+
+    def places(self, account: str, uuids: Iterable[str]) -> dict[str, str]:
+        """Machine to compute node, of those that the account has and that are not gone."""
+        rows = self._db.execute(
+            "SELECT uuid, compute_node FROM machines WHERE account = ?"
+            " AND state NOT IN ('deleted', 'failed') AND compute_node IS NOT NULL"
+            " AND uuid IN (SELECT value FROM json_each(?))",
+            (account, json.dumps(list(uuids))),
+        )
+        return dict(rows.fetchall())
+
     def with_firewall(self, account: str) -> list[Machine]:
         """Machines whose firewall is on and whose zone runs, or may."""
         rows = self._db.execute(
@@ -195,7 +224,7 @@ class Machines:
         return (Machine.from_record(record) for (record,) in rows)
 
 
-def _columns(machine: Machine) -> tuple[str | int, ...]:
+def _columns(machine: Machine) -> tuple[str | int | None, ...]:
     return (
         machine.name,
         machine.state,
@@ -204,6 +233,7 @@ def _columns(machine: Machine) -> tuple[str | int, ...]:
         machine.image,
         machine.memory,
         json.dumps(machine.tags, separators=(",", ":")),
+        machine.compute_node,
         machine.to_record(),
         json.dumps(machine.view(), separators=(",", ":")),
     )

@@ -1,6 +1,6 @@
 """Tables of the state file."""
 
-VERSION = 3
+VERSION = 4
 
 SCHEMA = (
     """
@@ -106,4 +106,12 @@ MIGRATIONS = {
         """,
     ),
     2: ("ALTER TABLE accounts ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0",),
+    3: (
+        "ALTER TABLE machines ADD COLUMN compute_node TEXT",
+        "UPDATE machines SET compute_node = json_extract(record, '$.compute_node')",
+        """
+        CREATE INDEX machines_by_node ON machines (compute_node, account, memory)
+            WHERE state NOT IN ('deleted', 'failed')
+        """,
+    ),
 }
