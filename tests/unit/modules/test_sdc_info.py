@@ -17,7 +17,8 @@ def cloud(tmp_path_factory):
     for name, role in (("web-1", "web"), ("web-2", "web"), ("store", "db")):
         run_module(
             "sdc_machine", **cloud.access, **OFFER, name=name, networks=["external"],
-            tags={"role": role}, metadata={"stage": "test", "admin.password": "hush", "my.key": "s3cret"},
+            tags={"role": role},
+            metadata={"stage": "test", "admin.password": "hush", "my.key": "s3cret"},
         )  # fmt: skip
     run_module("sdc_machine", **cloud.access, name="store", state="stopped")
     yield cloud
