@@ -94,9 +94,6 @@ class Startd:
 
     def run(self) -> int:
         """Start everything that is enabled and serve until the zone halts."""
-        if os.getpgrp() != os.getpid():
-            # the group of all services without startd/need_session, and of nobody else
-            os.setpgid(0, 0)
         become_reaper()
         self.loop.on_signal(signal.SIGCHLD, self.restarter.executor.reap)
         # by hand and in tests there is nobody to send the other one
@@ -214,6 +211,9 @@ def main(argv: list[str] | None = None) -> NoReturn:
             comm.write("svc.startd")
     except OSError as error:
         sys.stderr.write(f"svc.startd: could not set its name: {error}\n")
+    if os.getpgrp() != os.getpid():
+        # the group of all services without startd/need_session, and of nobody else
+        os.setpgid(0, 0)
     sys.exit(Startd(options).run())
 
 
