@@ -28,7 +28,7 @@ def test_snapshot_is_rolled_back(shell: Shell, web: str) -> None:
 
 def test_snapshots_refused(shell: Shell, web: str) -> None:
     message = shell.triton_fails(1, "instance", "snapshot", "get", "web", "none")
-    assert "(ResourceNotFound): none not found" in message
+    assert "(ResourceNotFound): Snapshot does not exist" in message
     message = shell.triton_fails(1, "instance", "snapshot", "delete", "-f", "web", "none")
     assert "none not found" in message
     message = shell.triton_fails(1, "instance", "start", "--snapshot", "none", "web")
