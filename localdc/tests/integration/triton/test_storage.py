@@ -32,7 +32,7 @@ def test_snapshots_refused(shell: Shell, web: str) -> None:
     message = shell.triton_fails(1, "instance", "snapshot", "delete", "-f", "web", "none")
     assert "none not found" in message
     message = shell.triton_fails(1, "instance", "start", "--snapshot", "none", "web")
-    assert "none not found" in message
+    assert "Snapshot does not exist" in message
     shell.triton("instance", "snapshot", "create", "-w", "-n", "twice", "web")
     message = shell.triton_fails(1, "instance", "snapshot", "create", "-n", "twice", "web")
     assert "(InvalidArgument): snapshot twice already exists" in message
