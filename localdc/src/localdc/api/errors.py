@@ -256,6 +256,12 @@ def subnet_full(message: str) -> ApiError:
     return ApiError(507, "SubnetFull", message)
 
 
+def pool_full(message: str) -> ApiError:
+    """No network of a pool has a free address (sdc-napi, lib/util/errors.js, PoolFullError)."""
+    error = invalid_field("network_uuid", message, "InvalidParameter")
+    return ApiError(422, "InvalidParameters", "Invalid parameters", errors=[error])
+
+
 def exposed(cause: ApiError, what: str) -> ApiError:
     """The same error, saying what failed by it (sdc-cloudapi, lib/errors.js, ExposedSDCError)."""
     return ApiError(cause.status, cause.code, f"{what}: {cause.message}", errors=cause.errors)

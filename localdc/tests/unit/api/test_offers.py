@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from localdc.api.catalogue import networks
 from localdc.api.offers import PUBLIC, OfferError, read
 from localdc.api.settings import DataCenterSettings
 
@@ -64,7 +65,30 @@ def test_what_is_left_out_is_filled_in():
         ({"packages": [{"name": "p", "memory": 0, "disk": 1}]}, "memory must be 1 or more"),
         ({"packages": [{"name": "p", "memory": 1, "disk": -5}]}, "disk must be 1 or more"),
         ({"packages": [{"cpu_cap": -1}]}, r"packages\[0\]: cpu_cap must be 1 or more"),
-        ({"packages": [{"networks": ["nosuch"]}]}, "no network nosuch"),
+        (
+            {"packages": [{"name": "p", "memory": 1, "disk": 1, "networks": ["nosuch"]}]},
+            "package p: no network nosuch",
+        ),
+        ({"pools": [{"name": "p"}]}, r"pools\[0\] lacks networks"),
+        ({"pools": [{"name": "p", "networks": []}]}, "pool p: it has no networks"),
+        ({"pools": [{"name": "p", "networks": ["nosuch"]}]}, "pool p: there is no network nosuch"),
+        (
+            {"pools": [{"name": "p", "networks": [network.id for network in networks()]}]},
+            "pool p: its networks have different NIC tags",
+        ),
+        (
+            {"pools": [{"name": "p", "id": networks()[0].id, "networks": [networks()[0].id]}]},
+            "is the id of a network",
+        ),
+        (
+            {
+                "pools": [{"name": "p", "networks": [networks()[0].id]}],
+                "packages": [
+                    {"name": "p", "memory": 1, "disk": 1, "networks": [networks()[0].id]}
+                ],
+            },
+            f"package p: no network {networks()[0].id}",
+        ),
         ({"images": [{"requirements": {"min_ram": "many"}}]}, "min_ram must be a whole number"),
         ({"images": [{"requirements": {"min_ram": -1}}]}, "min_ram must not be negative"),
         ({"images": [{"type": "nonsense"}]}, "type must be one of zone-dataset, lx-dataset, zvol"),

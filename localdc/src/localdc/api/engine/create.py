@@ -14,9 +14,10 @@ from typing import Any
 
 from localdc.api import lookup
 from localdc.api.accounts import limits, rbac
-from localdc.api.catalogue import HVM, Image, Network, Package
+from localdc.api.catalogue import HVM, Image, Package
 from localdc.api.engine import affinity
 from localdc.api.engine.datacenter import DataCenter
+from localdc.api.engine.networks import Offered
 from localdc.api.engine.requested_networks import networks_and_addresses
 from localdc.api.errors import (
     brand_not_supported,
@@ -216,7 +217,7 @@ def _name(request: CreateRequest, machine_id: str) -> str:
 
 
 def _networks(request: CreateRequest, package: Package) -> list[tuple[str, str | None]]:
-    known = request.center.engine.networks.of(request.account.uuid)
+    known = request.center.engine.networks.offered(request.account.uuid)
     prefixes = request.center.settings.fabric_package_prefixes
     allowed = package.name.startswith(prefixes) if prefixes else True
     wanted = request.params.get("networks")
@@ -234,7 +235,7 @@ def _networks(request: CreateRequest, package: Package) -> list[tuple[str, str |
     return requested
 
 
-def _default_networks(known: Iterable[Network], with_fabrics: bool) -> list[tuple[str, str | None]]:
+def _default_networks(known: Iterable[Offered], with_fabrics: bool) -> list[tuple[str, str | None]]:
     """The first external network, then the first internal one, in the order of ListNetworks.
 
     The account's default_network is for sdc-docker and has no say here (sdc-cloudapi,
@@ -254,11 +255,11 @@ def _prefixed(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def _set_dns_names(request: CreateRequest, machine: Machine) -> None:
     """Host name and search domain as CNS has them (sdc-cloudapi, lib/machines.js, dnsify)."""
     machine.hostname = dns_label(machine.name)
-    known = request.center.engine.networks.of(request.account.uuid)
+    known = request.center.engine.networks.offered(request.account.uuid)
     suffixes = [
         suffix
         for network, _ in machine.requested
-        for suffix in request.center.cns.suffixes(known[network], request.account)
+        for suffix in request.center.cns.suffixes(known[network].public, request.account)
     ]
     machine.dns_domain = next(suffix for suffix in suffixes if suffix.startswith("inst."))
 

@@ -177,7 +177,7 @@ class JobRunner:
         await self._up(machine, provision=True)
 
     def _allocate(self, machine: Machine) -> Machine:
-        networks = self.networks.of(machine.account)
+        networks = self.networks.attachable(machine.account)
         gone = [network for network, _ in machine.requested if network not in networks]
         if gone:
             raise ComputeError(f"network {gone[0]} was deleted")
@@ -186,7 +186,7 @@ class JobRunner:
                 (i for i, (n, _) in enumerate(machine.requested) if networks[n].public), 0
             )
             machine.nics = [
-                self.store.addresses.allocate(
+                self.networks.allocate(
                     networks[network], machine.uuid, machine.account, wanted, index == primary
                 )
                 for index, (network, wanted) in enumerate(machine.requested)

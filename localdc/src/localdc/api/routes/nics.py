@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from localdc.api.engine.networks import PoolFull
 from localdc.api.engine.requested_networks import network_and_address
-from localdc.api.errors import invalid_argument, not_found, subnet_full
+from localdc.api.errors import invalid_argument, not_found, pool_full, subnet_full
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, NicRecord, now_iso
 from localdc.api.routes import machine_path
@@ -43,9 +44,11 @@ def get(call: Call) -> Answer:
 @machine_path.living
 def add(call: Call, machine: Machine) -> Answer:
     machine_path.check_allocated(machine, "add_nics")
-    known = call.center.engine.networks.of(call.account.uuid)
+    networks = call.center.engine.networks
+    known = networks.attachable(call.account.uuid)
     network, wanted = network_and_address(call.params.get("network"), known, "network not found")
     for nic in machine.nics:
+        # never true of a pool, so that each call adds one (sdc-cloudapi, lib/nics.js)
         if nic.network == network.id:
             location = _location(call, machine, nic)
             return Answer.json(_view(machine, nic), 302, Location=location)
@@ -53,9 +56,7 @@ def add(call: Call, machine: Machine) -> Answer:
     store = call.center.store
     try:
         with store.transaction():
-            nic = store.addresses.allocate(
-                network, machine.uuid, call.account.uuid, wanted, primary
-            )
+            nic = networks.allocate(network, machine.uuid, call.account.uuid, wanted, primary)
             nic.state = "provisioning"
             if primary:
                 for other in machine.nics:
@@ -64,6 +65,8 @@ def add(call: Call, machine: Machine) -> Answer:
             machine.updated = now_iso()
             store.machines.save(machine)
             store.jobs.add(machine.uuid, "add_nics", {"added": nic.mac}, caller=call.caller)
+    except PoolFull as error:
+        raise pool_full(str(error)) from None
     except NoAddress as error:
         if wanted is not None:
             raise invalid_argument(str(error)) from None

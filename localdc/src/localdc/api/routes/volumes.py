@@ -60,7 +60,7 @@ def _networks(call: Call) -> list[str]:
     wanted = call.params.get("networks")
     networks = call.center.engine.networks
     if not wanted:
-        return [networks.default(call.account.uuid, call.account.default_network).id]
+        return [networks.default(call.account.uuid, call.account.default_network)]
     entries = wanted if isinstance(wanted, list) else [wanted]
     if len(entries) != 1 or networks.get(call.account.uuid, entries[0]) is None:
         raise invalid_networks("networks must be one network of this account")
