@@ -135,3 +135,40 @@ def test_a_machine_gets_lost(dc):
     assert dc.fault(kind="lost_machine", machine=other, count=None)["machines"] == [other]
     dc.settle()
     assert dc.machine(dc.create("engine-1"))["state"] == "running"
+
+
+def test_a_reboot_that_is_late(dc):
+    """As sdc-cn-agent, tasks/machine_update.js: recorded first, then rebooted."""
+    external, internal = dc.get("/my/networks").json()
+    uuid = dc.create("gw", networks=[external["id"]])
+    other = dc.create("other", networks=[external["id"]])
+    boots = dc.engine._runner.boots
+    dc.fault(kind="reboot_delay", machine="gw", seconds=2, count=2)
+    nics = f"/my/machines/{uuid}/nics"
+    for action, expected in (("add_nics", 2), ("remove_nics", 1)):
+        before = boots[uuid]
+        if action == "add_nics":
+            mac = dc.post(nics, json={"network": internal["id"]}).json()["mac"].replace(":", "")
+        else:
+            assert dc.delete(f"{nics}/{mac}").status_code == 204
+        eventually(lambda: {nic["state"] for nic in dc.get(nics).json()} == {"running"})
+        machine = dc.machine(uuid)
+        assert (machine["state"], len(machine["nics"])) == ("running", expected)
+        assert dc.audit(uuid)[0]["action"] != action and boots[uuid] == before
+        dc.settle()
+        assert dc.audit(uuid)[0]["action"] == action and boots[uuid] == before + 1
+    dc.fault(kind="reboot_delay", machine="gw", seconds=3600, count=None)
+    dc.post(f"/my/machines/{other}/nics", json={"network": internal["id"]})
+    dc.settle()
+    assert boots[other] == 2
+    dc.act(uuid, "stop")
+    assert dc.post(nics, json={"network": internal["id"]}).status_code == 201
+    dc.settle()
+    assert boots[uuid] == 3, "a machine that is stopped is not rebooted"
+
+
+def eventually(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

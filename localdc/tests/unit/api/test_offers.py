@@ -83,9 +83,7 @@ def test_what_is_left_out_is_filled_in():
         (
             {
                 "pools": [{"name": "p", "networks": [networks()[0].id]}],
-                "packages": [
-                    {"name": "p", "memory": 1, "disk": 1, "networks": [networks()[0].id]}
-                ],
+                "packages": [{"name": "p", "memory": 1, "disk": 1, "networks": [networks()[0].id]}],
             },
             f"package p: no network {networks()[0].id}",
         ),

@@ -91,8 +91,8 @@ def test_a_pool_is_asked_for_without_an_address(pooled):
     assert error(pooled.post(nics, json={"network": asked})) == words
     of_member = {"ipv4_uuid": FIRST.id, "ipv4_ips": ["10.88.0.5"]}
     assert error(pooled.post(nics, json={"network": of_member}))[0] == 404
-    for networks in ([FIRST.id], [{"ipv4_uuid": FIRST.id}], ["e" + POOL.id[1:]]):
-        refused = pooled.post("/my/machines", json={**body, "name": "n", "networks": networks})
+    for wanted in ([FIRST.id], [{"ipv4_uuid": FIRST.id}], ["e" + POOL.id[1:]]):
+        refused = pooled.post("/my/machines", json={**body, "name": "n", "networks": wanted})
         assert error(refused) == (409, "InvalidArgument", "Invalid Networks")
     assert len(pooled.get("/my/machines").json()) == 1 and len(pooled.get(nics).json()) == 1
 

@@ -14,6 +14,7 @@ from typing import Any
 KINDS: dict[str, str] = {
     "provision_delay": "a provision takes `seconds` longer",
     "provision_failure": "a provision fails with `reason`",
+    "reboot_delay": "the reboot that a change of NICs ends with begins `seconds` later",
     "unavailable": "503 ServiceUnavailableError, with Retry-After when `retry_after` is given",
     "throttle": "429 RequestThrottled, with Retry-After when `retry_after` is given",
     "cut_before": "the connection is cut, the request had no effect",
@@ -23,6 +24,7 @@ KINDS: dict[str, str] = {
 }
 REQUEST_KINDS = ("unavailable", "throttle", "cut_before", "cut_after")
 PROVISION_KINDS = ("provision_delay", "provision_failure")
+REBOOT_KINDS = ("reboot_delay",)
 REPOSITORY_KINDS = ("repository_down",)
 
 
@@ -92,6 +94,11 @@ class Faults:
     def for_provision(self, account: str, machine: str, uuid: str) -> list[Fault]:
         """The faults that strike this provision; each is used up by one."""
         return self._strike(PROVISION_KINDS, account, machine, uuid, None, None)
+
+    def for_reboot(self, account: str, machine: str, uuid: str) -> float:
+        """Seconds for which this machine runs on with its NICs changed; used up by one change."""
+        struck = self._strike(REBOOT_KINDS, account, machine, uuid, None, None)
+        return sum(fault.seconds for fault in struck)
 
     def for_repository(self, account: str, machine: str, uuid: str) -> Fault | None:
         """The first fault that strikes a request of this machine's pkgin."""

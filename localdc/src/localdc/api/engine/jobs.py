@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from localdc.api.accounts import rbac
@@ -168,8 +168,7 @@ class JobRunner:
     async def _provision(self, machine: Machine) -> None:
         if not machine.nics:
             machine = self._allocate(machine)
-        account = self.store.accounts.find(machine.account)
-        login = account.login if account else machine.account
+        login = self._login(machine)
         for fault in self.faults.for_provision(login, machine.name, machine.uuid):
             await asyncio.sleep(fault.seconds)
             if fault.kind == "provision_failure":
@@ -247,6 +246,7 @@ class JobRunner:
             job.resumed and machine.state == "stopping"
         )
         if was_up:
+            await self._run_on(machine)
             await self._down_for(machine)
             await self._up_again(machine)
         elif machine.state == "stopped":
@@ -263,6 +263,21 @@ class JobRunner:
                 params = job.params
                 self.store.addresses.give_back(params["network"], params["ip"], params["mac"])
             self.store.jobs.finish(job)
+
+    async def _run_on(self, machine: Machine) -> None:
+        """A fault: all shows the new interfaces, and the machine has yet to be rebooted.
+
+        As on Triton, where an update is recorded before the reboot that it ends with
+        (sdc-cn-agent, tasks/machine_update.js).
+        """
+        seconds = self.faults.for_reboot(self._login(machine), machine.name, machine.uuid)
+        if seconds:
+            self.change(machine.uuid, nics=[replace(nic, state=None) for nic in machine.nics])
+            await asyncio.sleep(seconds)
+
+    def _login(self, machine: Machine) -> str:
+        account = self.store.accounts.find(machine.account)
+        return account.login if account else machine.account
 
     async def destroy(self, job: Job, machine: Machine) -> None:
         before = "stopped" if machine.state == "stopping" else machine.state
