@@ -5,6 +5,8 @@ import time
 import pytest
 import requests
 
+from localdc.api.compute import ComputeError
+
 from .harness import ADMIN, BASE64, error
 
 BODY = {"image": BASE64, "package": "sample-512M"}
@@ -165,6 +167,27 @@ def test_a_reboot_that_is_late(dc):
     assert dc.post(nics, json={"network": internal["id"]}).status_code == 201
     dc.settle()
     assert boots[uuid] == 3, "a machine that is stopped is not rebooted"
+
+
+def test_a_nic_that_cannot_be_added_is_taken_back(dc, monkeypatch):
+    """vmapi, workflows/add-nics.js: napi.cleanup_nics."""
+    external, internal = dc.get("/my/networks").json()
+    uuid = dc.create("gw", networks=[external["id"]])
+    before = dc.machine(uuid)["nics"]
+
+    async def broken(*_):
+        raise ComputeError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(dc.compute), "halt", broken)
+        dc.post(f"/my/machines/{uuid}/nics", json={"network": internal["id"], "primary": True})
+        dc.settle()
+    assert (dc.why(uuid), dc.audit(uuid)[0]["success"]) == ("disk full", "no")
+    assert dc.machine(uuid)["nics"] == before and dc.machine(uuid)["state"] == "running"
+    assert dc.get(f"/my/networks/{internal['id']}/ips").json() == []
+    assert dc.post(f"/my/machines/{uuid}/nics", json={"network": internal["id"]}).status_code == 201
+    dc.settle()
+    assert len(dc.machine(uuid)["nics"]) == 2
 
 
 def eventually(condition):

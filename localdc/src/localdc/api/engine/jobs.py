@@ -241,7 +241,29 @@ class JobRunner:
             raise JobFailed(str(error), state="stopped", autoboot=False) from error
 
     async def change_nics(self, job: Job, machine: Machine) -> None:
-        """The record has the new interfaces; a zone gets them when it boots."""
+        """The record has the new interfaces; a zone gets them when it boots.
+
+        One that cannot be added is taken back (vmapi, workflows/add-nics.js, napi.cleanup_nics).
+        """
+        try:
+            await self._boot_with_nics(job, machine)
+        except (ComputeError, JobFailed) as error:
+            self._take_back(job)
+            raise error if isinstance(error, JobFailed) else JobFailed(str(error)) from error
+
+    def _take_back(self, job: Job) -> None:
+        with self.store.transaction():
+            machine = self.store.machines.get(job.machine)
+            added = [n for n in machine.nics if n.mac == job.params.get("added")] if machine else []
+            if machine is None or not added:
+                return
+            machine.nics = [nic for nic in machine.nics if nic not in added]
+            if added[0].primary:
+                machine.nics[0].primary = True
+            self.store.machines.save(machine)
+            self.store.addresses.give_back(added[0].network, added[0].ip, added[0].mac)
+
+    async def _boot_with_nics(self, job: Job, machine: Machine) -> None:
         was_up = machine.state in ("running", "ready") or (
             job.resumed and machine.state == "stopping"
         )
