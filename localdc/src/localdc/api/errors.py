@@ -217,10 +217,13 @@ def unsupported_media_type(kind: str) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", f"{kind} is not supported", early=True)
 
 
-def invalid_parameter(field: str, message: str) -> ApiError:
-    """A field of a firewall rule (sdc-fwapi, lib/errors.js, InvalidParamsError)."""
+def invalid_parameter(field: str, message: str, summary: str | None = None) -> ApiError:
+    """A field of a firewall rule (sdc-fwapi, lib/errors.js, InvalidParamsError).
+
+    NAPI has a summary of its own (sdc-napi, lib/util/errors.js, PoolFullError).
+    """
     error = invalid_field(field, message, "InvalidParameter")
-    return ApiError(422, "InvalidParameters", f"{field}: {message}", errors=[error])
+    return ApiError(422, "InvalidParameters", summary or f"{field}: {message}", errors=[error])
 
 
 def throttled(message: str, retry_after: float | None = None, status: int = 429) -> ApiError:
@@ -254,12 +257,6 @@ def unavailable(message: str, retry_after: float | None = None) -> ApiError:
 def subnet_full(message: str) -> ApiError:
     """A network has no free address (sdc-napi, lib/util/errors.js, SubnetFullError)."""
     return ApiError(507, "SubnetFull", message)
-
-
-def pool_full(message: str) -> ApiError:
-    """No network of a pool has a free address (sdc-napi, lib/util/errors.js, PoolFullError)."""
-    error = invalid_field("network_uuid", message, "InvalidParameter")
-    return ApiError(422, "InvalidParameters", "Invalid parameters", errors=[error])
 
 
 def exposed(cause: ApiError, what: str) -> ApiError:

@@ -20,6 +20,7 @@ from localdc.api.compute import Compute, ComputeError, ZoneSpec
 from localdc.api.engine.faults import Faults
 from localdc.api.engine.firewall import Firewalls
 from localdc.api.engine.networks import Networks
+from localdc.api.engine.pace import Pace
 from localdc.api.engine.placement import Placement
 from localdc.api.engine.specs import zone_spec
 from localdc.api.model import Job, Machine, now_iso
@@ -71,6 +72,7 @@ class JobRunner:
     networks: Networks
     firewalls: Firewalls
     placement: Placement
+    pace: Pace
     closing: bool = False
     progress: BootProgress = field(default_factory=BootProgress)
     # How often each zone was booted: tells an old end of a zone from a new one.
@@ -110,9 +112,11 @@ class JobRunner:
                 self.store.addresses.release(uuid)
             if fields:
                 machine.updated = now_iso()
-                self.store.machines.save(machine)
             if end is not None:
                 self.store.jobs.finish(end, failure)
+                self.pace.ended(end.id, uuid)
+            if fields or end is not None:
+                self.store.machines.save(machine)
         return machine
 
     async def _ask(self, call: Awaitable[None]) -> None:
@@ -280,6 +284,7 @@ class JobRunner:
             if was_up:
                 current.state, current.autoboot = "running", True
             current.updated = now_iso()
+            self.pace.ended(job.id, machine.uuid)
             self.store.machines.save(current)
             if "ip" in job.params:
                 params = job.params
@@ -313,6 +318,7 @@ class JobRunner:
             current = self.store.machines.get(machine.uuid) or machine
             current.state, current.autoboot, current.updated = "deleted", False, now_iso()
             self.store.documents.remove_scope(SNAPSHOT, machine.uuid)
+            self.pace.forget(machine.uuid)
             self.store.addresses.release(machine.uuid)
             self.store.machines.save(current)
             self.store.jobs.finish(job)
@@ -419,6 +425,7 @@ class JobRunner:
         """A fault: the machine is gone, and nobody knows of it."""
         await self._discard(machine.uuid)
         with self.store.transaction():
+            self.pace.forget(machine.uuid)
             self.store.machines.forget(machine.uuid)
         self.boots.pop(machine.uuid, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from localdc.api import lookup
 from localdc.api.accounts import rbac
@@ -39,18 +40,29 @@ STATES: dict[str, tuple[str, ...] | None] = {
 
 def list_machines(call: Call) -> Answer:
     query = _query(call)
-    store = call.center.store
-    if call.version < (7, 1, 0) or call.flag("credentials"):
-        found = store.machines.find(query)
-        body = json.dumps(
-            [machine_path.view(call, m) for m in found], separators=(",", ":")
-        ).encode()
-        count = len(found)
+    docs = _docs(call, query)
+    headers = {"x-query-limit": str(query.limit), "x-resource-count": str(len(docs))}
+    return Answer(200, f"[{','.join(docs)}]".encode(), headers)
+
+
+def _docs(call: Call, query: Query) -> list[str]:
+    """The machines as JSON texts, as they are or were a while ago."""
+    center = call.center
+    old = call.version < (7, 1, 0)
+    asked = f"{query} {old} {call.flag('credentials')}"
+    now = time.monotonic()
+    until, docs = center.lists_cached.get(asked, (0.0, []))
+    if now < until:
+        return docs
+    if old or call.flag("credentials"):
+        found = center.store.machines.find(query)
+        docs = [json.dumps(machine_path.view(call, m), separators=(",", ":")) for m in found]
     else:
-        docs = store.machines.docs(query)
-        body = f"[{','.join(docs)}]".encode()
-        count = len(docs)
-    return Answer(200, body, {"x-query-limit": str(query.limit), "x-resource-count": str(count)})
+        docs = center.store.machines.docs(query)
+    if center.lists_cache_seconds:
+        kept = {key: value for key, value in center.lists_cached.items() if now < value[0]}
+        center.lists_cached = {**kept, asked: (now + center.lists_cache_seconds, docs)}
+    return docs
 
 
 def _query(call: Call) -> Query:
@@ -128,7 +140,7 @@ def _tag_with_roles(call: Call, machine: Machine) -> None:
 
 @machine_path.living
 def delete(call: Call, machine: Machine) -> Answer:
-    if machine.deletion_protection:
+    if machine_path.shown(call, machine).deletion_protection:
         raise cannot_destroy('Instance has "deletion_protection" enabled, preventing deletion')
     if call.center.store.jobs.pending(machine.uuid, "destroy"):
         return Answer(204)

@@ -13,7 +13,7 @@ _DROPPED = ("account", "machine", "uuid", "owner_uuid", "context", "image")
 
 
 def list_tags(call: Call) -> Answer:
-    return Answer.json(machine_path.load(call).tags)
+    return Answer.json(machine_path.look(call).tags)
 
 
 def _given(call: Call, verb: str) -> dict[str, Scalar]:
@@ -44,7 +44,7 @@ def delete_all(call: Call, machine: Machine) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    machine = machine_path.load(call)
+    machine = machine_path.look(call)
     tag = call.args["tag"]
     if tag not in machine.tags:
         raise not_found(f'tag "{tag}" not found')
