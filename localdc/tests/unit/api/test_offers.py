@@ -27,6 +27,10 @@ def test_names_of_a_public_cloud(start):
     }  # fmt: skip
     uuid = dc.create(package="z1-micro")
     assert dc.machine(uuid)["state"] == "running"
+    assert {n["name"] for n in dc.get("/my/networks").json()} == {
+        "Joyent-SDC-Public", "Joyent-SDC-Private",
+    }  # fmt: skip
+    assert len(dc.machine(uuid)["networks"]) == 2
     suffixes = {tuple(network["suffixes"]) for network in dc.get("/my/networks").json()}
     assert len(suffixes) == 1, "CNS has one zone"
 
