@@ -39,9 +39,10 @@ def is_pool_refusal(error: APIError) -> bool:
 class Pools:
     """The offered networks of interfaces; asks only when one is on a network that is not listed.
 
-    Where several pools come into question, a public address is of a public one.  A private
-    address is taken to be of one that is not public; that is certain when some machine of the
-    account has a public address, and dropped when one has private addresses in two pools.
+    Where pools of both kinds come into question, a public address is of a public one, and a
+    private address likely of another; that is certain where any machine of the account has a
+    public address.  Where machines have private addresses in two pools, the primary one is likely
+    the public one: CreateMachine makes it so (sdc-cloudapi, lib/machines.js, getCreateOptions).
 
     :param networks: all that ListNetworks shows
     """
@@ -75,7 +76,7 @@ class Pools:
         return possible[0] if len(possible) == 1 else None
 
     def on(self, nics: Iterable[Nic], network: str, *, certain: bool = False) -> list[Nic]:
-        """The interfaces that are on an offered network.
+        """The interfaces that are on an offered network, at least one of them.
 
         :param certain: as in :meth:`possible`
         :raises UsageError: there is none, and one may be
@@ -85,14 +86,9 @@ class Pools:
         doubtful = [n for n in nics if network in self.possible(n, certain=certain)]
         if found or not doubtful:
             return found
-        pools = self._all_possible(doubtful)
-        several = [nic for nic in nics if len(self.possible(nic)) > 1]
-        if certain or not self._fill(several, pools):
+        if certain or not self._fill(doubtful, self._all_possible(doubtful)):
             raise self._doubt(doubtful[0], certain)
-        # CreateMachine makes the first external interface the primary one (lib/machines.js)
-        ordered = sorted(pools, key=lambda pool: not self._listed[pool].get("public"))
-        several.sort(key=lambda nic: not nic.get("primary"))
-        return [several[ordered.index(network)]]
+        return doubtful[:1]
 
     def missing(self, nics: Iterable[Record], wanted: Sequence[str]) -> list[str]:
         """The offered networks, of those wanted, that no interface is on.
@@ -166,7 +162,7 @@ class Pools:
             return self._pools
         public = self._flag(network)
         if public is None:
-            public = self._by_address(ip, certain)
+            public = self._by_address(network, ip, certain)
         return [pool for pool in self._pools if public in (None, bool(pool.get("public")))]
 
     @cached_property
@@ -191,7 +187,7 @@ class Pools:
         except (NotFound, Forbidden):
             return None
 
-    def _by_address(self, ip: Address | None, certain: bool) -> bool | None:
+    def _by_address(self, network: str, ip: Address | None, certain: bool) -> bool | None:
         """Whether the network of an address is public; None where it does not tell."""
         if ip is None:
             return None
@@ -199,16 +195,24 @@ class Pools:
             return True
         if any(not is_private(other) for machine in self._machines for other in addresses(machine)):
             return False
-        return None if certain or self._both_are_private else False
+        if certain:
+            return None
+        if not self._roles:
+            return False
+        roles = self._roles.get(network, set())
+        return roles == {True} if len(roles) == 1 else None
 
     @cached_property
-    def _both_are_private(self) -> bool:
-        """Whether a machine has private addresses in two networks that are not listed."""
+    def _roles(self) -> dict[str, set[bool]]:
+        """Of networks on machines that are in two which are not listed: primary there or not."""
+        found: dict[str, set[bool]] = {}
         known = {None, *self._listed}
-        return any(
-            len({nic.get("network") for nic in interfaces(machine)} - known) > 1
-            for machine in self._machines
-        )
+        for machine in self._machines:
+            nics = [nic for nic in interfaces(machine) if nic.get("network") not in known]
+            if len({nic["network"] for nic in nics}) > 1:
+                for nic in nics:
+                    found.setdefault(str(nic["network"]), set()).add(bool(nic.get("primary")))
+        return found
 
     @cached_property
     def _machines(self) -> list[Record]:

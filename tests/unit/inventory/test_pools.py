@@ -11,6 +11,7 @@ from localdc.api.catalogue import Pool
 
 from ..modules.modules_support import (
     EAST,
+    EXTERNAL,
     INTERNAL,
     OFFER,
     ONE_POOL,
@@ -80,6 +81,20 @@ def test_without_names_of_networks_pools_cost_nothing(cloud, listing):
     cloud.requests.clear()
     listing(cloud)
     assert cloud.requests == [("GET", "/acme/machines")]
+
+
+def test_the_primary_address_is_the_public_one(tmp_path, listing):
+    """Where both pools have private addresses."""
+    cloud = Cloud(tmp_path, pools=(replace(PUBLIC, networks=(EXTERNAL.id,)), PRIVATE))
+    try:
+        run_module(
+            "sdc_machine", **cloud.access, **OFFER, name="web", networks=["Private", "Public"]
+        )
+        for pool, start in (("Public", "10.88."), ("Private", "10.99.")):
+            hosts = listing(cloud, address=[pool], include=[{"network": pool}])[0]
+            assert hosts["_meta"]["hostvars"]["web"]["ansible_host"].startswith(start)
+    finally:
+        cloud.stop()
 
 
 def test_what_is_unclear_is_told_and_counts_for_none(tmp_path, listing):

@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 
 from localdc.api.catalogue import Pool
+from smartdc import DataCenter
+from smartdc.config import resolve
 
 from .modules_support import (
     EAST,
@@ -123,7 +125,7 @@ def test_new_machines_are_not_made_where_networks_are_unclear(pooled):
 
 
 def test_new_machines_where_public_addresses_are_private(pooled):
-    """Two interfaces in two pools: no matter which is in which."""
+    """Two interfaces in two pools, of which the public one has the primary address."""
     cloud, run = pooled(**RFC_1918)
     run("sdc_machine", **cluster(1))
     run("sdc_machine", **grown(2))
@@ -204,7 +206,7 @@ def test_all_interfaces_in_a_pool_are_removed(pooled):
     assert not run("sdc_nic", **options, state="absent")["changed"]
 
 
-def test_a_private_address_tells_only_where_public_ones_are_public(pooled):
+def test_what_is_likely_is_not_enough_to_remove_an_interface(pooled):
     """Both are in pools, and the public network of this data center has private addresses."""
     cloud, run = pooled(**RFC_1918)
     run("sdc_machine", name="gw", **OFFER, networks=["Public", "Private"])
@@ -276,3 +278,12 @@ def test_a_machine_without_pools_costs_no_request_more(pooled):
     assert [path for _, path in cloud.requests][1:] == [
         f"/acme/machines/{cloud.machines()['gw']['id']}/nics", "/acme/networks",
     ]  # fmt: skip
+
+
+def test_public_addresses_of_the_package_of_2013(pooled):
+    """Those of a public pool, where public networks have private addresses."""
+    cloud, run = pooled(**RFC_1918)
+    run("sdc_machine", name="web", **OFFER, networks=["Private", "Public"])
+    with DataCenter.of(resolve(**cloud.access, env={})) as sdc:
+        (machine,) = sdc.machines()
+        assert (machine.public_ips, machine.private_ips) == (["10.88.0.5"], ["10.99.0.5"])
