@@ -31,6 +31,7 @@ from localdc.api.model import Account, Key, Machine, Scalar, dns_label, now_iso
 from localdc.api.store.documents import VOLUME
 from localdc.api.store.machines import Query
 from localdc.api.validate import check_metadata, check_name, check_new_tags, flag
+from localdc.api.vmtags import as_read
 
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
@@ -88,7 +89,7 @@ def new_machine(request: CreateRequest) -> Machine:
         updated=now,
         requested=requested,
         cpu_cap=package.cpu_cap,
-        tags=check_new_tags(_prefixed(request.params, "tag.")),
+        tags=as_read(check_new_tags(_prefixed(request.params, "tag."))),
         firewall_enabled=flag(request.params, "firewall_enabled"),
         deletion_protection=request.params.get("deletion_protection") is True,
         volumes=_volumes(request),
@@ -264,16 +265,25 @@ def _set_dns_names(request: CreateRequest, machine: Machine) -> None:
     machine.dns_domain = next(suffix for suffix in suffixes if suffix.startswith("inst."))
 
 
+KEPT_METADATA = re.compile(r"\w", re.ASCII)
+"""How names begin; others, and those that end in _pw, are dropped without a word.
+
+sdc-cloudapi, lib/machines.js, MD_RE and where it is used.
+"""
+
+
 def _set_metadata(machine: Machine, params: Mapping[str, Any], keys: list[Key]) -> None:
-    given = _prefixed(params, "metadata.")
+    given = {
+        name: value
+        for name, value in _prefixed(params, "metadata.").items()
+        if KEPT_METADATA.match(name) and not name.endswith("_pw")
+    }
     credentials = given.pop("credentials", None)
     secrets: dict[str, Scalar] = {}
     if credentials is not None:
         for user, secret in parse_credentials(credentials).items():
             secrets[f"{user.removesuffix('_pw')}_pw"] = secret
     metadata = check_metadata(given)
-    secrets.update({k: v for k, v in metadata.items() if k.endswith("_pw")})
-    metadata = {k: v for k, v in metadata.items() if not k.endswith("_pw")}
     password = params.get("administrator_pw") or params.get("password")
     if password:
         secrets["administrator_pw"] = str(password)

@@ -24,6 +24,7 @@ from localdc.api.routes.networks import page
 from localdc.api.store.documents import ROLE
 from localdc.api.store.machines import NameTaken, Query
 from localdc.api.validate import name_taken
+from localdc.api.vmtags import UNSEARCHABLE
 
 TYPES = ("smartmachine", "virtualmachine")
 # What a client may ask for, and what that is here; None = all that are not gone.
@@ -95,8 +96,15 @@ def _query(call: Call) -> Query:
         query.brand = "docker"
     for name, value in params.items():
         if name.startswith("tag."):
-            query.tags.append((name.removeprefix("tag."), str(value)))
+            query.tags.append((name.removeprefix("tag."), _searchable(name, str(value))))
     return query
+
+
+def _searchable(name: str, value: str) -> str:
+    """Raises 409 for what makes no filter in VMAPI (which status it answers is not known)."""
+    if UNSEARCHABLE.search(name + value):
+        raise invalid_argument(f"{name} cannot be searched for: ( ) and \\ end a filter of VMAPI")
+    return value
 
 
 def _states(state: str) -> tuple[str, ...] | None:

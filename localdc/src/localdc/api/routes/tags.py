@@ -7,6 +7,7 @@ from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, Scalar
 from localdc.api.routes import machine_path
 from localdc.api.validate import check_tags
+from localdc.api.vmtags import as_read
 
 # CloudAPI drops these without a word, though not at creation (sdc-cloudapi, lib/tags.js, add).
 _DROPPED = ("account", "machine", "uuid", "owner_uuid", "context", "image")
@@ -23,18 +24,20 @@ def _given(call: Call, verb: str) -> dict[str, Scalar]:
         raise exposed(error, f"error {verb} tags") from None
 
 
+def _changed(call: Call, machine: Machine, tags: dict[str, Scalar], action: str) -> Answer:
+    """The answer has the tags as they were sent; later ones, as VMAPI reads them."""
+    machine.tags = as_read(tags)
+    return Answer.json(tags, 200, **machine_path.update(call, machine, action))
+
+
 @machine_path.living
 def add(call: Call, machine: Machine) -> Answer:
-    machine.tags = {**machine.tags, **_given(call, "adding")}
-    job = machine_path.update(call, machine, "set_tags")
-    return Answer.json(machine.tags, 200, **job)
+    return _changed(call, machine, {**machine.tags, **_given(call, "adding")}, "set_tags")
 
 
 @machine_path.living
 def replace(call: Call, machine: Machine) -> Answer:
-    machine.tags = _given(call, "replacing")
-    job = machine_path.update(call, machine, "replace_tags")
-    return Answer.json(machine.tags, 200, **job)
+    return _changed(call, machine, _given(call, "replacing"), "replace_tags")
 
 
 @machine_path.living

@@ -53,19 +53,11 @@ class Query:
             clauses.append("substr(json_extract(doc, '$.name'), 1, ?) = ?")
             values += [len(self.name_prefix), self.name_prefix]
         for tag, value in self.tags:
-            clauses.append(_TAG)
+            clauses.append("tagged(machines.tags, ?, ?)")
             values += [tag, value]
         if self.any_tag:
             clauses.append("tags <> '{}'")
         return " AND ".join(clauses), values
-
-
-# A tag's value is compared as text, since that is how a query string has it.
-_TAG = (
-    "EXISTS (SELECT 1 FROM json_each(machines.tags) AS tag WHERE tag.key = ? AND"
-    " CASE tag.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
-    " ELSE CAST(tag.value AS TEXT) END = ?)"
-)
 
 
 @dataclass(frozen=True, slots=True)
