@@ -107,9 +107,3 @@ def check_metadata(metadata: Mapping[str, Any]) -> dict[str, Scalar]:
                 "Invalid metadata parameters", invalid_field("customer_metadata", problem)
             )
     return dict(metadata)
-
-
-def flag(params: Mapping[str, Any], name: str) -> bool:
-    """True for JSON true, and for `true` in a query in any case."""
-    value = params.get(name)
-    return value is True or (isinstance(value, str) and value.lower() == "true")

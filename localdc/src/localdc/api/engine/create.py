@@ -29,7 +29,8 @@ from localdc.api.errors import (
 from localdc.api.model import Account, Key, Machine, Scalar, dns_label, now_iso
 from localdc.api.store.documents import VOLUME
 from localdc.api.store.machines import Query
-from localdc.api.validate import check_metadata, check_name, check_new_tags, flag
+from localdc.api.validate import check_metadata, check_name, check_new_tags
+from localdc.api.values import boolean, json_boolean, text
 
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
@@ -88,8 +89,8 @@ def new_machine(request: CreateRequest) -> Machine:
         requested=requested,
         cpu_cap=package.cpu_cap,
         tags=check_new_tags(_prefixed(request.params, "tag.")),
-        firewall_enabled=flag(request.params, "firewall_enabled"),
-        deletion_protection=request.params.get("deletion_protection") is True,
+        firewall_enabled=boolean(request.params, "firewall_enabled") is True,
+        deletion_protection=json_boolean(request.params, "deletion_protection"),
         volumes=_volumes(request),
         compute_node=request.center.engine.placement.choose(request.account.uuid, locality),
     )
@@ -151,12 +152,13 @@ def _refuse_unsupported(request: CreateRequest) -> None:
     for name, message in _UNSUPPORTED.items():
         if params.get(name) not in (None, "", False, "false", [], {}):
             raise not_implemented(message)
-    if params.get("delegate_dataset") is True:
+    json_boolean(params, "allow_shared_images")
+    if json_boolean(params, "delegate_dataset"):
         raise invalid_argument("delegate_dataset is not allowed for this account")
     brand = params.get("brand")
     if brand:
         raise brand_not_supported(f"brand {brand} cannot be chosen; the image decides")
-    if flag(request.params, "firewall_enabled") and not request.center.settings.firewall:
+    if boolean(params, "firewall_enabled") and not request.center.settings.firewall:
         raise not_implemented(NO_FIREWALL)
 
 
@@ -273,9 +275,9 @@ def _set_metadata(machine: Machine, params: Mapping[str, Any], keys: list[Key]) 
     metadata = check_metadata(given)
     secrets.update({k: v for k, v in metadata.items() if k.endswith("_pw")})
     metadata = {k: v for k, v in metadata.items() if not k.endswith("_pw")}
-    password = params.get("administrator_pw") or params.get("password")
+    password = text(params, "administrator_pw") or text(params, "password")
     if password:
-        secrets["administrator_pw"] = str(password)
+        secrets["administrator_pw"] = password
     metadata["root_authorized_keys"] = "".join(f"{key.line}\n" for key in keys)
     machine.metadata = metadata
     machine.internal_metadata = {name: str(secret) for name, secret in secrets.items()}

@@ -32,6 +32,7 @@ from localdc.api.errors import (
 from localdc.api.http import auth, httpsig, negotiate, params
 from localdc.api.http.call import JSON, Answer, Call, Route, Router
 from localdc.api.http.versions import NEWEST
+from localdc.api.values import check_finite
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +147,7 @@ class Dispatcher:
             account, user = ANYBODY, None
             if route.access == "admin":
                 auth.check_admin(center, headers)
+        check_finite(parameters)
         call = Call(
             center=center,
             method=request.method,

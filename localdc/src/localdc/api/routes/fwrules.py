@@ -14,6 +14,7 @@ from localdc.api.model import Machine
 from localdc.api.routes import machine_path
 from localdc.api.store.documents import FIREWALL_RULE, Record
 from localdc.api.store.machines import Query
+from localdc.api.values import boolean
 
 _RULE = "/:account/fwrules/:rule"
 MAX_DESCRIPTION = 255
@@ -29,20 +30,13 @@ def _text(call: Call) -> str:
         raise invalid_parameter("rule", str(error)) from None
 
 
-def _boolean(call: Call, field: str) -> bool:
-    value = call.params[field]
-    if value not in (True, False, "true", "false"):
-        raise invalid_parameter(field, "must be true or false")
-    return value in (True, "true")
-
-
 def _change(call: Call, record: Record) -> Record:
     """The record with what the call gives of it."""
     if "rule" in call.params:
         record["rule"] = _text(call)
     for field in ("enabled", "log"):
-        if field in call.params:
-            record[field] = _boolean(call, field)
+        given = boolean(call.params, field, invalid_parameter)
+        record[field] = record[field] if given is None else given
     description = call.params.get("description")
     if description is not None:
         if not isinstance(description, str) or len(description) > MAX_DESCRIPTION:

@@ -8,6 +8,7 @@ from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, NicRecord, now_iso
 from localdc.api.routes import machine_path
 from localdc.api.store.addresses import NoAddress
+from localdc.api.values import boolean
 
 _ALL = "/:account/machines/:machine/nics"
 
@@ -49,7 +50,7 @@ def add(call: Call, machine: Machine) -> Answer:
         if nic.network == network.id:
             location = _location(call, machine, nic)
             return Answer.json(_view(machine, nic), 302, Location=location)
-    primary = call.flag("primary")
+    primary = boolean(call.params, "primary") is True
     store = call.center.store
     try:
         with store.transaction():
