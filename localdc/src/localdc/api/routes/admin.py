@@ -20,6 +20,7 @@ docs/admin.md has it all.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -98,6 +99,7 @@ def settings(call: Call) -> Answer:
 
 
 def set_settings(call: Call) -> Answer:
+    """Nothing changes unless all of it can; raises 409."""
     center, params = call.center, call.params
     unknown = params.keys() - SETTINGS
     if unknown:
@@ -109,24 +111,33 @@ def set_settings(call: Call) -> Answer:
     status = params.get("throttle_status", center.buckets.status)
     if status not in (420, 429):
         raise invalid_argument("throttle_status must be 429 or 420")
-    if "provision_seconds" in params:
-        seconds = params["provision_seconds"]
+    limits = center.buckets.limits
+    if "throttle" in params:
+        limits = _throttle(params["throttle"])
+    cache = _seconds(params, "keys_cache_seconds")
+    provision = _seconds(params, "provision_seconds")
+    if provision is not None:
         if not isinstance(center.compute, RecordsCompute):
             raise invalid_argument("provision_seconds is for --records-only; order a fault instead")
-        if not _number(seconds) or not 0 <= seconds <= 3600:
-            raise invalid_argument("provision_seconds must be a number, 0 to 3600")
-        center.compute.provision_seconds = float(seconds)
-    if "keys_cache_seconds" in params:
-        seconds = params["keys_cache_seconds"]
-        if not _number(seconds) or not 0 <= seconds <= 3600:
-            raise invalid_argument("keys_cache_seconds must be a number, 0 to 3600")
-        center.keys_cache_seconds = float(seconds)
+        center.compute.provision_seconds = provision
+    if cache is not None:
+        center.keys_cache_seconds = cache
         center.keys_cached.clear()
     if "throttle" in params:
-        center.buckets.change(_throttle(params["throttle"]))
+        center.buckets.change(limits)
     center.buckets.status = status
     center.engine.placement.count = nodes
     return _settings_view(call)
+
+
+def _seconds(params: Mapping[str, Any], name: str) -> float | None:
+    """A duration of at most an hour; None when it is not given.  Raises 409."""
+    if name not in params:
+        return None
+    seconds = params[name]
+    if not _number(seconds) or not 0 <= seconds <= 3600:
+        raise invalid_argument(f"{name} must be a number, 0 to 3600")
+    return float(seconds)
 
 
 def _throttle(value: Any) -> Throttle | None:

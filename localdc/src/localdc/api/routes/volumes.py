@@ -171,11 +171,11 @@ def _predicate(call: Call) -> dict[str, Any]:
     if given is None:
         return {}
     try:
-        value = json.loads(given)
+        value = dict(json.loads(given))
         _holds(value, dict.fromkeys(_FIELDS, ""))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _refused(f"Could not parse JSON predicate {shown(given)}") from None
-    return dict(value)
+    return value
 
 
 def _holds(predicate: dict[str, Any], record: Record) -> bool:
