@@ -26,7 +26,8 @@ options:
     type: int
   network:
     description:
-      - Network of the volume, by name or id; one of the account's own fabric. Only used when it is created.
+      - Network of the volume, by name or id; one of the account's own fabric.
+      - Only used when it is created.
     type: str
   tags:
     description:
