@@ -32,6 +32,7 @@ from localdc.api.store.machines import Query
 from localdc.api.validate import check_metadata, check_name, check_new_tags
 from localdc.api.values import boolean, json_boolean, text
 
+_KEPT = re.compile(r"\w", re.ASCII)
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
 
@@ -88,7 +89,7 @@ def new_machine(request: CreateRequest) -> Machine:
         updated=now,
         requested=requested,
         cpu_cap=package.cpu_cap,
-        tags=check_new_tags(_prefixed(request.params, "tag.")),
+        tags=check_new_tags(_tags(request)),
         firewall_enabled=boolean(request.params, "firewall_enabled") is True,
         deletion_protection=json_boolean(request.params, "deletion_protection"),
         volumes=_volumes(request),
@@ -249,6 +250,11 @@ def _default_networks(known: Iterable[Network], with_fabrics: bool) -> list[tupl
     return [(kind[0], None) for kind in kinds if kind]
 
 
+def _tags(request: CreateRequest) -> dict[str, Any]:
+    """A tag without a name is none (sdc-cloudapi, lib/machines.js, TAG_RE)."""
+    return {tag: value for tag, value in _prefixed(request.params, "tag.").items() if tag}
+
+
 def _prefixed(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
 
@@ -266,15 +272,18 @@ def _set_dns_names(request: CreateRequest, machine: Machine) -> None:
 
 
 def _set_metadata(machine: Machine, params: Mapping[str, Any], keys: list[Key]) -> None:
-    given = _prefixed(params, "metadata.")
+    """As CloudAPI does, without a word of what it drops (lib/machines.js, getCreateOptions).
+
+    Passwords are those in `credentials` alone, and names begin with a letter, a digit or `_`.
+    """
+    prefixed = _prefixed(params, "metadata.")
+    given = {k: v for k, v in prefixed.items() if _KEPT.match(k) and not k.endswith("_pw")}
     credentials = given.pop("credentials", None)
     secrets: dict[str, Scalar] = {}
     if credentials is not None:
         for user, secret in parse_credentials(credentials).items():
             secrets[f"{user.removesuffix('_pw')}_pw"] = secret
-    metadata = check_metadata(given)
-    secrets.update({k: v for k, v in metadata.items() if k.endswith("_pw")})
-    metadata = {k: v for k, v in metadata.items() if not k.endswith("_pw")}
+    metadata = check_metadata(given, "Invalid VM parameters")
     password = text(params, "administrator_pw") or text(params, "password")
     if password:
         secrets["administrator_pw"] = password

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from localdc.api.errors import ApiError, exposed, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, Scalar
 from localdc.api.routes import machine_path
-from localdc.api.validate import check_tags
+from localdc.api.validate import check_removed_tags, check_tags
 
 # CloudAPI drops these without a word, though not at creation (sdc-cloudapi, lib/tags.js, add).
 _DROPPED = ("account", "machine", "uuid", "owner_uuid", "context", "image")
@@ -23,6 +25,13 @@ def _given(call: Call, verb: str) -> dict[str, Scalar]:
         raise exposed(error, f"error {verb} tags") from None
 
 
+def _check_removal(tags: Iterable[str], doing: str) -> None:
+    try:
+        check_removed_tags(tags)
+    except ApiError as error:
+        raise exposed(error, f"error {doing}") from None
+
+
 @machine_path.living
 def add(call: Call, machine: Machine) -> Answer:
     machine.tags = {**machine.tags, **_given(call, "adding")}
@@ -32,13 +41,16 @@ def add(call: Call, machine: Machine) -> Answer:
 
 @machine_path.living
 def replace(call: Call, machine: Machine) -> Answer:
-    machine.tags = _given(call, "replacing")
+    given = _given(call, "replacing")
+    _check_removal(machine.tags.keys() - given.keys(), "replacing tags")
+    machine.tags = given
     job = machine_path.update(call, machine, "replace_tags")
     return Answer.json(machine.tags, 200, **job)
 
 
 @machine_path.living
 def delete_all(call: Call, machine: Machine) -> Answer:
+    _check_removal(machine.tags, "deleting all tags")
     machine.tags = {}
     return Answer(204, headers=machine_path.update(call, machine, "remove_tags"))
 
@@ -58,6 +70,7 @@ def delete(call: Call, machine: Machine) -> Answer:
     tag = call.args["tag"]
     if tag not in machine.tags:
         raise not_found(f'tag "{tag}" not found')
+    _check_removal([tag], "deleting tag")
     machine.tags = {k: v for k, v in machine.tags.items() if k != tag}
     return Answer(204, headers=machine_path.update(call, machine, "remove_tags"))
 
