@@ -1,5 +1,7 @@
 """Fabrics, their way out, and the NICs of machines."""
 
+from dataclasses import replace
+
 import pytest
 
 from localdc.api.catalogue import Package, networks, packages
@@ -283,8 +285,14 @@ def test_nat_takes_an_external_address(start):
     (nic,) = dc.compute.zones[uuid].nics
     assert nic.way_out == WayOut("external", "10.88.0.5", 22)
     assert dc.machine(dc.create("outside"))["ips"][0] == "10.88.0.6"
+    # nor can anybody ask for it: sdc-cloudapi, lib/validation/networks.js
     network = {"ipv4_uuid": EXTERNAL.id, "ipv4_ips": ["10.88.0.5"]}
-    assert dc.machine(dc.create("thief", networks=[network]))["state"] == "failed"
+    thief = {"name": "thief", "image": BASE64, "package": "sample-512M", "networks": [network]}
+    refusal = error(dc.post("/my/machines", json=thief))
+    assert refusal[:2] == (409, "InvalidArgument")
+    assert refusal[2].endswith("cannot specify IP on a public network")
+    other = dc.create("inner", networks=[INTERNAL.id])
+    assert error(dc.post(f"/my/machines/{other}/nics", json={"network": network})) == refusal
     dc.delete(f"/my/machines/{uuid}")
     dc.settle()
     assert dc.delete(f"{place}/{made.json()['id']}").status_code == 204
@@ -315,6 +323,17 @@ def test_routes_of_a_network_reach_its_machines(dc):
         assert status == 409 and message.startswith('property "routes":')
 
 
+def test_a_machine_has_one_public_network_at_most(start):
+    """sdc-cloudapi, lib/machines.js, create; allow_multiple_public_networks is off by default."""
+    second = replace(EXTERNAL, id="00000000-0000-4000-8000-00000000000e", name="second")
+    dc = start(networks=(EXTERNAL, INTERNAL, second))
+    body = {"name": "x", "image": BASE64, "package": "sample-512M"}
+    answer = dc.post("/my/machines", json={**body, "networks": [EXTERNAL.id, second.id]})
+    refusal = (409, "InvalidArgument", "Can specify a maximum of 1 public networks")
+    assert error(answer) == refusal and dc.get("/my/machines").json() == []
+    assert networks_of(dc, dc.create(networks=[INTERNAL.id, second.id])) == [INTERNAL.id, second.id]
+
+
 def test_nics_come_and_go_with_a_reboot(dc):
     uuid = dc.create("web", networks=[EXTERNAL.id])
     nics = f"/my/machines/{uuid}/nics"
@@ -334,6 +353,7 @@ def test_nics_come_and_go_with_a_reboot(dc):
     assert dc.machine(uuid)["state"] == "running"
     last = dc.get(nics).json()[0]["mac"].replace(":", "")
     assert error(dc.delete(f"{nics}/{last}"))[:2] == (409, "InvalidArgument")
+    assert error(dc.get(f"{nics}/last")) == (409, "InvalidArgument", "mac has invalid format")
     wanted = {"ipv4_uuid": INTERNAL.id, "ipv4_ips": ["10.99.0.77"]}
     assert dc.post(nics, json={"network": wanted, "primary": True}).json()["ip"] == "10.99.0.77"
     dc.settle()

@@ -34,6 +34,7 @@ from localdc.api.values import boolean, json_boolean, text
 
 _KEPT = re.compile(r"\w", re.ASCII)
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
+MAX_PUBLIC = 1
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
 
 # What CloudAPI can do and this data center cannot; said rather than ignored.
@@ -193,6 +194,11 @@ def _volumes(request: CreateRequest) -> list[dict[str, str]]:
 
 
 def _volume(request: CreateRequest, entry: object) -> dict[str, str]:
+    """Judged as sdc-cloudapi, lib/machines.js, validateVolume, does.
+
+    Beyond that a mountpoint must not lead elsewhere, nor to what the system of a zone is made of
+    here, and no two volumes may have the same.
+    """
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise invalid_argument("volumes: each needs a name and a mountpoint")
     mode, point = entry.get("mode", "rw"), entry.get("mountpoint")
@@ -234,6 +240,9 @@ def _networks(request: CreateRequest, package: Package) -> list[tuple[str, str |
             "Fabric network cannot be used with this package. Only packages with names starting "
             f"with the following can be used with a fabric network: {', '.join(prefixes)}",
         )
+    if sum(known[network].public for network, _ in requested) > MAX_PUBLIC:
+        # sdc-cloudapi, lib/machines.js, create
+        raise invalid_argument(f"Can specify a maximum of {MAX_PUBLIC} public networks")
     return requested
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from localdc.api.engine.requested_networks import network_and_address
 from localdc.api.errors import invalid_argument, not_found, subnet_full
 from localdc.api.http.call import Answer, Call, Route
@@ -10,6 +12,8 @@ from localdc.api.routes import machine_path
 from localdc.api.store.addresses import NoAddress
 from localdc.api.values import boolean
 
+_MAC = re.compile("[0-9a-f]{12}")
+"""sdc-cloudapi, lib/nics.js, MAC_RE: how it begins."""
 _ALL = "/:account/machines/:machine/nics"
 
 
@@ -30,6 +34,8 @@ def list_nics(call: Call) -> Answer:
 
 def _find(call: Call, machine: Machine) -> NicRecord:
     wanted = call.args["mac"].replace(":", "").lower()
+    if _MAC.match(wanted) is None:
+        raise invalid_argument("mac has invalid format")
     for nic in machine.nics:
         if nic.mac.replace(":", "") == wanted:
             return nic
@@ -78,7 +84,10 @@ def remove(call: Call, machine: Machine) -> Answer:
     machine_path.check_allocated(machine, "remove_nics")
     nic = _find(call, machine)
     if len(machine.nics) == 1:
-        raise invalid_argument("the last NIC of a machine cannot be removed")
+        # CloudAPI has no such rule; zones here are told by their addresses
+        raise invalid_argument(
+            "this data center runs no machine without a NIC, so the last one cannot be removed"
+        )
     machine.nics.remove(nic)
     if nic.primary:
         machine.nics[0].primary = True
