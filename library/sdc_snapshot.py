@@ -19,7 +19,7 @@ options:
     required: true
   name:
     description:
-      - Name of the snapshot.
+      - Name of the snapshot, of 1 to 64 letters, digits, C(-), C(_), C(.), C(:) or C(%).
     type: str
     required: true
   state:
@@ -76,6 +76,7 @@ machine_id:
   type: str
 """
 
+import re
 from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
@@ -83,6 +84,7 @@ from ansible.module_utils.sdc.client import errors, lookup
 from ansible.module_utils.sdc.options import WAITING
 from ansible.module_utils.sdc.resource import Record, Resource
 
+NAME = re.compile(r"[a-zA-Z0-9_.:%-]{1,64}")
 OPTIONS: dict[str, Any] = {
     "machine": {"type": "str", "required": True},
     "name": {"type": "str", "required": True},
@@ -114,7 +116,17 @@ class Snapshot(Resource):
             names = (str(snapshot["name"]) for snapshot in snapshots)
             near = lookup.near(self.params["name"], names)
             raise errors.LookupFailed("snapshot", self.params["name"], near)
+        if found is None and self.params["state"] == "present":
+            self._check_name()
         return found
+
+    def _check_name(self) -> None:
+        """CloudAPI queues every name; vmadm(8) then fails, and nobody says why."""
+        if NAME.fullmatch(self.params["name"]) is None:
+            raise Refused(
+                f"{self.params['name']!r} is not a valid snapshot name: 1 to 64 letters, digits, "
+                "- _ . : or %"
+            )
 
     def wanted(self) -> Record:
         return {"name": self.params["name"]}

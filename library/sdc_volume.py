@@ -26,11 +26,12 @@ options:
     type: int
   network:
     description:
-      - Network of the volume, by name or id. Only used when it is created.
+      - Network of the volume, by name or id; one of the account's own fabric.
+      - Only used when it is created.
     type: str
   tags:
     description:
-      - Tags. Only used when the volume is created.
+      - Tags, whose values are texts. Only used when the volume is created.
     type: dict
   state:
     description:

@@ -230,10 +230,15 @@ def test_volume(shared_cloud, run):
     refused(shared_cloud, run, "sdc_volume", options)
 
 
+SHELVES = {"name": "shelves", "subnet": "192.168.128.0/24"}
+SHELVES |= {"provision_start_ip": "192.168.128.5", "provision_end_ip": "192.168.128.250"}
+
+
 def test_volume_options_and_failures(shared_cloud, run):
     with shared_cloud.client() as client:
-        network = next(n["id"] for n in client.list_networks() if n["name"] == "internal")
-    options = {"name": "vv", "network": "internal", "tags": {"a": "b"}, "wait": False}
+        client.create_vlan(7, "seven")
+        network = client.create_fabric_network(7, **SHELVES)["id"]
+    options = {"name": "vv", "network": "shelves", "tags": {"a": "b"}, "wait": False}
     for made in (run("sdc_volume", check=check, **options)["volume"] for check in (True, False)):
         assert made["networks"] == [network] and made["tags"] == {"a": "b"}
     assert run("sdc_volume", name="vv")["volume"]["state"] == "ready"
@@ -244,7 +249,9 @@ def test_volume_options_and_failures(shared_cloud, run):
         ({}, "name or id"),
         ({"id": UNKNOWN}, UNKNOWN),
         ({"name": "ww", "network": "interna"}, "nearest: internal"),
-        ({"name": "!"}, "Invalid volume name"),
+        ({"name": "ww", "network": "internal"}, "Invalid networks"),
+        ({"name": "ww", "tags": {"a": 5}}, "Invalid tags"),
+        ({"name": "!"}, "invalid value for name"),
     ):
         assert words in run("sdc_volume", expect="fail", **arguments).msg
     assert not run("sdc_volume", id=UNKNOWN, state="absent")["changed"]

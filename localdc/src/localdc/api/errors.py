@@ -193,7 +193,7 @@ def volume_in_use(name: str, machines: Iterable[str]) -> ApiError:
     return ApiError(409, "VolumeInUse", message)
 
 
-def volume_size_not_available(size: int, available: Iterable[int]) -> ApiError:
+def volume_size_not_available(size: float, available: Iterable[int]) -> ApiError:
     """sdc-volapi, lib/errors.js.  size, available: MiB."""
     message = f"Volume size {size} is not available"
     return ApiError(

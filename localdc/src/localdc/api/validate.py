@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localdc.api import tritontags
@@ -11,10 +11,17 @@ from localdc.api.errors import FieldError, invalid_argument, invalid_field, vali
 from localdc.api.model import Scalar
 
 MACHINE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+"""sdc-vmapi, lib/common/validation.js, ALIAS_RE."""
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-# floor(255 / 4) * 3: the name must fit a field of 255 bytes once base64-encoded.
+# floor(255 / 4) * 3: the name must fit a field of 255 bytes once base64-encoded
+# (sdc-vmapi, lib/common/validation.js, alias).
 NAME_LIMIT = 189
+# A label of DNS (sdc-cloudapi, lib/machines.js, create and rename).
 CNS_NAME_LIMIT = 63
+# Tags of sdc-docker (sdc-vmapi, lib/common/validation.js, DOCKER_TAG_DEFAULT_RE).
+_DOCKER = re.compile(
+    r"sdc_docker\Z|docker:label:triton\.|docker:label:(?:com|io|org)\.docker(?:project)?\."
+)
 
 
 def is_uuid(text: object) -> bool:
@@ -42,6 +49,7 @@ def check_name(name: object, cns_enabled: bool) -> str:
 
 
 def name_taken(name: str) -> Exception:
+    """sdc-vmapi, lib/common/validation.js, validateUniqueAlias."""
     message = f"Already exists for this owner_uuid: {name}"
     return validation_failed(
         f"Invalid VM parameters: {message}", invalid_field("alias", message, "Duplicate")
@@ -53,11 +61,28 @@ def is_scalar(value: object) -> bool:
 
 
 def check_tags(tags: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Tags for a machine that there is; raises 409 ValidationFailed naming the first bad one."""
+    """Tags for a machine that there is; raises 409 ValidationFailed naming the first bad one.
+
+    Those of sdc-docker cannot be set (sdc-vmapi, lib/endpoints/metadata.js, addMetadata).
+    """
     bad = _bad_tag(tags)
+    docker = next((key for key in tags if _DOCKER.match(key)), None)
+    if bad is None and docker is not None:
+        bad = invalid_field("tags", f'Special tag "{docker}" not supported')
     if bad:
         raise validation_failed("Invalid tag parameters", bad)
     return dict(tags)
+
+
+def check_removed_tags(tags: Iterable[str]) -> None:
+    """Raises 409 ValidationFailed for a tag of sdc-docker.
+
+    Source: sdc-vmapi, lib/common/validation.js, validDeleteMetadata.
+    """
+    for key in tags:
+        if _DOCKER.match(key):
+            problem = f'Special tag "{key}" may not be deleted'
+            raise validation_failed("Invalid tag parameters", invalid_field("tags", problem))
 
 
 def check_new_tags(tags: Mapping[str, Any]) -> dict[str, Scalar]:
@@ -71,45 +96,31 @@ def check_new_tags(tags: Mapping[str, Any]) -> dict[str, Scalar]:
 
 def _bad_tag(tags: Mapping[str, Any]) -> FieldError | None:
     """What is wrong with the tags (sdc-vmapi, lib/common/validation.js, validMetadata)."""
+    bad = _bad_value("tags", tags)
+    if bad:
+        return bad
     for key, value in tags.items():
-        if not is_scalar(value):
-            return invalid_field(f"tags.{key}", "Forbidden Data Type")
-    for key, value in tags.items():
-        problem = None
-        if not key or len(key) > 255:
-            problem = "a tag's name must have 1 to 255 characters"
-        elif key.startswith("docker:"):
-            problem = f'Special tag "{key}" not supported'
-        elif key.startswith(tritontags.PREFIX):
-            problem = tritontags.problem(key, value)
+        problem = tritontags.problem(key, value) if key.startswith(tritontags.PREFIX) else None
         if problem:
             return invalid_field("tags", problem)
     return None
 
 
-def bad_metadata_key(key: str) -> str | None:
-    """Why a metadata key is not possible; None when it is."""
-    if not key or len(key) > 255:
-        return "a metadata key must have 1 to 255 characters"
-    if key.startswith("sdc:"):
-        return f"{key} is read-only: the data center sets sdc: keys"
+def _bad_value(what: str, entries: Mapping[str, Any]) -> FieldError | None:
+    for key, value in entries.items():
+        if not is_scalar(value):
+            return invalid_field(f"{what}.{key}", "Forbidden Data Type")
     return None
 
 
-def check_metadata(metadata: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Raises 409 ValidationFailed naming the first bad entry."""
-    for key, value in metadata.items():
-        problem = bad_metadata_key(key)
-        if problem is None and not is_scalar(value):
-            problem = f'metadata "{key}" must be a string, a number or a boolean'
-        if problem:
-            raise validation_failed(
-                "Invalid metadata parameters", invalid_field("customer_metadata", problem)
-            )
+def check_metadata(
+    metadata: Mapping[str, Any], message: str = "Invalid metadatum parameters"
+) -> dict[str, Scalar]:
+    """Raises 409 ValidationFailed naming the first bad entry.
+
+    Source: sdc-vmapi, lib/common/validation.js, validMetadata, which has no rule for names.
+    """
+    bad = _bad_value("customer_metadata", metadata)
+    if bad:
+        raise validation_failed(message, bad)
     return dict(metadata)
-
-
-def flag(params: Mapping[str, Any], name: str) -> bool:
-    """True for JSON true, and for `true` in a query in any case."""
-    value = params.get(name)
-    return value is True or (isinstance(value, str) and value.lower() == "true")

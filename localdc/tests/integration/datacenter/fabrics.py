@@ -31,16 +31,17 @@ class Fabrics:
         self._undo: list[tuple[DataCenter, str]] = []
         self._machines: list[Machine] = []
 
-    def network(self, api: DataCenter, vlan: int, **more: Any) -> str:
+    def network(self, api: DataCenter, vlan: int, subnet: str = SUBNET, **more: Any) -> str:
+        """subnet: the first three numbers of its addresses; those of an account do not overlap."""
         vlans = "fabrics/default/vlans"
         api.request("POST", vlans, data={"vlan_id": vlan, "name": f"vlan{vlan}"})
         self._undo.append((api, f"{vlans}/{vlan}"))
         wanted = {
             "name": f"net{vlan}",
-            "subnet": f"{SUBNET}.0/24",
-            "provision_start_ip": f"{SUBNET}.10",
-            "provision_end_ip": f"{SUBNET}.99",
-            "gateway": f"{SUBNET}.1",
+            "subnet": f"{subnet}.0/24",
+            "provision_start_ip": f"{subnet}.10",
+            "provision_end_ip": f"{subnet}.99",
+            "gateway": f"{subnet}.1",
             "resolvers": ["10.88.0.1"],
             **more,
         }

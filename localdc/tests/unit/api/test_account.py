@@ -30,7 +30,8 @@ def test_account(dc):
     changed = dc.post("/acme", json={"phone": "555", "city": "", "email": "a@b.c"}).json()
     assert (changed["phone"], changed["email"]) == ("555", "a@b.c") and "city" not in changed
     assert dc.get("/my").json() == changed
-    assert error(dc.post("/my", json={"email": "nobody"}))[:2] == (409, "InvalidArgument")
+    # CloudAPI has no form for addresses of accounts (sdc-cloudapi, lib/account.js, update)
+    assert dc.post("/my", json={"email": "nobody"}).json()["email"] == "nobody"
     off = dc.post("/my", json={"triton_cns_enabled": "false"}).json()
     assert off["triton_cns_enabled"] is False
 
@@ -48,7 +49,11 @@ def test_config(dc):
     )
     unknown = dc.put("/my/config", json={"default_network": BASE64})
     assert error(unknown) == (409, "InvalidArgument", "unknown network")
-    assert dc.put("/my/config", json={}).json()["code"] == "MissingParameter"
+    assert error(dc.put("/my/config", json={})) == (
+        409,
+        "InvalidArgument",
+        'property "default_network": is missing and it is required',
+    )
 
 
 def test_datacenters_services_limits(shared):

@@ -167,10 +167,10 @@ def test_tags(dc):
     [
         {"x": [1]},
         {"x": None},
-        {"a": "b", "docker:label:x": "1"},
+        {"a": "b", "docker:label:com.docker.compose": "1"},
+        {"sdc_docker": True},
         {"triton.unknown": "1"},
         {"triton.cns.disable": "maybe"},
-        {"": "empty"},
     ],
 )
 def test_bad_tags(dc, tags):
@@ -183,6 +183,23 @@ def test_bad_tags(dc, tags):
     )
     assert answer.json()["errors"][0]["field"] in ("tags", "tags.x")
     assert dc.machine(uuid)["tags"] == {"a": "1"}
+
+
+def test_tags_of_docker_come_and_go_with_it(dc):
+    """sdc-vmapi, lib/common/validation.js: DOCKER_TAG_DEFAULT_RE and validDeleteMetadata."""
+    label = "docker:label:com.docker.x"
+    uuid = dc.create(**{f"tag.{label}": "1", "tag.docker:label:mine": "2"})
+    tags = f"/my/machines/{uuid}/tags"
+    why = f'Special tag "{label}" may not be deleted'
+    for answer, doing in (
+        (dc.delete(f"{tags}/{label}"), "deleting tag"),
+        (dc.delete(tags), "deleting all tags"),
+        (dc.put(tags, json={"a": "b"}), "replacing tags"),
+    ):
+        assert error(answer)[2] == f"error {doing}: Invalid tag parameters"
+        assert answer.json()["errors"] == [{"field": "tags", "code": "Invalid", "message": why}]
+    assert dc.delete(f"{tags}/docker:label:mine").status_code == 204
+    assert dc.get(tags).json() == {label: "1"}
 
 
 def test_triton_tags(dc):
@@ -216,19 +233,26 @@ def test_metadata(dc):
     assert dc.delete(f"{path}/b").status_code == 204 and dc.delete(f"{path}/b").status_code == 404
     for key in ("credentials", "root_authorized_keys", "administrator_pw"):
         assert error(dc.delete(f"{path}/{key}"))[:2] == (409, "InvalidArgument")
-    assert error(dc.post(path, json={"sdc:alias": "x"}))[:2] == (409, "ValidationFailed")
+    bad = dc.post(path, json={"c": [1]})
+    assert error(bad) == (409, "ValidationFailed", "Invalid metadatum parameters")
+    assert bad.json()["errors"][0]["field"] == "customer_metadata.c"
+    dc.post(path, json={"n": 5})
+    assert dc.get(path).json()["n"] == 5
+    assert error(dc.get(f"{path}/n")) == (404, "ResourceNotFound", "n is not metadata")
     assert dc.delete(path).status_code == 204
     assert set(dc.get(path).json()) == {"root_authorized_keys"}
     dc.settle()
-    assert [e["action"] for e in dc.audit(uuid)][:3] == [
+    assert [e["action"] for e in dc.audit(uuid)][:4] == [
         "replace_metadata",
+        "set_metadata",
         "remove_metadata",
         "set_metadata",
     ]
 
 
 def test_passwords_are_shown_only_on_request(dc):
-    uuid = dc.create(administrator_pw="hush", **{"metadata.credentials": {"root": "secret"}})
+    credentials = {"metadata.credentials": {"root": "secret"}}
+    uuid = dc.create(administrator_pw="hush", **credentials)
     for path in (f"/my/machines/{uuid}", "/my/machines", f"/my/machines/{uuid}/metadata"):
         text = dc.get(path).text
         assert "secret" not in text and "hush" not in text

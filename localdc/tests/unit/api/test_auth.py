@@ -159,8 +159,10 @@ def test_clock_skew(shared, key, offset):
     assert (status, code) == (400, "InvalidHeader")
     assert message.startswith("Authorization header invalid: clock skew of 1")
     assert message.endswith("s was greater than 300s")
-    stale = requests.get(f"{shared.url}/my", headers={"Date": date}, timeout=5)
-    assert error(stale)[:2] == (400, "RequestExpired")
+    unsigned = requests.get(f"{shared.url}/my", headers={"Date": date}, timeout=5)
+    # restify's dateParser looks for old ones only
+    refusal = (400, "RequestExpired") if offset < 0 else (401, "InvalidCredentials")
+    assert error(unsigned)[:2] == refusal
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,6 @@ def test_clock_skew(shared, key, offset):
         'Signature algorithm="rsa-sha256",signature="eA=="',
         'Signature keyId="/acme/keys/first",signature="eA=="',
         'Signature keyId="/acme/keys/first",algorithm="rsa-sha256"',
-        'Signature keyId="/acme/keys/first",algorithm="rsa-sha256",signature="%%"',
         'Signature keyId="/acme/keys/first",algorithm="hmac-sha256",signature="eA=="',
         'Signature keyId="/acme/keys/first",algorithm="ecdsa-sha384",signature="eA=="',
         'Signature keyId="/acme/keys/first",algorithm="ecdsa-sha256" eA==',

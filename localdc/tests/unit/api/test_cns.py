@@ -146,7 +146,7 @@ def test_suffixes_tell_which_names_mean_which_network(dc, resolver):
     fabric = dc.post(
         "/my/fabrics/default/vlans/2/networks",
         json={
-            "name": "Back End",
+            "name": "Back-End",
             "subnet": "10.7.0.0/24",
             "provision_start_ip": "10.7.0.9",
             "provision_end_ip": "10.7.0.99",
@@ -154,7 +154,7 @@ def test_suffixes_tell_which_names_mean_which_network(dc, resolver):
     ).json()
     networks = {network["name"]: network for network in dc.get("/my/networks").json()}
     assert networks["external"]["suffixes"] == [f"svc.acme.{PUBLIC}", f"inst.acme.{PUBLIC}"]
-    for name in ("internal", "Back End"):
+    for name in ("internal", "Back-End"):
         assert networks[name]["suffixes"] == [f"svc.acme.{PRIVATE}", f"inst.acme.{PRIVATE}"]
         assert dc.get(f"/my/networks/{networks[name]['id']}").json() == networks[name]
     web = dc.create("web", networks=[networks["internal"]["id"], fabric["id"]])

@@ -159,11 +159,9 @@ def test_names(dc):
         ({"volumes": [{"name": "v", "mountpoint": "/d"}]}, 409, "InvalidArgument", "no volume v"),
         ({"delegate_dataset": True}, 409, "InvalidArgument", ""),
         ({"brand": "kvm"}, 409, "BrandNotSupported", ""),
-        ({"tag.docker:x": "1"}, 409, "ValidationFailed", ""),
         ({"tag.triton.cns.services": "a b"}, 409, "ValidationFailed", ": Invalid tags"),
         ({"tag.x": {"a": 1}}, 409, "ValidationFailed", "Invalid VM parameters"),
-        ({"metadata.x": [1]}, 409, "ValidationFailed", "Invalid metadata parameters"),
-        ({"metadata.sdc:uuid": "x"}, 409, "ValidationFailed", ""),
+        ({"metadata.x": [1]}, 409, "ValidationFailed", "Invalid VM parameters"),
         ({"metadata.credentials": "{"}, 409, "InvalidArgument", ""),
     ],
 )
@@ -175,14 +173,22 @@ def test_bad_parameters(shared, body, status, code, message):
     assert shared.get("/my/machines").json() == []
 
 
-@pytest.mark.parametrize(
-    "asked", [{"delegated_dataset": True}, {"delegate_dataset": "true"}, {"delegate_dataset": 1}]
-)
-def test_delegate_dataset_counts_only_by_its_name_and_as_json_true(dc, asked):
+def test_delegate_dataset_counts_only_by_its_name(dc):
     """CloudAPI's documentation says `delegated_dataset`, which its code does not read."""
-    machine = dc.machine(dc.create("web", **asked))
+    machine = dc.machine(dc.create("web", delegated_dataset=True))
     assert machine["state"] == "running"
     assert not {"delegate_dataset", "delegated_dataset"} & machine.keys()
+
+
+def test_names_that_creation_drops(dc):
+    """sdc-cloudapi, lib/machines.js, getCreateOptions: TAG_RE, MD_RE, and what ends with _pw."""
+    dropped = {"tag.": "x", "metadata.": "x", "metadata.root_pw": "s", "metadata.-x": "x"}
+    kept = {"tag.sdc_docker": "x", "metadata._x": "x", "metadata.sdc:uuid": "x"}
+    machine = dc.machine(dc.create("web", **dropped, **kept))
+    assert machine["tags"] == {"sdc_docker": "x"}
+    assert machine["metadata"].keys() == {"_x", "sdc:uuid", "root_authorized_keys"}
+    shown = dc.get(f"/my/machines/{machine['id']}?credentials=true").json()["metadata"]
+    assert shown["credentials"] == {}
 
 
 def test_dataset_and_package_of_the_2013_session(dc):

@@ -214,7 +214,7 @@ def login_keys(store: Store, account: str) -> list[Key]:
     return keys
 
 
-def active_roles(store: Store, account: Account, user: Record, wanted: object) -> list[Record]:
+def active_roles(store: Store, account: Account, user: Record, wanted: str | None) -> list[Record]:
     """The roles that a request is made in: those named in `as-role`, or the default ones.
 
     Raises 403 for one that the user does not have.
@@ -225,7 +225,7 @@ def active_roles(store: Store, account: Account, user: Record, wanted: object) -
         for member in role["members"]
         if member["id"] == user["id"]
     ]
-    if not wanted or not isinstance(wanted, str):
+    if not wanted:
         return [role for role, default in mine if default]
     named = {role["name"]: role for role, _ in mine}
     asked = wanted.split(",")

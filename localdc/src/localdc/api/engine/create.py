@@ -30,10 +30,13 @@ from localdc.api.errors import (
 from localdc.api.model import Account, Key, Machine, Scalar, dns_label, now_iso
 from localdc.api.store.documents import VOLUME
 from localdc.api.store.machines import Query
-from localdc.api.validate import check_metadata, check_name, check_new_tags, flag
+from localdc.api.validate import check_metadata, check_name, check_new_tags
+from localdc.api.values import boolean, json_boolean, text
 from localdc.api.vmtags import as_read
 
+_KEPT = re.compile(r"\w", re.ASCII)
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
+MAX_PUBLIC = 1
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
 
 # What CloudAPI can do and this data center cannot; said rather than ignored.
@@ -89,9 +92,9 @@ def new_machine(request: CreateRequest) -> Machine:
         updated=now,
         requested=requested,
         cpu_cap=package.cpu_cap,
-        tags=as_read(check_new_tags(_prefixed(request.params, "tag."))),
-        firewall_enabled=flag(request.params, "firewall_enabled"),
-        deletion_protection=request.params.get("deletion_protection") is True,
+        tags=as_read(check_new_tags(_tags(request))),
+        firewall_enabled=boolean(request.params, "firewall_enabled") is True,
+        deletion_protection=json_boolean(request.params, "deletion_protection"),
         volumes=_volumes(request),
         compute_node=request.center.engine.placement.choose(request.account.uuid, locality),
     )
@@ -153,12 +156,13 @@ def _refuse_unsupported(request: CreateRequest) -> None:
     for name, message in _UNSUPPORTED.items():
         if params.get(name) not in (None, "", False, "false", [], {}):
             raise not_implemented(message)
-    if params.get("delegate_dataset") is True:
+    json_boolean(params, "allow_shared_images")
+    if json_boolean(params, "delegate_dataset"):
         raise invalid_argument("delegate_dataset is not allowed for this account")
     brand = params.get("brand")
     if brand:
         raise brand_not_supported(f"brand {brand} cannot be chosen; the image decides")
-    if flag(request.params, "firewall_enabled") and not request.center.settings.firewall:
+    if boolean(params, "firewall_enabled") and not request.center.settings.firewall:
         raise not_implemented(NO_FIREWALL)
 
 
@@ -192,6 +196,11 @@ def _volumes(request: CreateRequest) -> list[dict[str, str]]:
 
 
 def _volume(request: CreateRequest, entry: object) -> dict[str, str]:
+    """Judged as sdc-cloudapi, lib/machines.js, validateVolume, does.
+
+    Beyond that a mountpoint must not lead elsewhere, nor to what the system of a zone is made of
+    here, and no two volumes may have the same.
+    """
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise invalid_argument("volumes: each needs a name and a mountpoint")
     mode, point = entry.get("mode", "rw"), entry.get("mountpoint")
@@ -233,6 +242,9 @@ def _networks(request: CreateRequest, package: Package) -> list[tuple[str, str |
             "Fabric network cannot be used with this package. Only packages with names starting "
             f"with the following can be used with a fabric network: {', '.join(prefixes)}",
         )
+    if sum(known[network].public for network, _ in requested) > MAX_PUBLIC:
+        # sdc-cloudapi, lib/machines.js, create
+        raise invalid_argument(f"Can specify a maximum of {MAX_PUBLIC} public networks")
     return requested
 
 
@@ -247,6 +259,11 @@ def _default_networks(known: Iterable[Offered], with_fabrics: bool) -> list[tupl
         [network.id for network in networks if network.public == public] for public in (True, False)
     ]
     return [(kind[0], None) for kind in kinds if kind]
+
+
+def _tags(request: CreateRequest) -> dict[str, Any]:
+    """A tag without a name is none (sdc-cloudapi, lib/machines.js, TAG_RE)."""
+    return {tag: value for tag, value in _prefixed(request.params, "tag.").items() if tag}
 
 
 def _prefixed(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -265,28 +282,22 @@ def _set_dns_names(request: CreateRequest, machine: Machine) -> None:
     machine.dns_domain = next(suffix for suffix in suffixes if suffix.startswith("inst."))
 
 
-KEPT_METADATA = re.compile(r"\w", re.ASCII)
-"""How names begin; others, and those that end in _pw, are dropped without a word.
-
-sdc-cloudapi, lib/machines.js, MD_RE and where it is used.
-"""
-
-
 def _set_metadata(machine: Machine, params: Mapping[str, Any], keys: list[Key]) -> None:
-    given = {
-        name: value
-        for name, value in _prefixed(params, "metadata.").items()
-        if KEPT_METADATA.match(name) and not name.endswith("_pw")
-    }
+    """As CloudAPI does, without a word of what it drops (lib/machines.js, getCreateOptions).
+
+    Passwords are those in `credentials` alone, and names begin with a letter, a digit or `_`.
+    """
+    prefixed = _prefixed(params, "metadata.")
+    given = {k: v for k, v in prefixed.items() if _KEPT.match(k) and not k.endswith("_pw")}
     credentials = given.pop("credentials", None)
     secrets: dict[str, Scalar] = {}
     if credentials is not None:
         for user, secret in parse_credentials(credentials).items():
             secrets[f"{user.removesuffix('_pw')}_pw"] = secret
-    metadata = check_metadata(given)
-    password = params.get("administrator_pw") or params.get("password")
+    metadata = check_metadata(given, "Invalid VM parameters")
+    password = text(params, "administrator_pw") or text(params, "password")
     if password:
-        secrets["administrator_pw"] = str(password)
+        secrets["administrator_pw"] = password
     metadata["root_authorized_keys"] = "".join(f"{key.line}\n" for key in keys)
     machine.metadata = metadata
     machine.internal_metadata = {name: str(secret) for name, secret in secrets.items()}

@@ -354,6 +354,7 @@ class JobRunner:
     # Snapshots
 
     async def create_snapshot(self, job: Job, machine: Machine) -> None:
+        _check_snapshot(job)
         try:
             async with self._slot(self._boot_slots):
                 size = await self.compute.create_snapshot(machine.uuid, str(job.params["name"]))
@@ -373,6 +374,7 @@ class JobRunner:
 
     async def rollback_snapshot(self, job: Job, machine: Machine) -> None:
         """As vmadm does: stop, put the old root back, boot."""
+        _check_snapshot(job)
         require(machine, job, "running", "ready", "stopped")
         if machine.state in ("running", "ready"):
             await self._down_for(machine)
@@ -460,6 +462,12 @@ ACTIONS: dict[str, Action] = {
     "exited": JobRunner.exited,
     "vanish": JobRunner.vanish,
 }
+
+
+def _check_snapshot(job: Job) -> None:
+    """Raises JobFailed for a name that the call has found to be of no use."""
+    if "problem" in job.params:
+        raise JobFailed(str(job.params["problem"]))
 
 
 def require(machine: Machine, job: Job, *states: str) -> None:

@@ -17,7 +17,6 @@ from localdc.api.engine.volumes import Volumes
 from localdc.api.model import Job, now_iso
 from localdc.api.settings import DataCenterSettings
 from localdc.api.store import Store
-from localdc.api.validate import bad_metadata_key
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +112,8 @@ class Engine:
         self.submit(uuid)
 
     async def put_metadata(self, uuid: str, key: str, value: str | None) -> None:
-        problem = bad_metadata_key(key)
-        if problem:
-            raise ValueError(problem)
+        if key.startswith("sdc:"):
+            raise ValueError(f"{key} is read-only: the data center sets sdc: keys")
         with self._store.transaction():
             machine = self._store.machines.get(uuid)
             if machine is None:

@@ -65,7 +65,12 @@ def network_and_address(
 
 
 def check_machine_ip(network: Network, ip: str) -> None:
-    """Raises 409 unless a machine may have `ip` in `network`."""
+    """Raises 409 unless a machine may ask for `ip` in `network`.
+
+    On public networks it may not (sdc-cloudapi, lib/validation/networks.js).
+    """
+    if network.public:
+        raise invalid_argument(f"ipv4_uuid: {network.id} cannot specify IP on a public network")
     try:
         address = IPv4Address(ip)
     except AddressValueError:

@@ -16,6 +16,7 @@ from localdc.api.http.httpsig import Signature, parse_key_id
 from localdc.api.http.versions import Version
 from localdc.api.model import Account
 from localdc.api.store.documents import ROLE, Record
+from localdc.api.values import text
 
 SUBUSERS_SINCE: Version = (7, 2, 0)
 
@@ -66,7 +67,7 @@ def authorize_user(call: Call, route: Route, user: Record) -> None:
     lib/auth.js).
     """
     store, account = call.center.store, call.account
-    call.roles = rbac.active_roles(store, account, user, call.params.get("as-role"))
+    call.roles = rbac.active_roles(store, account, user, text(call.params, "as-role"))
     action = rbac.action(call.method, route.pattern, call.params)
     conditions = rbac.conditions_of(
         datetime.now(UTC), call.headers, str(call.caller["ip"]), call.method,

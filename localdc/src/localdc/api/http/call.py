@@ -12,7 +12,7 @@ from localdc.api.errors import method_not_allowed, not_found
 from localdc.api.http.versions import Version
 from localdc.api.model import Account
 from localdc.api.store.documents import Record
-from localdc.api.validate import flag
+from localdc.api.values import flag
 
 if TYPE_CHECKING:
     from localdc.api.engine.datacenter import DataCenter
@@ -44,7 +44,7 @@ class Call:
     roles: list[Record] | None = None
 
     def flag(self, name: str) -> bool:
-        """True for JSON true, and for `true` in a query in any case."""
+        """Whether the call asks for something; raises 409 where it is neither true nor false."""
         return flag(self.params, name)
 
 

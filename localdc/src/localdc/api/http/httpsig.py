@@ -7,20 +7,29 @@ space at the end and signs bare header values.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Mapping
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, quote
 
 from localdc.api.accounts.sshkeys import ALGORITHMS
 from localdc.api.errors import ApiError, invalid_credentials, invalid_header, request_expired
+from localdc.api.http.authorization import (
+    Unreadable,
+    Value,
+    base64_bytes,
+    modern,
+    number,
+    old,
+    parse_date,
+    shown,
+)
 
-PARAMETER = re.compile(r'([a-zA-Z]+)="([^"]*)"')
 OLD_ALGORITHMS = frozenset({"rsa-sha1", "rsa-sha256", "rsa-sha512", "dsa-sha1"})
+MAX_SKEW = 300.0
+"""Seconds that `created` may lie ahead, and `expires` back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,79 +66,176 @@ def parse_key_id(text: str) -> KeyId:
     return KeyId(login, user, key)
 
 
-def parse_date(text: str) -> datetime:
-    """An HTTP date; `UTC` in place of `GMT` (Go's RFC1123) is fine."""
-    date = parsedate_to_datetime(re.sub(r"\bUTC$", "GMT", text.strip()))
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What of a request can be signed.
+
+    headers: names in lower case.  target: path with query, exactly as sent.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    http_version: str = "1.1"
 
 
 def check_date(headers: Mapping[str, str], now: datetime, max_skew: float) -> None:
-    """Raise 400 when the request was made too long ago, or too far ahead of now."""
-    text = headers.get("x-date") or headers.get("date")
-    if text is None:
+    """Raise 400 RequestExpired when a request has a Date of long ago, be it signed or not.
+
+    Source: restify 4.3.3, lib/plugins/date.js, which comes after the Authorization header.
+    """
+    text = headers.get("date")
+    if not text:
         return
-    signed = "authorization" in headers
-    try:
-        skew = abs((now - parse_date(text)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        if signed:
-            raise _unparsable(f"unable to parse date {text!r}") from None
-        raise invalid_header(f"Date header is invalid: {text!r}") from None
-    if skew <= max_skew:
-        return
-    if signed:
-        raise _unparsable(f"clock skew of {skew:.1f}s was greater than {max_skew:g}s")
-    raise request_expired(f"Date header {text} is too old")
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        if (now - parse_date(text)).total_seconds() > max_skew:
+            raise request_expired(f"Date header {text} is too old")
 
 
 def parse_authorization(
-    headers: Mapping[str, str], method: str, target: str, http_version: str = "1.1"
+    request: Received, now: datetime, max_skew: float = MAX_SKEW
 ) -> Signature | None:
     """Read the Authorization header; None when there is none, or another scheme.
 
-    headers: names in lower case.  target: path with query, exactly as sent.
-    Raises 400 InvalidHeader for what cannot be read.
+    The modern form is tried first, then that of 0.9; when neither can be read, the answer says
+    what is wrong with it as a modern one (sdc-cloudapi, lib/authorization.js, parseSignature).
+    Raises 400 InvalidHeader.
     """
-    header = headers.get("authorization")
-    if header is None:
+    header = request.headers.get("authorization")
+    if not header:
         return None
-    scheme, _, rest = header.strip().partition(" ")
+    scheme, space, rest = header.strip().partition(" ")
+    if not space:
+        raise invalid_header("Authorization header invalid: nothing follows the scheme")
+    if scheme.lower() != "signature":
+        return None
     if scheme != "Signature":
-        if scheme.lower() == "signature" or not rest:
-            raise _unparsable('scheme was not "Signature"')
-        return None
-    parameters = {name.lower(): value for name, value in PARAMETER.findall(rest)}
-    leftover = PARAMETER.sub("", rest).replace(",", " ").split()
-    if "keyid" not in parameters:
-        raise _unparsable("keyId was not specified")
-    if "algorithm" not in parameters:
-        raise _unparsable("algorithm was not specified")
-    algorithm = parameters["algorithm"].lower()
-    if "signature" in parameters:
-        if leftover:
-            raise _unparsable("bad param format")
-        known, signature, modern = ALGORITHMS, parameters["signature"], True
-    else:
-        if len(leftover) != 1:
-            raise _unparsable("signature was not specified")
-        known, signature, modern = OLD_ALGORITHMS, leftover[0], False
-    if algorithm not in known:
-        raise _unparsable(f"{algorithm} is not supported")
-    request_line = f"{method} {target} HTTP/{http_version}"
-    names = _names(parameters, headers)
-    lines = []
-    for name in names:
-        if name == "request-line":
-            lines.append(request_line)
-        elif modern:
-            lines.append(f"{name}: {_modern_value(name, parameters, method, target, headers)}")
-        else:
-            lines.append(_value(headers, name))
-    if "date" not in names and "x-date" not in names:
-        raise invalid_header("date was not a signed header")
-    return Signature(
-        parameters["keyid"], algorithm, _decode(signature), "\n".join(lines).encode("latin-1")
+        raise _unparsable('scheme was not "Signature"')
+    try:
+        return _modern(request, rest, now, max_skew)
+    except Unreadable as error:
+        with contextlib.suppress(Unreadable):
+            return _old(request, rest, now, max_skew)
+        raise _unparsable(str(error)) from None
+
+
+def _modern(request: Received, text: str, now: datetime, max_skew: float) -> Signature:
+    """http-signature 1.4.0, lib/parser.js, parseRequest; its checks in its order."""
+    parameters = modern(text)
+    names = _names(request, parameters)
+    key_id, algorithm, signature = (
+        _required(parameters, name) for name in ("keyId", "algorithm", "signature")
     )
+    if algorithm not in ALGORITHMS:
+        raise Unreadable(f"{algorithm} is not supported")
+    lines = [_modern_line(request, name, parameters) for name in names]
+    _check_clock(request, now, max_skew)
+    created, expires = (_time_of(parameters, name) for name in ("created", "expires"))
+    ahead, late = created - int(now.timestamp()), int(now.timestamp()) - expires
+    allowed = f"greater than allowed {max_skew:g}s"
+    if ahead > max_skew:
+        raise Unreadable(f"Created lies in the future (with skew {shown(ahead)}s {allowed})")
+    if late > max_skew:
+        raise Unreadable(f"Request expired with skew {shown(late)}s {allowed}")
+    _check_date_is_signed(request, names)
+    # sshpk 1.18.0, which verifies, takes the letters for bytes in lib/ed-compat.js alone
+    encoding = "latin-1" if algorithm.startswith("ed25519") else "utf-8"
+    signed = "\n".join(lines).encode(encoding)
+    return Signature(key_id, algorithm, base64_bytes(signature), signed)
+
+
+def _old(request: Received, text: str, now: datetime, max_skew: float) -> Signature:
+    """sdc-cloudapi, lib/node-http-signature/parser.js, parseRequest; its checks in its order."""
+    form = old(text)
+    names = _names(request, form.parameters)
+    key_id, algorithm = (_required(form.parameters, name) for name in ("keyId", "algorithm"))
+    if not form.signature:
+        raise Unreadable("signature was empty")
+    if algorithm not in OLD_ALGORITHMS:
+        raise Unreadable(f"{algorithm} is not supported")
+    lines = [_request_line(request) if n == "request-line" else _header(request, n) for n in names]
+    if not all(lines):
+        raise Unreadable("a header without a value cannot be signed")
+    _check_clock(request, now, max_skew)
+    _check_date_is_signed(request, names)
+    signed = "\n".join(lines).encode()
+    return Signature(key_id, algorithm, base64_bytes(form.signature), signed)
+
+
+def _required(parameters: Mapping[str, Value], name: str) -> str:
+    """A text that must be there; of the algorithm, its letters in lower case."""
+    value = parameters.get(name)
+    if not isinstance(value, str) or not value:
+        raise Unreadable(f"{name} was not specified")
+    return value.lower() if name == "algorithm" else value
+
+
+def _date_header(request: Received) -> str:
+    """Which header tells when the request was made, and so must be signed."""
+    return "x-date" if request.headers.get("x-date") else "date"
+
+
+def _names(request: Received, parameters: Mapping[str, Value]) -> list[str]:
+    given = parameters.get("headers") or _date_header(request)
+    if not isinstance(given, str):
+        raise Unreadable("headers is no list of names")
+    return given.lower().split(" ")
+
+
+def _check_clock(request: Received, now: datetime, max_skew: float) -> None:
+    """That of X-Date where there is one.
+
+    http-signature takes a date that it cannot read for one of this moment; such a signature
+    would never expire, and is refused here.
+    """
+    text = request.headers.get(_date_header(request))
+    if not text:
+        return
+    try:
+        skew = abs((now - parse_date(text)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        raise Unreadable(f"unable to parse date {text!r}") from None
+    if skew > max_skew:
+        raise Unreadable(f"clock skew of {skew:.1f}s was greater than {max_skew:g}s")
+
+
+def _check_date_is_signed(request: Received, names: Sequence[str]) -> None:
+    wanted = _date_header(request)
+    if wanted not in names:
+        raise Unreadable(f"{wanted} was not a signed header")
+
+
+def _time_of(parameters: Mapping[str, Value], name: str) -> float:
+    """Seconds since 1970; nan, of which no comparison is true, where it does not matter."""
+    value = parameters.get(name)
+    return number(value) if value else math.nan
+
+
+def _request_line(request: Received) -> str:
+    return f"{request.method} {request.target} HTTP/{request.http_version}"
+
+
+def _header(request: Received, name: str) -> str:
+    value = request.headers.get(name)
+    if value is None:
+        raise Unreadable(f"{name} was not in the request")
+    return value
+
+
+def _modern_line(request: Received, name: str, parameters: Mapping[str, Value]) -> str:
+    """A line that was signed: a header, or what newer signatures name in parentheses."""
+    if name == "request-line":
+        return _request_line(request)
+    if name == "(request-target)":
+        return f"(request-target): {request.method.lower()} {request.target}"
+    parameter = "keyId" if name == "(keyid)" else name.strip("()")
+    if name in ("(keyid)", "(algorithm)", "(opaque)"):
+        if parameter not in parameters:
+            raise Unreadable(f"{parameter} param was not in the header")
+        return f"{name}: {shown(parameters[parameter])}"
+    if name in ("(created)", "(expires)"):
+        return f"{name}: {shown(parameters.get(parameter, 'undefined'))}"
+    return f"{name}: {_header(request, name)}"
 
 
 def parse_presigned(
@@ -144,7 +250,7 @@ def parse_presigned(
     given = dict(parse_qsl(query, keep_blank_values=True))
     if not {"keyId", "signature", "algorithm", "expires"} <= given.keys():
         return None
-    signature = _decode(given.pop("signature"))
+    signature = base64_bytes(given.pop("signature"))
     algorithm = given["algorithm"].lower()
     if algorithm not in ALGORITHMS:
         raise _unparsable(f"{algorithm} is not supported")
@@ -160,42 +266,6 @@ def parse_presigned(
     pairs = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in sorted(given.items()))
     signed = "\n".join((",".join(methods), host, path, pairs))
     return Signature(given["keyId"], algorithm, signature, signed.encode())
-
-
-def _names(parameters: Mapping[str, str], headers: Mapping[str, str]) -> list[str]:
-    names = parameters.get("headers", "").lower().split()
-    return names or ["x-date" if "x-date" in headers else "date"]
-
-
-def _value(headers: Mapping[str, str], name: str) -> str:
-    if name not in headers:
-        raise _unparsable(f"{name} was not in the request")
-    return headers[name]
-
-
-def _modern_value(
-    name: str,
-    parameters: Mapping[str, str],
-    method: str,
-    target: str,
-    headers: Mapping[str, str],
-) -> str:
-    """The value of a header, or of what newer signatures name in parentheses."""
-    if name == "(request-target)":
-        return f"{method.lower()} {target}"
-    if name in ("(keyid)", "(algorithm)", "(opaque)", "(created)", "(expires)"):
-        key = name.strip("()")
-        if key not in parameters:
-            raise _unparsable(f"{name} was not specified")
-        return parameters[key]
-    return _value(headers, name)
-
-
-def _decode(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise _unparsable("signature is not base64") from None
 
 
 def _unparsable(why: str) -> ApiError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
@@ -14,6 +15,7 @@ from localdc.api.errors import (
     missing_parameter,
     unsupported_media_type,
 )
+from localdc.api.values import json_number
 
 MAX_BODY = 100_000
 
@@ -53,7 +55,9 @@ def _pairs(text: str) -> dict[str, Any]:
 def _json(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(
+            text, parse_constant=_no_constant, parse_float=json_number, parse_int=json_number
+        )
         if "\\u" in text:
             # Half a surrogate pair is JSON but not text; it could not be stored.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -83,23 +87,7 @@ def _multipart(content_type: str, body: bytes) -> dict[str, Any]:
     return params
 
 
-def integer(params: dict[str, Any], name: str) -> int | None:
-    """A whole number, as JSON number or as text; None when not given.
-
-    Raises ValueError.
-    """
-    value = params.get(name)
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"{name} must be an integer")
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError(f"{name} must be an integer, not {value!r}") from None
-
-
-def required(params: dict[str, Any], name: str, message: str) -> Any:
+def required(params: Mapping[str, Any], name: str, message: str) -> Any:
     """Raises 409 MissingParameter with `message`."""
     value = params.get(name)
     if value is None or value == "":

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -32,6 +32,7 @@ from localdc.api.errors import (
 from localdc.api.http import auth, httpsig, negotiate, params
 from localdc.api.http.call import JSON, Answer, Call, Route, Router
 from localdc.api.http.versions import NEWEST
+from localdc.api.values import check_finite
 
 log = logging.getLogger(__name__)
 
@@ -121,12 +122,13 @@ class Dispatcher:
         as_text = negotiate.prefers_text(headers.get("accept"))
         signature = None
         if route.access == "account":
-            signature = httpsig.parse_authorization(
-                headers, request.method, request.target, request.http_version
+            now, max_skew = datetime.now(UTC), center.settings.max_clock_skew
+            received = httpsig.Received(
+                request.method, request.target, headers, request.http_version
             )
-            now = datetime.now(UTC)
-            httpsig.check_date(headers, now, center.settings.max_clock_skew)
-            if "authorization" not in headers:
+            signature = httpsig.parse_authorization(received, now, max_skew)
+            httpsig.check_date(headers, now, max_skew)
+            if not headers.get("authorization"):
                 host = headers.get("host", "")
                 signature = httpsig.parse_presigned(
                     request.query, request.method, host, request.path, now
@@ -145,6 +147,7 @@ class Dispatcher:
             account, user = ANYBODY, None
             if route.access == "admin":
                 auth.check_admin(center, headers)
+        check_finite(parameters)
         call = Call(
             center=center,
             method=request.method,
@@ -207,10 +210,7 @@ class Request:
         self.path: str = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         self.query: str = scope["query_string"].decode("latin-1")
         self.http_version: str = scope.get("http_version", "1.1")
-        self.headers: Mapping[str, str] = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in scope["headers"]
-        }
+        self.headers = _headers(scope["headers"])
         self.peer: str = scope["client"][0] if scope.get("client") else ""
         self.id = str(uuid.uuid4())
         self.began = time.perf_counter()
@@ -236,6 +236,26 @@ class Request:
         if digest and self._body and digest != _md5(self._body):
             raise bad_digest()
         return self._body
+
+
+# Of these the first counts (Node.js, lib/_http_incoming.js, matchKnownFields).
+_ONCE = frozenset({
+    *("age", "authorization", "content-length", "content-type", "etag", "expires", "from", "host"),
+    *("if-modified-since", "if-unmodified-since", "last-modified", "location", "max-forwards"),
+    *("proxy-authorization", "referer", "retry-after", "server", "user-agent"),
+})  # fmt: skip
+
+
+def _headers(lines: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """Names in lower case; what is there twice is joined, as CloudAPI sees it."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in lines:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name not in headers:
+            headers[name] = value
+        elif name not in _ONCE:
+            headers[name] += f", {value}"
+    return headers
 
 
 ANYBODY: Any = None  # the account of calls that need none

@@ -6,11 +6,12 @@ Source: sdc-cloudapi, docs/index.md: Ping, Account, Config, Datacenters, Service
 from __future__ import annotations
 
 from localdc.api.accounts import limits as provision_limits
-from localdc.api.errors import invalid_argument, missing_parameter, not_found
+from localdc.api.errors import ApiError, invalid_argument, not_found
 from localdc.api.http import versions
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Account, now_iso
 from localdc.api.validate import is_uuid
+from localdc.api.values import boolean, refused_property, text
 
 PROFILE = (
     "companyName",
@@ -50,22 +51,18 @@ def get(call: Call) -> Answer:
     return Answer.json(_view(call.account))
 
 
+def _cns_refused(name: str, _: str) -> ApiError:
+    return invalid_argument(f'{name} must be either "true" or "false"')
+
+
 def update(call: Call) -> Answer:
+    """Empty fields are left as they are (sdc-cloudapi, lib/account.js, update)."""
     account = call.account
-    if call.params.get("triton_cns_enabled") not in (None, ""):
-        account.cns_enabled = call.flag("triton_cns_enabled")
-    for name in ("email", *PROFILE):
-        value = call.params.get(name)
-        if value is None or value == "":
-            continue
-        if not isinstance(value, str) or len(value) > 255:
-            raise invalid_argument(f"{name} must be a string of at most 255 characters")
-        if name == "email":
-            if "@" not in value:
-                raise invalid_argument("email: is invalid")
-            account.email = value
-        else:
-            account.profile[name] = value
+    cns_enabled = boolean(call.params, "triton_cns_enabled", _cns_refused)
+    account.cns_enabled = account.cns_enabled if cns_enabled is None else cns_enabled
+    account.email = text(call.params, "email") or account.email
+    given = {name: text(call.params, name) for name in PROFILE}
+    account.profile |= {name: value for name, value in given.items() if value}
     account.updated = now_iso()
     with call.center.store.transaction():
         call.center.store.accounts.save(account)
@@ -87,11 +84,15 @@ def config(call: Call) -> Answer:
 
 
 def set_config(call: Call) -> Answer:
-    network = call.params.get("default_network")
-    if network is None:
-        raise missing_parameter("default_network is a required argument")
+    """Judged as joyent-schemas, lib/cloudapi/config.js, does."""
+    for name in call.params:
+        if name not in ("default_network", "as-role"):
+            raise refused_property(name, "unsupported property")
+    if "default_network" not in call.params:
+        raise refused_property("default_network", "is missing and it is required")
+    network = call.params["default_network"]
     if not is_uuid(network):
-        raise invalid_argument('property "default_network": must be a UUID')
+        raise refused_property("default_network", "must be a UUID")
     if call.center.engine.networks.get(call.account.uuid, network) is None:
         raise invalid_argument("unknown network")
     call.account.default_network = str(network)

@@ -8,12 +8,13 @@ from typing import Any
 from localdc.api.engine import fwlang
 from localdc.api.engine.firewall import concerns
 from localdc.api.engine.fwlang import RuleError
-from localdc.api.errors import invalid_parameter, missing_parameter, not_found
+from localdc.api.errors import ApiError, invalid_parameter, missing_parameter, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine
 from localdc.api.routes import machine_path
 from localdc.api.store.documents import FIREWALL_RULE, Record
 from localdc.api.store.machines import Query
+from localdc.api.values import boolean
 
 _RULE = "/:account/fwrules/:rule"
 MAX_DESCRIPTION = 255
@@ -29,28 +30,38 @@ def _text(call: Call) -> str:
         raise invalid_parameter("rule", str(error)) from None
 
 
-def _boolean(call: Call, field: str) -> bool:
-    value = call.params[field]
-    if value not in (True, False, "true", "false"):
-        raise invalid_parameter(field, "must be true or false")
-    return value in (True, "true")
-
-
 def _change(call: Call, record: Record) -> Record:
     """The record with what the call gives of it."""
     if "rule" in call.params:
         record["rule"] = _text(call)
     for field in ("enabled", "log"):
-        if field in call.params:
-            record[field] = _boolean(call, field)
-    description = call.params.get("description")
-    if description is not None:
-        if not isinstance(description, str) or len(description) > MAX_DESCRIPTION:
-            raise invalid_parameter(
-                "description", f"must be a string of at most {MAX_DESCRIPTION} characters"
-            )
-        record["description"] = description
+        given = boolean(call.params, field, _refused)
+        record[field] = record[field] if given is None else given
+    if "description" in call.params:
+        record["description"] = _description(call)
     return record
+
+
+def _refused(field: str, problem: str) -> ApiError:
+    """fwrule 2.1.1, lib/rule.js, for the words."""
+    return invalid_parameter(field, f"{field} {problem}")
+
+
+def _description(call: Call) -> str:
+    """fwrule 2.1.1, lib/validators.js, validateString."""
+    description = call.params["description"]
+    if not isinstance(description, str):
+        raise invalid_parameter("description", "description must be a string")
+    if len(description) > MAX_DESCRIPTION:
+        raise invalid_parameter(
+            "description", f"description must be shorter than {MAX_DESCRIPTION} characters"
+        )
+    return description
+
+
+def _view(record: Record) -> Record:
+    """Without an empty description (sdc-cloudapi, lib/rules.js, translate)."""
+    return {name: value for name, value in record.items() if name != "description" or value}
 
 
 def _find(call: Call) -> Record:
@@ -67,11 +78,12 @@ def _save(call: Call, record: Record) -> Answer:
     with store.transaction():
         store.documents.save(FIREWALL_RULE, record["id"], record["id"], record)
     call.center.engine.firewalls.changed(call.account.uuid)
-    return Answer.json(record)
+    return Answer.json(_view(record))
 
 
 def list_rules(call: Call) -> Answer:
-    return Answer.json(call.center.store.documents.of(FIREWALL_RULE, call.account.uuid))
+    records = call.center.store.documents.of(FIREWALL_RULE, call.account.uuid)
+    return Answer.json([_view(record) for record in records])
 
 
 def create(call: Call) -> Answer:
@@ -85,11 +97,11 @@ def create(call: Call) -> Answer:
         store.documents.add(FIREWALL_RULE, call.account.uuid, identifier, identifier, record)
     call.center.engine.firewalls.changed(call.account.uuid)
     location = f"/{call.account.login}/fwrules/{identifier}"
-    return Answer.json(record, 201, Location=location)
+    return Answer.json(_view(record), 201, Location=location)
 
 
 def get(call: Call) -> Answer:
-    return Answer.json(_find(call))
+    return Answer.json(_view(_find(call)))
 
 
 def update(call: Call) -> Answer:
@@ -128,7 +140,7 @@ def _machines(call: Call) -> list[Machine]:
 def of_machine(call: Call) -> Answer:
     machine = machine_path.load(call)
     records = call.center.store.documents.of(FIREWALL_RULE, call.account.uuid)
-    touching = [r for r in records if concerns(fwlang.parse(r["rule"]), machine)]
+    touching = [_view(r) for r in records if concerns(fwlang.parse(r["rule"]), machine)]
     return Answer.json(touching, X_Resource_Count=str(len(touching)))
 
 

@@ -8,6 +8,7 @@ from localdc.api.errors import not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.http.versions import Version
 from localdc.api.routes.packages import matches
+from localdc.api.values import text
 
 _FILTERS = ("name", "os", "version", "public", "owner", "type")
 
@@ -35,14 +36,14 @@ def view(image: Image, version: Version) -> dict[str, object]:
 
 
 def list_images(call: Call) -> Answer:
-    state = call.params.get("state", "active")
+    state = text(call.params, "state") or "active"
     # In this order the triton command takes the newest of a name.
     known = sorted(call.center.settings.images, key=lambda image: image.published_at)
     images = [image for image in known if state in ("all", image.state)]
     full = [(view(i, (9, 0, 0)), view(i, call.version)) for i in images]
     for name in _FILTERS:
-        if name in call.params:
-            wanted = call.params[name]
+        wanted = text(call.params, name)
+        if wanted is not None:
             if name == "type" and wanted == "smartmachine":
                 wanted = "zone-dataset"
             full = [pair for pair in full if matches(pair[0], name, wanted)]

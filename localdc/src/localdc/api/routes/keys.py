@@ -17,6 +17,7 @@ from localdc.api.http.params import required
 from localdc.api.model import Key
 from localdc.api.routes import machine_path
 from localdc.api.store.documents import Record
+from localdc.api.values import text
 
 
 def holder(call: Call) -> Record | None:
@@ -64,19 +65,29 @@ def get(call: Call) -> Answer:
     return Answer.json(_find(call, _shown(call)).view())
 
 
+def _check_unique(new: Key, keys: Iterable[Key]) -> None:
+    """Neither its name nor its fingerprint may be either of another (node-ufds, addKey)."""
+    for key in keys:
+        if {new.name, new.fingerprint} & {key.name, key.fingerprint}:
+            raise invalid_argument("key already exists or is invalid")
+
+
 def create(call: Call) -> Answer:
+    """A name is trimmed; without one it is the key's comment, or its fingerprint.
+
+    Source: node-ufds, lib/index.js, addKey.
+    """
     line = required(call.params, "key", "key is a required argument")
     if not isinstance(line, str):
-        raise invalid_argument("key is invalid")
+        raise invalid_argument("key must be a String")
     try:
         parsed = parse_public_key(line)
     except ValueError as error:
         raise invalid_argument(f"key is invalid: {error}") from None
-    name = call.params.get("name") or parsed.fingerprint
-    if not isinstance(name, str) or len(name) > 255 or "/" in name:
-        raise invalid_argument("name must be a string of at most 255 characters, without slashes")
+    name = (text(call.params, "name") or "").strip() or parsed.comment or parsed.fingerprint
     key = Key(name, parsed.fingerprint, parsed.line)
     user = holder(call)
+    _check_unique(key, _keys(call))
     with machine_path.keys_change(call):
         store = call.center.store
         added = (

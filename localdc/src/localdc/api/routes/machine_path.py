@@ -37,13 +37,13 @@ def look(call: Call) -> Machine:
     return shown(call, load(call))
 
 
-def view(call: Call, machine: Machine) -> dict[str, Any]:
-    """The machine object as this call wants it."""
+def view(call: Call, machine: Machine, credentials: bool = False) -> dict[str, Any]:
+    """The machine object as this call wants it; credentials: passwords too."""
     machine = shown(call, machine)
     body: dict[str, Any] = machine.view()
     if call.version < (7, 1, 0):
         del body["networks"]
-    if call.flag("credentials"):
+    if credentials:
         body["metadata"]["credentials"] = machine.credentials()
     return body
 
@@ -58,7 +58,8 @@ def gone(call: Call, machine: Machine) -> Answer | None:
     """410 with the object for a deleted machine, else None."""
     if machine.state != "deleted":
         return None
-    return Answer.json(view(call, machine), 410)
+    credentials = call.method in ("GET", "HEAD") and call.flag("credentials")
+    return Answer.json(view(call, machine, credentials), 410)
 
 
 def living(handler: Callable[[Call, Machine], Answer]) -> Handler:

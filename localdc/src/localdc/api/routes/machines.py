@@ -9,21 +9,20 @@ from localdc.api import lookup
 from localdc.api.accounts import rbac
 from localdc.api.engine.create import CreateRequest, new_machine
 from localdc.api.errors import (
+    ApiError,
     cannot_destroy,
     invalid_argument,
-    invalid_field,
     unallocated,
-    validation_failed,
 )
 from localdc.api.http.auth import requested_tags
 from localdc.api.http.call import Answer, Call, Route
-from localdc.api.http.params import integer
 from localdc.api.model import Machine
 from localdc.api.routes import machine_path
-from localdc.api.routes.networks import page
+from localdc.api.routes.networks import invalid_page, page
 from localdc.api.store.documents import ROLE
 from localdc.api.store.machines import NameTaken, Query
 from localdc.api.validate import name_taken
+from localdc.api.values import boolean, integer, text
 from localdc.api.vmtags import UNSEARCHABLE
 
 TYPES = ("smartmachine", "virtualmachine")
@@ -49,15 +48,16 @@ def list_machines(call: Call) -> Answer:
 def _docs(call: Call, query: Query) -> list[str]:
     """The machines as JSON texts, as they are or were a while ago."""
     center = call.center
-    old = call.version < (7, 1, 0)
-    asked = f"{query} {old} {call.flag('credentials')}"
+    old, credentials = call.version < (7, 1, 0), call.flag("credentials")
+    asked = f"{query} {old} {credentials}"
     now = time.monotonic()
     until, docs = center.lists_cached.get(asked, (0.0, []))
     if now < until:
         return docs
-    if old or call.flag("credentials"):
+    if old or credentials:
         found = center.store.machines.find(query)
-        docs = [json.dumps(machine_path.view(call, m), separators=(",", ":")) for m in found]
+        views = [machine_path.view(call, machine, credentials) for machine in found]
+        docs = [json.dumps(view, separators=(",", ":")) for view in views]
     else:
         docs = center.store.machines.docs(query)
     if center.lists_cache_seconds:
@@ -73,38 +73,36 @@ def _query(call: Call) -> Query:
     if params.get("tags") == "*":
         query.any_tag = True
         return query
-    if params.get("state"):
-        query.states = _states(str(params["state"]))
-    if params.get("name"):
-        query.name_prefix = str(params["name"])
-    query.type = params.get("type") or None
+    state = text(params, "state")
+    if state is not None:
+        query.states = _states(state)
+    query.name_prefix = text(params, "name")
+    query.type = text(params, "type")
     if query.type is not None and query.type not in TYPES:
         raise invalid_argument(f"{query.type} is not a valid type")
-    query.brand = params.get("brand") or None
-    image = params.get("image") or params.get("dataset")
+    query.brand = text(params, "brand")
+    image = text(params, "image") or text(params, "dataset")
     if image:
         known = lookup.image(call.center.settings, image)
-        query.image = known.id if known else str(image)
-    try:
-        query.memory = integer(params, "memory")
-    except ValueError as error:
-        raise validation_failed("Invalid Parameters", invalid_field("ram", str(error))) from None
-    docker = params.get("docker")
-    if docker not in (None, "", "true", "false", True, False):
-        raise invalid_argument(f"{docker} is not a valid value for docker: true or false")
-    if docker in ("true", True):
+        query.image = known.id if known else image
+    query.memory = integer(params, "memory", lambda _, problem: invalid_page("ram", problem))
+    if boolean(params, "docker", lambda name, _: _not_boolean(params[name])):
         query.brand = "docker"
-    for name, value in params.items():
+    for name in params:
         if name.startswith("tag."):
-            query.tags.append((name.removeprefix("tag."), _searchable(name, str(value))))
+            query.tags.append((name.removeprefix("tag."), _searchable(name, text(params, name))))
     return query
 
 
-def _searchable(name: str, value: str) -> str:
+def _searchable(name: str, value: str | None) -> str:
     """Raises 409 for what makes no filter in VMAPI (which status it answers is not known)."""
-    if UNSEARCHABLE.search(name + value):
+    if UNSEARCHABLE.search(name + (value or "")):
         raise invalid_argument(f"{name} cannot be searched for: ( ) and \\ end a filter of VMAPI")
-    return value
+    return value or ""
+
+
+def _not_boolean(value: object) -> ApiError:
+    return invalid_argument(f"{value} is not a valid boolean")
 
 
 def _states(state: str) -> tuple[str, ...] | None:
@@ -115,13 +113,14 @@ def _states(state: str) -> tuple[str, ...] | None:
 
 @machine_path.living
 def get(call: Call, machine: Machine) -> Answer:
-    body = machine_path.view(call, machine)
+    body = machine_path.view(call, machine, call.flag("credentials"))
     if call.account.cns_enabled:
         body["dns_names"] = call.center.cns.names(machine, call.account)
     return Answer.json(body)
 
 
 def create(call: Call) -> Answer:
+    credentials = call.flag("credentials")
     machine = new_machine(CreateRequest(call.center, call.account, call.params))
     store = call.center.store
     try:
@@ -133,7 +132,7 @@ def create(call: Call) -> Answer:
         raise name_taken(machine.name) from None
     call.center.engine.submit(machine.uuid)
     location = f"/{call.account.login}/machines/{machine.uuid}"
-    return Answer.json(machine_path.view(call, machine), 201, Location=location)
+    return Answer.json(machine_path.view(call, machine, credentials), 201, Location=location)
 
 
 def _tag_with_roles(call: Call, machine: Machine) -> None:

@@ -50,16 +50,18 @@ def get(call: Call) -> Answer:
     if key not in visible:
         raise not_found(f'metadatum "{key}" not found')
     value = visible[key]
-    if isinstance(value, bool):
-        value = "true" if value else "false"
-    return Answer.text_or_json(call, str(value))
+    if not isinstance(value, str):
+        # CloudAPI shows numbers and booleans in the list alone (lib/metadata.js, get)
+        raise not_found(f"{key} is not metadata")
+    return Answer.text_or_json(call, value)
 
 
 @machine_path.living
 def delete(call: Call, machine: Machine) -> Answer:
     key = call.args["key"]
     if key in ("credentials", *_KEPT):
-        raise invalid_argument(f"{key} cannot be deleted")
+        # sdc-cloudapi, lib/metadata.js, del
+        raise invalid_argument(f"Metadata key {key} can not be deleted")
     if key not in machine.visible_metadata():
         raise not_found(f'metadatum "{key}" not found')
     machine.metadata = {k: v for k, v in machine.metadata.items() if k != key}

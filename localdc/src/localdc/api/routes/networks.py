@@ -7,6 +7,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from localdc.api.catalogue import Network
 from localdc.api.engine.networks import Offered, view
 from localdc.api.errors import (
+    ApiError,
     invalid_argument,
     invalid_field,
     missing_parameter,
@@ -14,8 +15,8 @@ from localdc.api.errors import (
     validation_failed,
 )
 from localdc.api.http.call import Answer, Call, Route
-from localdc.api.http.params import integer
 from localdc.api.store.addresses import AddressRecord
+from localdc.api.values import boolean, integer
 
 MAX_LIMIT = 1000
 
@@ -73,22 +74,21 @@ def _visible(call: Call, record: AddressRecord) -> bool:
 
 
 def page(call: Call) -> tuple[int, int]:
-    """limit and offset; raises 409."""
-    try:
-        limit = integer(call.params, "limit")
-        offset = integer(call.params, "offset")
-    except ValueError as error:
-        field = str(error).split()[0]
-        raise validation_failed("Invalid Parameters", invalid_field(field, str(error))) from None
+    """limit and offset; raises 409 ValidationFailed."""
+    limit = integer(call.params, "limit", invalid_page)
+    offset = integer(call.params, "offset", invalid_page)
     limit = MAX_LIMIT if limit is None else limit
     offset = 0 if offset is None else offset
     if not 1 <= limit <= MAX_LIMIT:
-        raise validation_failed(
-            "Invalid Parameters", invalid_field("limit", f"must be 1 to {MAX_LIMIT}")
-        )
-    if not 0 <= offset < 1 << 62:
-        raise validation_failed("Invalid Parameters", invalid_field("offset", "must be 0 or more"))
+        raise invalid_page("limit", f"must be 1 to {MAX_LIMIT}")
+    if offset < 0:
+        raise invalid_page("offset", "must be 0 or more")
     return limit, offset
+
+
+def invalid_page(name: str, problem: str) -> ApiError:
+    """A number that VMAPI judges (sdc-vmapi, lib/common/validation.js, validateListVmsParams)."""
+    return validation_failed("Invalid Parameters", invalid_field(name, f"{name} {problem}"))
 
 
 def list_ips(call: Call) -> Answer:
@@ -121,22 +121,25 @@ def get_ip(call: Call) -> Answer:
     return Answer.json(_record_view(call, network, record))
 
 
+def _reserved_refused(name: str, _: str) -> ApiError:
+    return invalid_argument(f"{name} must be set to true or false")
+
+
 def put_ip(call: Call) -> Answer:
     network = _network(call)
     ip = _ip(call, network)
-    reserved = call.params.get("reserved")
+    # wordings: sdc-cloudapi, lib/endpoints/networks.js, updateNetworkIp
+    reserved = boolean(call.params, "reserved", _reserved_refused)
     if reserved is None:
         raise missing_parameter("reserved is a required argument")
-    if reserved not in (True, False, "true", "false"):
-        raise invalid_argument('property "reserved": must be a boolean')
     if network.public:
-        raise invalid_argument("cannot modify IPs of a public network")
+        raise invalid_argument(f"cannot update an IP on a public network: {network.id}")
     if ip == network.gateway:
-        raise invalid_argument("cannot modify a managed IP")
+        raise invalid_argument(f"cannot update managed IP: {ip}")
     _record(call, network, ip)
     store = call.center.store
     with store.transaction():
-        store.addresses.reserve(network.id, ip, call.account.uuid, reserved in (True, "true"))
+        store.addresses.reserve(network.id, ip, call.account.uuid, reserved)
     return Answer.json(_record_view(call, network, _record(call, network, ip)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from localdc.api.engine.networks import PoolFull
 from localdc.api.engine.requested_networks import network_and_address
 from localdc.api.errors import invalid_argument, invalid_parameter, not_found, subnet_full
@@ -9,7 +11,10 @@ from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, NicRecord
 from localdc.api.routes import machine_path
 from localdc.api.store.addresses import NoAddress
+from localdc.api.values import boolean
 
+_MAC = re.compile("[0-9a-f]{12}")
+"""sdc-cloudapi, lib/nics.js, MAC_RE: how it begins."""
 _ALL = "/:account/machines/:machine/nics"
 
 
@@ -30,6 +35,8 @@ def list_nics(call: Call) -> Answer:
 
 def _find(call: Call, machine: Machine) -> NicRecord:
     wanted = call.args["mac"].replace(":", "").lower()
+    if _MAC.match(wanted) is None:
+        raise invalid_argument("mac has invalid format")
     for nic in machine.nics:
         if nic.mac.replace(":", "") == wanted:
             return nic
@@ -52,7 +59,7 @@ def add(call: Call, machine: Machine) -> Answer:
         if nic.network == network.id:
             location = _location(call, machine, nic)
             return Answer.json(_view(machine, nic), 302, Location=location)
-    primary = call.flag("primary")
+    primary = boolean(call.params, "primary") is True
     store = call.center.store
     try:
         with store.transaction():
@@ -78,7 +85,10 @@ def remove(call: Call, machine: Machine) -> Answer:
     machine_path.check_allocated(machine, "remove_nics")
     nic = _find(call, machine)
     if len(machine.nics) == 1:
-        raise invalid_argument("the last NIC of a machine cannot be removed")
+        # CloudAPI has no such rule; zones here are told by their addresses
+        raise invalid_argument(
+            "this data center runs no machine without a NIC, so the last one cannot be removed"
+        )
     machine.nics.remove(nic)
     if nic.primary:
         machine.nics[0].primary = True

@@ -8,6 +8,7 @@ from localdc.api import lookup
 from localdc.api.catalogue import Package
 from localdc.api.errors import not_found
 from localdc.api.http.call import Answer, Call, Route
+from localdc.api.values import text
 
 _TEXTS = ("name", "version", "group")
 _NUMBERS = ("memory", "disk", "swap", "lwps", "vcpus")
@@ -31,22 +32,23 @@ def view(package: Package) -> dict[str, object]:
     return {**entry, "brand": package.brand} if package.brand else entry
 
 
-def matches(entry: dict[str, object], name: str, wanted: object) -> bool:
+def matches(entry: dict[str, object], name: str, wanted: str) -> bool:
     """A filter of a list: `*` is a wildcard in texts, numbers compare as text."""
     value = entry.get(name, False if name == "flexible_disk" else "")
     if isinstance(value, bool):
-        return str(value).lower() == str(wanted).lower()
+        return str(value).lower() == wanted.lower()
     if isinstance(value, int):
-        return str(value) == str(wanted)
-    pattern = str(wanted).replace("[", "[[]").replace("?", "[?]")
+        return str(value) == wanted
+    pattern = wanted.replace("[", "[[]").replace("?", "[?]")
     return fnmatchcase(str(value), pattern)
 
 
 def list_packages(call: Call) -> Answer:
     entries = [view(package) for package in call.center.settings.packages if package.active]
     for name in (*_TEXTS, *_NUMBERS, "brand", "flexible_disk"):
-        if name in call.params:
-            entries = [e for e in entries if matches(e, name, call.params[name])]
+        wanted = text(call.params, name)
+        if wanted is not None:
+            entries = [entry for entry in entries if matches(entry, name, wanted)]
     return Answer.json(entries)
 
 

@@ -7,9 +7,10 @@ import json
 from uuid import uuid4
 
 from localdc.api.accounts import aperture
-from localdc.api.errors import invalid_argument, missing_parameter, not_found
+from localdc.api.errors import ApiError, invalid_argument, missing_parameter, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.store.documents import POLICY, ROLE, DocumentTaken, Record
+from localdc.api.values import text
 
 
 def list_policies(call: Call) -> Answer:
@@ -35,10 +36,8 @@ def _changed(call: Call, policy: Record) -> Record:
     """The record with what the call says; raises 409."""
     changed = dict(policy)
     for name in ("name", "description"):
-        value = call.params.get(name)
-        if value is not None and not isinstance(value, str):
-            raise invalid_argument(f"{name} must be a string")
-        if value:
+        value = text(call.params, name)
+        if value is not None:
             changed[name] = value
     rules = call.params.get("rules")
     if rules:
@@ -49,10 +48,11 @@ def _changed(call: Call, policy: Record) -> Record:
 def _rules(given: object) -> list[str]:
     if isinstance(given, str):
         # JSON text of a list, or one rule alone
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             given = json.loads(given)
-    rules = [str(rule) for rule in (given if isinstance(given, list) else [given])]
-    problems = []
+    entries = given if isinstance(given, list) else [given]
+    rules = [rule for rule in entries if isinstance(rule, str)]
+    problems = ["rules must be strings"] if len(rules) < len(entries) else []
     for rule in rules:
         try:
             aperture.parse(rule)
@@ -61,8 +61,14 @@ def _rules(given: object) -> list[str]:
     if problems:
         raise invalid_argument(", ".join(problems))
     if len(set(rules)) < len(rules):
+        # sdc-ufds, schema/sdcaccountpolicy.js
         raise invalid_argument("policy is invalid: a rule is there twice")
     return sorted(rules)
+
+
+def _taken() -> ApiError:
+    """sdc-ufds, lib/db/add.js, validateNameUniqueness."""
+    return invalid_argument("policy is invalid: the name is taken")
 
 
 def create(call: Call) -> Answer:
@@ -76,7 +82,7 @@ def create(call: Call) -> Answer:
                 POLICY, call.account.uuid, policy["id"], policy["name"], policy
             )
     except DocumentTaken:
-        raise invalid_argument("policy is invalid: the name is taken") from None
+        raise _taken() from None
     location = f"/{call.account.login}/policies/{policy['id']}"
     return Answer.json(policy, 201, Location=location)
 
@@ -87,7 +93,7 @@ def update(call: Call) -> Answer:
         with call.center.store.transaction():
             call.center.store.documents.save(POLICY, policy["id"], policy["name"], policy)
     except DocumentTaken:
-        raise invalid_argument("policy is invalid: the name is taken") from None
+        raise _taken() from None
     return Answer.json(policy)
 
 

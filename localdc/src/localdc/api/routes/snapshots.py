@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import UTC, datetime
+from urllib.parse import quote
 
-from localdc.api.errors import invalid_argument, not_found
+from localdc.api.errors import not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, now_iso
 from localdc.api.routes import machine_path
-from localdc.api.store.documents import SNAPSHOT, DocumentTaken, Record
+from localdc.api.store.documents import SNAPSHOT, Record
+from localdc.api.values import shown, text
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
+# vmadm(8), create-snapshot; here a name is that of a directory, too
+_NAME = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9_.:%-]{1,64}")
 _ACTIONS = ("create_snapshot", "rollback_snapshot", "delete_snapshot")
 # states of jobs as the workflows of VMAPI call them, which CloudAPI shows
 _EXECUTION = {"done": "created"}
@@ -40,44 +43,46 @@ def list_snapshots(call: Call) -> Answer:
 
 @machine_path.living
 def create(call: Call, machine: Machine) -> Answer:
+    """Names are judged by the compute node: one that is taken, or none, lets the job fail.
+
+    Source: sdc-vmapi, lib/apis/wfapi.js, createSnapshotJob, which hands on every name.
+    """
     machine_path.check_allocated(machine, "snapshot")
-    name = call.params.get("name") or datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise invalid_argument(
-            f"{name} is not a valid snapshot name: 1 to 64 letters, digits, '_', '.' or '-'"
-        )
-    now, identifier = now_iso(), str(uuid.uuid4())
-    record: Record = {
-        "id": identifier,
-        "name": name,
-        "state": "queued",
-        "size": None,
-        "created": now,
-        "updated": now,
-    }
+    name = text(call.params, "name") or datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     store = call.center.store
-    try:
-        with store.transaction():
-            # one that could not be made is none
-            failed = store.documents.named(SNAPSHOT, machine.uuid, name)
-            if failed is not None and failed["state"] == "failed":
-                store.documents.remove(SNAPSHOT, failed["id"])
-            store.documents.add(SNAPSHOT, machine.uuid, identifier, name, record)
-            params = {"id": identifier, "name": name}
-            store.jobs.add(machine.uuid, "create_snapshot", params, caller=call.caller)
-    except DocumentTaken:
-        raise invalid_argument(f"snapshot {name} already exists") from None
+    with store.transaction():
+        params = {"name": name}
+        problem = _problem(call, machine, name)
+        if problem is None:
+            params["id"] = _add(call, machine, name)
+        else:
+            params["problem"] = problem
+        store.jobs.add(machine.uuid, "create_snapshot", params, caller=call.caller)
     call.center.engine.submit(machine.uuid)
-    location = f"/{call.account.login}/machines/{machine.uuid}/snapshots/{name}"
+    location = f"/{call.account.login}/machines/{machine.uuid}/snapshots/{quote(name, safe='')}"
     return Answer.json({"name": name, "state": "queued"}, 201, Location=location)
 
 
-def _find(call: Call, machine: Machine) -> Record:
-    name = call.args["snapshot"]
-    record = call.center.store.documents.named(SNAPSHOT, machine.uuid, name)
-    if record is None:
-        raise not_found(f"{name} not found")
-    return record
+def _problem(call: Call, machine: Machine, name: str) -> str | None:
+    """Why the compute node will not make a snapshot; None when it will."""
+    if _NAME.fullmatch(name) is None:
+        return f"{shown(name)} is no name of a snapshot: 1 to 64 letters, digits, - _ . : or %"
+    known = call.center.store.documents.named(SNAPSHOT, machine.uuid, name)
+    # one that could not be made is none
+    return f"snapshot {name} already exists" if known and known["state"] != "failed" else None
+
+
+def _add(call: Call, machine: Machine, name: str) -> str:
+    """Note what the job will make; the id of the note."""
+    documents, now, identifier = call.center.store.documents, now_iso(), str(uuid.uuid4())
+    failed = documents.named(SNAPSHOT, machine.uuid, name)
+    if failed is not None:
+        documents.remove(SNAPSHOT, failed["id"])
+    record: Record = {"id": identifier, "name": name, "state": "queued", "size": None}
+    documents.add(
+        SNAPSHOT, machine.uuid, identifier, name, {**record, "created": now, "updated": now}
+    )
+    return identifier
 
 
 def get(call: Call) -> Answer:
@@ -91,29 +96,36 @@ def get(call: Call) -> Answer:
     return Answer.json(_view(call, machine, record))
 
 
-def _queue(call: Call, action: str) -> Answer | None:
-    machine = machine_path.load(call)
-    answer = machine_path.gone(call, machine)
-    if answer is not None:
-        return answer
+@machine_path.living
+def rollback(call: Call, machine: Machine) -> Answer:
+    """To one that is not there the job fails (sdc-cloudapi, lib/snapshots.js, boot)."""
+    name = call.args["snapshot"]
+    record = call.center.store.documents.named(SNAPSHOT, machine.uuid, name)
+    params = {"name": name}
+    if record is None or record["state"] not in ("created", "queued"):
+        params["problem"] = f"there is no snapshot {name}"
+    return _queue(call, machine, "rollback_snapshot", params, Answer(202))
+
+
+@machine_path.living
+def delete(call: Call, machine: Machine) -> Answer:
+    name = call.args["snapshot"]
+    record = call.center.store.documents.named(SNAPSHOT, machine.uuid, name)
+    if record is None:
+        raise not_found(f"{name} not found")
+    params = {"name": name, "id": str(record["id"])}
+    return _queue(call, machine, "delete_snapshot", params, Answer(204))
+
+
+def _queue(
+    call: Call, machine: Machine, action: str, params: dict[str, str], answer: Answer
+) -> Answer:
     machine_path.check_allocated(machine, action)
-    record = _find(call, machine)
-    if action == "rollback_snapshot" and record["state"] not in ("created", "queued"):
-        raise not_found("Snapshot does not exist")
     store = call.center.store
     with store.transaction():
-        params = {"id": record["id"], "name": record["name"]}
         store.jobs.add(machine.uuid, action, params, caller=call.caller)
     call.center.engine.submit(machine.uuid)
-    return None
-
-
-def rollback(call: Call) -> Answer:
-    return _queue(call, "rollback_snapshot") or Answer(202)
-
-
-def delete(call: Call) -> Answer:
-    return _queue(call, "delete_snapshot") or Answer(204)
+    return answer
 
 
 ROUTES = (

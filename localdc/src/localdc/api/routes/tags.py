@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from localdc.api.errors import ApiError, exposed, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, Scalar
 from localdc.api.routes import machine_path
-from localdc.api.validate import check_tags
+from localdc.api.validate import check_removed_tags, check_tags
 from localdc.api.vmtags import as_read
 
 # CloudAPI drops these without a word, though not at creation (sdc-cloudapi, lib/tags.js, add).
@@ -24,6 +26,13 @@ def _given(call: Call, verb: str) -> dict[str, Scalar]:
         raise exposed(error, f"error {verb} tags") from None
 
 
+def _check_removal(tags: Iterable[str], doing: str) -> None:
+    try:
+        check_removed_tags(tags)
+    except ApiError as error:
+        raise exposed(error, f"error {doing}") from None
+
+
 def _changed(call: Call, machine: Machine, tags: dict[str, Scalar], action: str) -> Answer:
     """The answer has the tags as they were sent; later ones, as VMAPI reads them."""
     machine.tags = as_read(tags)
@@ -37,11 +46,14 @@ def add(call: Call, machine: Machine) -> Answer:
 
 @machine_path.living
 def replace(call: Call, machine: Machine) -> Answer:
-    return _changed(call, machine, _given(call, "replacing"), "replace_tags")
+    given = _given(call, "replacing")
+    _check_removal(machine.tags.keys() - given.keys(), "replacing tags")
+    return _changed(call, machine, given, "replace_tags")
 
 
 @machine_path.living
 def delete_all(call: Call, machine: Machine) -> Answer:
+    _check_removal(machine.tags, "deleting all tags")
     machine.tags = {}
     return Answer(204, headers=machine_path.update(call, machine, "remove_tags"))
 
@@ -61,6 +73,7 @@ def delete(call: Call, machine: Machine) -> Answer:
     tag = call.args["tag"]
     if tag not in machine.tags:
         raise not_found(f'tag "{tag}" not found')
+    _check_removal([tag], "deleting tag")
     machine.tags = {k: v for k, v in machine.tags.items() if k != tag}
     return Answer(204, headers=machine_path.update(call, machine, "remove_tags"))
 

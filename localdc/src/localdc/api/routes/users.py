@@ -13,9 +13,13 @@ from localdc.api.routes import machine_path
 from localdc.api.routes.account import PROFILE
 from localdc.api.routes.keys import holder
 from localdc.api.store.documents import ROLE, USER, USER_KEY, DocumentTaken, Record
+from localdc.api.values import text
 
-EMAIL = re.compile(r"[a-zA-Z0-9.!#$%&'*+\-/=?^_`{|}~]+@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*")
+EMAIL = re.compile(r"[a-zA-Z0-9.!#$%&;'*+\-/=?^_`{|}~]+@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*")
+"""sdc-cloudapi, lib/users.js."""
 LOGIN = re.compile(r"[a-zA-Z][a-zA-Z0-9_.@]{2,31}")
+"""sdc-ufds, schema/sdcperson.js, which reserves one login."""
+RESERVED = "local"
 
 
 def list_users(call: Call) -> Answer:
@@ -30,7 +34,7 @@ def _user(call: Call) -> Record:
 
 def get(call: Call) -> Answer:
     user = _user(call)
-    if not call.params.get("membership"):
+    if not call.flag("membership"):
         return Answer.json(user)
     mine = [
         (role["name"], member["default"])
@@ -46,22 +50,20 @@ def _changed(call: Call, user: Record) -> Record:
     """The record with what the call says; raises 409."""
     changed = {**user, "updated": now_iso()}
     for name in ("login", "email", *PROFILE):
-        value = call.params.get(name)
-        if value is None or value == "":
-            continue
-        if not isinstance(value, str) or len(value) > 255:
-            raise invalid_argument(f"{name} must be a string of at most 255 characters")
-        changed[name] = value
+        value = text(call.params, name)
+        if value is not None:
+            changed[name] = value
     if EMAIL.fullmatch(changed["email"]) is None:
         raise invalid_argument(f"email: {changed['email']} is invalid")
-    if LOGIN.fullmatch(changed["login"]) is None:
-        raise invalid_argument("login must be 3 to 32 letters, digits, _ . or @")
+    if LOGIN.fullmatch(changed["login"]) is None or changed["login"] == RESERVED:
+        raise invalid_argument(f"login: {changed['login']} is invalid")
     return changed
 
 
 def create(call: Call) -> Answer:
     # CloudAPI wants a password; nothing here asks for it, so it is not kept.
-    missing = [f"{n} is required" for n in ("email", "login", "password") if not call.params.get(n)]
+    wanted = ("email", "login", "password")
+    missing = [f"{name} is required" for name in wanted if text(call.params, name) is None]
     if missing:
         raise missing_parameter(f"Request is missing required parameters: {', '.join(missing)}")
     user = _changed(call, {"id": str(uuid4()), "created": now_iso()})
@@ -85,13 +87,14 @@ def _save(call: Call, user: Record, new: bool = False) -> None:
             else:
                 documents.save(USER, user["id"], user["login"], user)
     except DocumentTaken:
+        # logins are unique (sdc-ufds, sapi_manifests/ufds/template)
         raise invalid_argument("user is invalid: the login is taken") from None
 
 
 def change_password(call: Call) -> Answer:
     user = _user(call)
     wanted = ("password", "password_confirmation")
-    missing = [f"{name} is required" for name in wanted if not call.params.get(name)]
+    missing = [f"{name} is required" for name in wanted if text(call.params, name) is None]
     if missing:
         raise missing_parameter(f"Request is missing required parameters: {', '.join(missing)}")
     if call.params["password"] != call.params["password_confirmation"]:

@@ -9,76 +9,98 @@ from typing import Any
 
 from localdc.api.engine import affinity, volumes
 from localdc.api.errors import (
+    ApiError,
     invalid_argument,
     invalid_networks,
-    missing_parameter,
     volume_already_exists,
     volume_in_use,
     volume_not_found,
     volume_size_not_available,
 )
 from localdc.api.http.call import Answer, Call, Route
-from localdc.api.http.params import integer
-from localdc.api.model import now_iso
+from localdc.api.http.params import required
+from localdc.api.model import Scalar, now_iso
 from localdc.api.store.documents import VOLUME, DocumentTaken, Record
-from localdc.api.validate import check_tags
+from localdc.api.values import shown, text
 
 TYPE = "tritonnfs"
 SIZES = tuple(size * 1024 for size in (10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 200, 400, 1000))
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,255}")
+STATES = ("creating", "ready", "failed", "deleting")
+MAX_NAME = 256
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_UUID = re.compile(r"[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}")
+_WANTED_NAME = re.compile(r"\*?[a-zA-Z0-9_.-]+\*?")
+_WANTED_SIZE = re.compile("[1-9][0-9]*")
 _FIELDS = ("name", "size", "state", "type")
+
+# What follows is judged as sdc-cloudapi, lib/validation/volumes.js, does, with its messages.
+
+
+def _refused(message: str) -> ApiError:
+    return invalid_argument(f"Error: {message}")
 
 
 def _name(value: object) -> str:
-    if not isinstance(value, str) or _NAME.fullmatch(value) is None:
-        raise invalid_argument(
-            f"Error: Invalid volume name: {value}. Volume name should match "
-            "/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/"
+    if not isinstance(value, str):
+        raise _refused("Invalid volume name: volume name must be a string")
+    if _NAME.fullmatch(value) is None:
+        raise _refused(
+            f"Invalid volume name: {value}. Volume name should match /^[a-z0-9][\\w.-]+$/i"
         )
+    if len(value) > MAX_NAME:
+        raise _refused(f"Invalid volume name length: volume name must be at most {MAX_NAME} long")
     return value
 
 
 def _type(value: object) -> str:
     if value != TYPE:
-        raise invalid_argument(f"Error: Invalid volume type: {value}. Volume type must be {TYPE}")
+        said = value if isinstance(value, str) else shown(value)
+        raise _refused(f"Invalid volume type: {said}. Volume type should be one of: {TYPE}")
     return TYPE
 
 
 def _size(call: Call) -> int:
-    try:
-        size = integer(call.params, "size")
-    except ValueError:
-        raise invalid_argument(f"Error: Invalid volume size: {call.params['size']}") from None
-    if size is None:
-        return SIZES[0]
+    """A number of JSON; which ones there are is VOLAPI's (sdc-volapi, lib/endpoints/volumes.js)."""
+    size = call.params.get("size", SIZES[0])
+    if not isinstance(size, int | float) or isinstance(size, bool) or size <= 0:
+        raise _refused(f"Invalid volume size: {shown(size)}")
     if size not in SIZES:
         raise volume_size_not_available(size, SIZES)
-    return size
+    return int(size)
 
 
 def _networks(call: Call) -> list[str]:
-    wanted = call.params.get("networks")
+    """Own fabric networks, of which a volume has one (sdc-cloudapi, lib/networks.js)."""
     networks = call.center.engine.networks
-    if not wanted:
+    if "networks" not in call.params:
         return [networks.default(call.account.uuid, call.account.default_network)]
-    entries = wanted if isinstance(wanted, list) else [wanted]
-    if len(entries) != 1 or networks.get(call.account.uuid, entries[0]) is None:
-        raise invalid_networks("networks must be one network of this account")
-    return [str(entries[0])]
+    wanted = call.params["networks"]
+    if not isinstance(wanted, list):
+        raise _refused("Invalid networks: networks must be an array")
+    if not all(isinstance(entry, str) and _UUID.fullmatch(entry) for entry in wanted):
+        raise _refused("Invalid networks: each must be a uuid")
+    own = [networks.get(call.account.uuid, entry) for entry in wanted]
+    if not all(network and network.fabric for network in own):
+        raise invalid_argument(f"Invalid networks: {','.join(wanted)}")
+    if len(wanted) != 1:
+        raise invalid_networks("a volume is on one network")
+    return [str(entry) for entry in wanted]
+
+
+def _tags(call: Call) -> dict[str, Scalar]:
+    tags = call.params.get("tags") or {}
+    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+        raise _refused("Invalid tags: tags must be an object of key/value strings")
+    return dict(tags)
 
 
 def create(call: Call) -> Answer:
     params = call.params
-    if not params.get("type"):
-        raise missing_parameter("type is a required argument")
-    kind = _type(params["type"])
+    kind = _type(params.get("type"))
     identifier = str(uuid.uuid4())
-    name = _name(params["name"]) if params.get("name") else uuid.uuid4().hex
+    name = _name(params["name"]) if "name" in params else uuid.uuid4().hex
     # Volumes are directories of this computer, equally near to every compute node.
     affinity.parse_all(params.get("affinity"))
-    tags = params.get("tags") or {}
-    if not isinstance(tags, dict):
-        raise invalid_argument("tags must be an object")
     record: Record = {
         "id": identifier,
         "owner_uuid": call.account.uuid,
@@ -89,7 +111,7 @@ def create(call: Call) -> Answer:
         "size": _size(call),
         "networks": _networks(call),
         "filesystem_path": f"localdc:/volumes/{identifier}",
-        "tags": check_tags(tags),
+        "tags": _tags(call),
     }
     store = call.center.store
     try:
@@ -101,8 +123,29 @@ def create(call: Call) -> Answer:
     return Answer.json(volumes.view(record, []), 201)
 
 
+def _wanted(call: Call) -> dict[str, str]:
+    """The fields that a query asks for, and their values."""
+    wanted: dict[str, str] = {}
+    for name in call.params:
+        if name not in (*_FIELDS, "predicate", "as-role"):
+            raise _refused(f"invalid parameter: {name}")
+        if name in _FIELDS:
+            wanted[name] = text(call.params, name) or ""
+    if "name" in wanted and _WANTED_NAME.fullmatch(wanted["name"]) is None:
+        raise _refused("invalid value for name search parameter")
+    if "type" in wanted:
+        _type(wanted["type"])
+    if "size" in wanted and _WANTED_SIZE.fullmatch(wanted["size"]) is None:
+        raise _refused(
+            f"invalid value for size search parameter, must match /^{_WANTED_SIZE.pattern}$/"
+        )
+    if "state" in wanted and wanted["state"] not in STATES:
+        raise _refused(f"Volume state: {wanted['state']} is invalid")
+    return wanted
+
+
 def list_volumes(call: Call) -> Answer:
-    wanted = {name: call.params[name] for name in _FIELDS if name in call.params}
+    wanted = _wanted(call)
     predicate = _predicate(call)
     refs = volumes.references(call.center.store, call.account.uuid)
     shown = []
@@ -124,15 +167,15 @@ def _same(value: object, wanted: object) -> bool:
 
 
 def _predicate(call: Call) -> dict[str, Any]:
-    text = call.params.get("predicate")
-    if not text:
+    given = text(call.params, "predicate")
+    if given is None:
         return {}
     try:
-        value = json.loads(text) if isinstance(text, str) else text
+        value = dict(json.loads(given))
         _holds(value, dict.fromkeys(_FIELDS, ""))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise invalid_argument(f"Error: Invalid predicate: {text}") from None
-    return dict(value)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise _refused(f"Could not parse JSON predicate {shown(given)}") from None
+    return value
 
 
 def _holds(predicate: dict[str, Any], record: Record) -> bool:
@@ -150,7 +193,9 @@ def _holds(predicate: dict[str, Any], record: Record) -> bool:
 
 def _find(call: Call) -> Record:
     wanted = call.args["volume"]
-    record = call.center.store.documents.get(VOLUME, call.account.uuid, wanted.lower())
+    if _UUID.fullmatch(wanted) is None:
+        raise _refused(f"Invalid volume ID: {wanted}. Volume ID should match /^{_UUID.pattern}$/")
+    record = call.center.store.documents.get(VOLUME, call.account.uuid, wanted)
     if record is None:
         raise volume_not_found(f"Volume with id {wanted} could not be found")
     return record
@@ -167,9 +212,7 @@ def get(call: Call) -> Answer:
 
 def update(call: Call) -> Answer:
     record = _find(call)
-    if not call.params.get("name"):
-        raise missing_parameter("name is a required argument")
-    record["name"] = _name(call.params["name"])
+    record["name"] = _name(required(call.params, "name", "name is a required argument"))
     _check_unused(call, record)
     store = call.center.store
     try:
@@ -200,7 +243,7 @@ def delete(call: Call) -> Answer:
 
 
 def sizes(call: Call) -> Answer:
-    if call.params.get("type"):
+    if "type" in call.params:
         _type(call.params["type"])
     return Answer.json(
         [{"size": size, "type": TYPE} for size in SIZES], X_Resource_Count=str(len(SIZES))

@@ -135,9 +135,9 @@ class Addresses:
             "SELECT address FROM cursors WHERE network = ?", (network.id,)
         ).fetchone()
         cursor = row[0] if row and first <= row[0] <= last else last
-        address = self._gap(network.id, cursor + 1, last)
+        address = self._gap(network, cursor + 1, last)
         if address is None:
-            address = self._gap(network.id, first, cursor)
+            address = self._gap(network, first, cursor)
         if address is None:
             raise NoAddress(f"no more free IPs in network {network.name}")
         self._db.execute(
@@ -147,13 +147,14 @@ class Addresses:
         )
         return address
 
-    def _gap(self, network: str, first: int, last: int) -> int | None:
-        """The lowest address from first to last that nobody has."""
+    def _gap(self, network: Network, first: int, last: int) -> int | None:
+        """The lowest address from first to last that neither a machine nor the gateway has."""
         candidate = first
+        gateway = -1 if network.gateway is None else int(IPv4Address(network.gateway))
         rows = self._db.execute(
-            "SELECT address FROM addresses WHERE network = ? AND address BETWEEN ? AND ?"
-            " ORDER BY address",
-            (network, first, last),
+            "SELECT address FROM addresses WHERE network = ?1 AND address BETWEEN ?2 AND ?3"
+            " UNION SELECT ?4 WHERE ?4 BETWEEN ?2 AND ?3 ORDER BY address",
+            (network.id, first, last, gateway),
         )
         for (taken,) in rows:
             if taken != candidate:
