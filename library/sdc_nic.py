@@ -100,6 +100,7 @@ from typing import Any
 from ansible.module_utils.sdc.base import Refused
 from ansible.module_utils.sdc.client import errors
 from ansible.module_utils.sdc.offers import Offers
+from ansible.module_utils.sdc.once import once
 from ansible.module_utils.sdc.options import WAITING
 from ansible.module_utils.sdc.resource import Record, Resource
 
@@ -166,7 +167,11 @@ class Nic(Resource):
         return found
 
     def _add(self, body: Record) -> Record:
-        made = self.api.add_nic(self.host["id"], body["network"], primary=body["primary"])
+        made = once(
+            self.api,
+            lambda: self.api.add_nic(self.host["id"], body["network"], primary=body["primary"]),
+            self._on_network,
+        )
         # None: somebody else was faster
         found = made or self._on_network()
         if found is None:

@@ -315,7 +315,9 @@ def _final(error: RequestError, spent: Budget, may_repeat: bool) -> RequestError
     """The error, with what was tried and what to do now."""
     if error.ambiguous and not may_repeat:
         error.hint = errors.LOOK_FIRST
-    error.hint = "; ".join(part for part in (spent.summary(), error.hint) if part)
+    asked = error.retry_after if isinstance(error, APIError) else None
+    later = f"the data center asks to wait {asked:.0f} s" if asked else ""
+    error.hint = "; ".join(part for part in (spent.summary(), later, error.hint) if part)
     return error
 
 

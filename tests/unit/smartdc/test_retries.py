@@ -262,7 +262,7 @@ def test_retry_after(cloud: FakeCloud, connect: Connect) -> None:
     assert 18 <= slept[0] <= 23
     slept.clear()
     cloud.fault = Failing(9, 429, headers={"Retry-After": "3600"})
-    with pytest.raises(Throttled, match="too many requests"):
+    with pytest.raises(Throttled, match="asks to wait 3600 s; too many requests"):
         connect(sleep=slept.append).list_machines()
     assert slept == []
     for nonsense in ("soon", "-5", "nan", "1e999"):
