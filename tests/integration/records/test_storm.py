@@ -159,7 +159,8 @@ def only_once(cloud: Cloud) -> None:
             *("ipython-controller", "ipython-engine-001", "ipython-engine-002"),
             *("ipython-engine-003", "web", "wide"),
         ]
-        assert sorted(key["name"] for key in api.keys()) == ["k", "new"]
+        known = api.keys()
+        assert sorted(key["name"] for key in known) == ["k", "new"]
         assert [rule["rule"] for rule in api.fwrules()] == [RULE.format("new")]
         assert [volume["name"] for volume in api.volumes()] == ["new"]
         assert [snapshot["name"] for snapshot in api.list_snapshots(web["id"])] == ["new"]
