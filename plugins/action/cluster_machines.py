@@ -129,12 +129,12 @@ class ActionModule(ActionBase):
             }
         )
         cluster, variables = options["cluster"], task_vars or {}
-        asked = self._ask(cluster, options["adopt"]) if options["ask"] else {}
         if "sdc_inventory_error" in variables or "sdc_ssh" not in variables:
             reason = variables.get("sdc_inventory_error") or "the warning above says why"
             raise AnsibleActionFail(
                 f"The inventory could not be read, so nothing is known of machines: {reason}"
             )
+        asked = self._ask(cluster, options["adopt"]) if options["ask"] else {}
         hostvars = variables["hostvars"]
         # as they are: a name or a tag that looks like a template is none
         hosts = [Host(name, hostvars.raw_get(name)) for name in variables["groups"]["all"]]

@@ -113,7 +113,8 @@ options:
   ssh_config:
     description:
       - Configuration file for C(ssh). Default is the data center's own, when it has one (the
-        embedded one has).
+        embedded one has). A C(Port) in it counts; without such a file it is 22, whatever
+        C(~/.ssh/config) says, but for machines with the tag C(tritoncli.ssh.port).
     type: path
   known_hosts:
     description:
