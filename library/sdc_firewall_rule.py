@@ -100,6 +100,7 @@ from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
 from ansible.module_utils.sdc.client import errors, firewall, lookup
+from ansible.module_utils.sdc.once import once
 from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
@@ -196,7 +197,7 @@ class FirewallRule(Resource):
         return {"enabled": True, **self.wanted()}
 
     def create(self, new: Record) -> Record:
-        return self.api.create_fwrule(**new)
+        return once(self.api, lambda: self.api.create_fwrule(**new), self.find)
 
     def update(self, thing: Record, changes: Record) -> Record:
         return self.api.update_fwrule(thing["id"], **changes)

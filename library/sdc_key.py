@@ -82,6 +82,7 @@ from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
 from ansible.module_utils.sdc.client import errors, keys
+from ansible.module_utils.sdc.once import once
 from ansible.module_utils.sdc.resource import Record, Resource
 
 OPTIONS: dict[str, Any] = {
@@ -152,7 +153,15 @@ class SdcKey(Resource):
         return bool(before == after)
 
     def create(self, new: Record) -> Record:
-        return self.api.add_key(new["name"], new["key"])
+        return once(
+            self.api,
+            lambda: self.api.add_key(new["name"], new["key"]),
+            lambda: self._known(fingerprint(new["key"])),
+        )
+
+    def _known(self, wanted: str) -> Record | None:
+        known = self.api.keys()
+        return next((key for key in known if key.get("fingerprint") == wanted), None)
 
     def update(self, thing: Record, changes: Record) -> Record:
         self.remove(thing)
@@ -160,7 +169,7 @@ class SdcKey(Resource):
             return self.create(self.wanted())
         except errors.APIError:
             # refused: nobody shall be locked out by that
-            self.api.add_key(thing["name"], thing["key"])
+            self.create(thing)
             raise
 
     def _update(self, thing: Record) -> None:

@@ -105,6 +105,7 @@ from ansible.module_utils.sdc.base import Refused
 from ansible.module_utils.sdc.client import errors
 from ansible.module_utils.sdc.jobs import NicJobs
 from ansible.module_utils.sdc.offers import Offers
+from ansible.module_utils.sdc.once import once
 from ansible.module_utils.sdc.options import WAITING
 from ansible.module_utils.sdc.resource import Record, Resource
 
@@ -173,14 +174,10 @@ class Nic(Resource):
         if self.params["ip"]:
             network["ipv4_ips"] = [self.params["ip"]]
         jobs = self._jobs("add_nics")
-        made = self.api.add_nic(self.host["id"], network, primary=self.params["primary"])
-        # None: somebody else was faster
-        nic = made or next(iter(self._on_network()), None)
-        if nic is None:
-            raise Refused("the data center says that there is such an interface, and lists none")
+        nic, ours = self._add(network)
         if not self.params["wait"]:
             return nic
-        mac, ours = nic["mac"], made is not None
+        mac = nic["mac"]
         found = self.poll(
             lambda: self._read(mac),
             lambda nic: (jobs is None or not ours or jobs.ended()) and self._settled(nic),
@@ -189,8 +186,22 @@ class Nic(Resource):
         assert found is not None
         return found
 
-    def _on_network(self) -> list[Record]:
-        return self.offers.pools.on(self.api.nics(self.host["id"]), self.network)
+    def _add(self, network: Record) -> tuple[Record, bool]:
+        """The interface, and whether it is this task that has added it."""
+        made = once(
+            self.api,
+            lambda: self.api.add_nic(self.host["id"], network, primary=self.params["primary"]),
+            self._on_network,
+        )
+        # None: somebody else was faster
+        found = made or self._on_network()
+        if found is None:
+            raise Refused("the data center says that there is such an interface, and lists none")
+        return found, made is not None
+
+    def _on_network(self) -> Record | None:
+        nics = self.api.nics(self.host["id"])
+        return next(iter(self.offers.pools.on(nics, self.network)), None)
 
     def _jobs(self, action: str) -> NicJobs | None:
         """What tells the end of the change that is about to be asked for."""

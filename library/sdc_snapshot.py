@@ -81,6 +81,7 @@ from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
 from ansible.module_utils.sdc.client import errors, lookup
+from ansible.module_utils.sdc.once import once
 from ansible.module_utils.sdc.options import WAITING
 from ansible.module_utils.sdc.resource import Record, Resource
 
@@ -133,7 +134,8 @@ class Snapshot(Resource):
 
     def create(self, new: Record) -> Record:
         failures = self._failures() if self.params["wait"] else 0
-        made = self.api.create_snapshot(self.host["id"], new["name"])
+        make = lambda: self.api.create_snapshot(self.host["id"], new["name"])  # noqa: E731
+        made = once(self.api, make, self._read)
         return self._created(failures) if self.params["wait"] else made
 
     def _created(self, failures: int) -> Record:

@@ -92,6 +92,7 @@ from typing import Any
 from ansible.module_utils.sdc.base import Refused
 from ansible.module_utils.sdc.client import errors
 from ansible.module_utils.sdc.offers import Offers
+from ansible.module_utils.sdc.once import once
 from ansible.module_utils.sdc.options import WAITING
 from ansible.module_utils.sdc.resource import Record, Resource
 
@@ -121,12 +122,15 @@ class Volume(Resource):
             if found is None and self.params["state"] == "present":
                 raise Refused(f"there is no volume {ident}; leave id out to create one by name")
             return found
-        found = next((v for v in self.api.volumes(name=name) if v["name"] == name), None)
+        found = self._named(name)
         if found and found["state"] == "deleting" and not self.check_mode:
             # the name is taken until it is gone
             self._gone(found)
             found = None
         return found
+
+    def _named(self, name: str) -> Record | None:
+        return next((v for v in self.api.volumes(name=name) if v["name"] == name), None)
 
     def wanted(self) -> Record:
         wanted = {name: self.params[name] for name in ("name", "size")}
@@ -145,7 +149,9 @@ class Volume(Resource):
         return new
 
     def create(self, new: Record) -> Record:
-        made = self.api.create_volume(**new)
+        made = once(
+            self.api, lambda: self.api.create_volume(**new), lambda: self._named(new["name"])
+        )
         return self._ready(made) if self.params["wait"] else made
 
     def _ready(self, volume: Record) -> Record:

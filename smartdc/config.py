@@ -58,6 +58,8 @@ class Settings:
     roles: tuple[str, ...] = ()
     act_as: str | None = None
     embedded: bool = False
+    timeout: float | None = None
+    """Seconds for a call with its repetitions (``SDC_TIMEOUT``); None for the client's default."""
 
     def client_options(self) -> dict[str, Any]:
         """Arguments of :class:`Client`, its URL aside."""
@@ -69,6 +71,7 @@ class Settings:
             "secret": self.key_file,
             "verify": not self.insecure,
             "roles": self.roles,
+            **({} if self.timeout is None else {"patience": self.timeout}),
         }
 
     def connect(self, **kw: Any) -> Client:
@@ -141,7 +144,7 @@ def resolve(
     here = Path(cwd) if cwd is not None else Path.cwd()
     if not any(layer.has_core for layer in layers):
         layers.append(_embedded(env, here))
-    settings = _combine(layers)
+    settings = replace(_combine(layers), timeout=_timeout(env))
     # as after: eval "$(python -m localdc env)"
     if not settings.embedded and settings.url == _embedded_url(env, here):
         settings = replace(settings, embedded=True)
@@ -233,6 +236,19 @@ def _flag(name: str, text: str) -> bool:
     if text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
     raise ConfigError(f"{name}={text!r} is neither true nor false", hint="use 1 or 0")
+
+
+def _timeout(env: Mapping[str, str]) -> float | None:
+    text = env.get("SDC_TIMEOUT")
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if 0 < seconds < 86400:
+        return seconds
+    raise ConfigError(f"SDC_TIMEOUT={text!r} is no number of seconds", hint="use for example 45")
 
 
 def _environment(env: Mapping[str, str]) -> _Layer:

@@ -24,6 +24,10 @@ def one_line(text: object, limit: int = _MAX_MESSAGE) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+LOOK_FIRST = "look whether it took effect before doing it again"
+"""What to do after a request that may have been done and must not be done twice."""
+
+
 class SmartDCError(Exception):
     """Base of all errors of this package."""
 
@@ -108,16 +112,20 @@ class Unreachable(RequestError, requests.ConnectionError):
         RequestError.__init__(self, message, **kw)  # type: ignore[arg-type]
 
 
-class AnswerLost(Unreachable):
-    """The request was sent and the connection ended before an answer: it may have been done."""
+class NeverConnected(Unreachable):
+    """Nobody took the connection, so that nothing was sent."""
 
-    hint = "look whether it took effect before doing it again"
+
+class AnswerLost(Unreachable):
+    """The request was sent and the connection ended before an answer."""
+
+    hint = "the data center, or something on the way to it, ends connections; try again later"
 
 
 class TimedOut(Unreachable):
     """The server took longer than the time-out."""
 
-    hint = "raise the time-out, or look whether the data center is overloaded"
+    hint = "the data center is overloaded, or something on the way holds its answers back"
 
 
 class TLSError(Unreachable):
@@ -309,6 +317,20 @@ _ARGUMENT_CODES = frozenset(
 )
 
 
+# what to do where the class of the error does not tell: the code, and its source
+_HINTS = {
+    # sdc-napi, lib/util/errors.js
+    "SubnetFull": "the network has no free address: take another one, or delete what uses it",
+    # sdc-vmapi, lib/common/errors.js
+    "InsufficientCapacity": "no server has room for it: take a smaller package or loosen affinity, "
+    "try again later, or ask the data center's operator",
+    # sdc-fwapi, lib/util/errors.js
+    "Forbidden": "it belongs to another account or to the data center",
+    # sdc-imgapi, lib/errors.js
+    "OperatorOnly": "only the data center's operator may do this",
+}
+
+
 def _class_of(status: int, code: str, message: str) -> type[APIError]:
     if code == "RequestThrottled":
         return Throttled
@@ -358,6 +380,7 @@ def from_response(response: requests.Response, body: object, *, method: str, pat
         response=response,
         ambiguous=method == "POST" and status in (500, 502, 504),
         body=body,
+        hint=_HINTS.get(code),
     )
     # the action that a sub-user lacks stands behind the path (sdc-cloudapi, lib/auth.js, authorize)
     action = re.search(r"permission to access \S+ \((\w+)\)$", message)

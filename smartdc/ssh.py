@@ -25,8 +25,25 @@ KEEPALIVE = ("ServerAliveInterval=10", "ServerAliveCountMax=6")
 A deleted machine says no goodbye, and its connection must not be waited for; a tunnel, on the other
 hand, has to outlive a laptop that changes its network.
 """
-UNATTENDED = ("BatchMode=yes", "ConnectTimeout=10", *KEEPALIVE)
+PLAIN = ("RequestTTY=no", "RemoteCommand=none", "PermitLocalCommand=no")
+"""What users set in ``~/.ssh/config`` for their own logins, and no program can work with."""
+
+FOR_PROGRAMS = (
+    *PLAIN,
+    # a port of a LocalForward can be taken, by the user's own login among others
+    "ClearAllForwardings=yes",
+    # machines take keys, whatever other hosts are asked for first
+    "PubkeyAuthentication=yes",
+    "PreferredAuthentications=publickey",
+    *KEEPALIVE,
+)
+"""What every connection of ours to a machine needs; ssh_args in ansible.cfg has it, too."""
+
+UNATTENDED = ("BatchMode=yes", "ConnectTimeout=10", *FOR_PROGRAMS)
 """ssh_config(5): nobody is there to answer a question."""
+
+PORT = 22
+"""Where sshd of machines listens, unless their tag ``tritoncli.ssh.port`` says otherwise."""
 _HOST = re.compile(r"[A-Za-z0-9_:.\[][A-Za-z0-9_:.%\[\]-]*")
 
 
@@ -141,8 +158,8 @@ class Destination:
         :param remote: what runs on the machine
         :raises ValueError: the destination's options cannot be split into words
         """
-        words = ["ssh", *shlex.split(self.options), *flags(*UNATTENDED), *options]
-        words += ["-p", str(self.port)] if self.port else []
+        port = ["-p", str(self.port)] if self.port else []
+        words = ["ssh", *port, *shlex.split(self.options), *flags(*UNATTENDED), *options]
         return [*words, "-l", user, "--", str(self.host), *remote]
 
 
@@ -212,7 +229,8 @@ class Destinations:
     :param known_hosts: file for the host keys, which are kept under the machines' ids
     :param address: preferences as in :func:`chooser`
     :param jump_host: for machines without a tag, as in :class:`JumpHosts`
-    :param ssh_config: configuration file for ``ssh``
+    :param ssh_config: configuration file for ``ssh``; what it says of ports counts, other than the
+        user's own, where ``Port`` is meant for other hosts
     :raises UsageError: no such network, or not a jump host
     """
 
@@ -242,11 +260,13 @@ class Destinations:
         offered = key.options(known_hosts.parent / "keys") if key else []
         self._machine_options = shlex.join([*common, *offered])
         self._proxies: dict[JumpHost, str] = {}
+        # an option and not the port of the destination, so that ansible_port wins over it
+        self._port = [] if ssh_config else flags(f"Port={PORT}")
 
     def of(self, machine: Record) -> Destination:
         """The destination for a machine; its host is None when it has no address yet."""
         own = direct(machine)
-        options = self._options(str(machine["id"]))
+        options = self._options(str(machine["id"]), own.port)
         jump = self.jumps.of(machine)
         if jump:
             if jump not in self._proxies:
@@ -256,14 +276,15 @@ class Destinations:
             options += " " + self._proxies[jump]
         return Destination(own.host or self.choose(machine), own.port, options)
 
-    def _options(self, ident: str | None) -> str:
+    def _options(self, ident: str | None, port: int | None) -> str:
         if ident is None:
             return self._host_options
-        return f"{shlex.join(flags(f'HostKeyAlias={ident}'))} {self._machine_options}"
+        own = [*flags(f"HostKeyAlias={ident}"), *(self._port if port is None else [])]
+        return f"{shlex.join(own)} {self._machine_options}"
 
     def _proxy_command(self, jump: JumpHost) -> str:
         """The way through another machine; ssh's own -J would know nothing of its host key."""
-        command = ["ssh", *shlex.split(self._options(jump.ident))]
+        command = ["ssh", *shlex.split(self._options(jump.ident, jump.port)), *flags(*PLAIN)]
         command += ["-l", jump.user] if jump.user else []
         command += ["-p", str(jump.port)] if jump.port else []
         # ssh replaces %h and %p; a percent sign of ours has to be doubled

@@ -20,14 +20,17 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from . import errors
+from . import budget, errors
 from .auth import HttpSignature
+from .budget import Budget, Trouble
 from .errors import APIError, ProtocolError, RequestError, Unreachable, one_line
 from .throttle import TokenBucket
 
 JSON = Any
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_READING = frozenset({"GET", "HEAD"})
 _RETRY_STATUS = frozenset({502, 503, 504})
+_FEW = 2
 _LOOPBACK = ("127.", "localhost", "::1")
 _CHUNK = 65536
 
@@ -38,12 +41,15 @@ class Transport:
     :param base_url: ``http://HOST[:PORT]`` or https, no trailing slash
     :param auth: signs the requests; None sends them unsigned
     :param verify: check TLS certificates; or the path of a CA bundle
-    :param timeout: seconds for (connecting, waiting for data, a whole answer)
-    :param retries: repetitions after a lost connection or 502/503/504, of requests that may
-        be repeated
-    :param patience: seconds within which repetitions (and throttling) must succeed
+    :param timeout: seconds for (connecting, waiting for data, a whole answer) of one request; less
+        where ``patience`` ends earlier
+    :param patience: seconds that a call may take, with all its repetitions
+    :param retries: repetitions after each kind of trouble (throttled, refused, cut); default as
+        many as ``patience`` leaves time for
     :param max_body: bytes of an answer
     :param verbose: print each request on stderr, or on the given stream
+    :param sleep, clock: how time passes
+    :param jitter: spreads the pauses; one with a seed makes them the same again
     """
 
     def __init__(
@@ -53,22 +59,27 @@ class Transport:
         auth: HttpSignature | None = None,
         verify: bool | str = True,
         headers: Mapping[str, str] | None = None,
-        timeout: tuple[float, float, float] = (10.0, 60.0, 300.0),
-        retries: int = 5,
-        patience: float = 120.0,
+        timeout: tuple[float, float, float] = (10.0, 30.0, 300.0),
+        patience: float = budget.LIMIT,
+        retries: int | None = None,
         bucket: TokenBucket | None = None,
         pool_size: int = 10,
         max_body: int = 64 * 1024 * 1024,
         verbose: bool | IO[str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: random.Random | None = None,
     ) -> None:
+        if patience <= 0:
+            raise errors.UsageError(f"patience is {patience:g}", hint="give seconds, above 0")
         self.base_url = base_url
         self.auth = auth
         self.timeout, self.retries, self.patience = timeout, retries, patience
+        self._sleep, self._clock = sleep, clock
+        self._jitter = jitter or random.Random()
         self.bucket = bucket or TokenBucket()
         self.max_body = max_body
         self.verbose = verbose
-        self._sleep = sleep
         self._reached = False
         self.headers = dict(headers or {})
         self._adapter = HTTPAdapter(pool_connections=2, pool_maxsize=pool_size, pool_block=True)
@@ -109,78 +120,74 @@ class Transport:
 
         :param path: from the root, e.g. ``/my/machines``
         :param repeatable: may be sent twice; default by verb.  A POST is repeated only when
-            nothing was done: throttled, or never connected
+            nothing was done: throttled, refused with 503, or never connected
         :raises APIError: the server answered with an error
         :raises Unreachable: no answer
         :raises ProtocolError: the answer is not one of a CloudAPI
         """
         may_repeat = method in _IDEMPOTENT if repeatable is None else repeatable
-        give_up: float | None = None
+        # the wait for the first token is no sign of trouble
+        self.bucket.take()
+        spent = Budget(self.patience, self._jitter, self._clock)
         lost = False
-        attempt = 0
         while True:
-            attempt += 1
-            self.bucket.take()
-            # the wait for the first token is no sign of trouble
-            give_up = give_up or time.monotonic() + self.patience
+            failure: RequestError
             try:
-                response = self._once(method, path, params, json, headers)
+                response = self._once(method, path, params, json, headers, spent.left)
+                if response.status_code < 400:
+                    return response
+                if method == "DELETE" and lost and response.status_code in (404, 410):
+                    # the lost answer was to a DELETE that did its work
+                    return response
+                failure = self._refusal(response, method, path)
+                if self._next_key(failure, response):
+                    self.bucket.take()
+                    continue
             except Unreachable as error:
-                if not self._again(error, attempt, may_repeat):
-                    raise
-                lost = lost or error.ambiguous
-                self._pause(error, attempt, give_up)
-                continue
-            if response.status_code < 400:
-                return response
-            if method == "DELETE" and lost and response.status_code in (404, 410):
-                # the lost answer was to a DELETE that did its work
-                return response
-            failure = errors.from_response(
-                response, _error_body(response), method=method, path=path
-            )
-            failure.retry_after = _retry_after(response)
-            if failure.status == 401 and self.auth is None:
-                failure.hint = (
-                    "give a key: key_id and, if need be, secret (SDC_KEY_ID, SDC_KEY_FILE)"
-                )
-            if self._next_key(failure, response):
-                continue
-            if not self._again(failure, attempt, may_repeat):
-                raise failure
-            self._pause(failure, attempt, give_up)
+                failure, lost = error, lost or error.ambiguous
+            self._pause(failure, spent, may_repeat)
+            self.bucket.take()
+            if spent.over:
+                raise _final(failure, spent, may_repeat)
+
+    def _refusal(self, response: requests.Response, method: str, path: str) -> APIError:
+        failure = errors.from_response(response, _error_body(response), method=method, path=path)
+        failure.retry_after = _retry_after(response)
+        if failure.status == 401 and self.auth is None:
+            failure.hint = "give a key: key_id and, if need be, secret (SDC_KEY_ID, SDC_KEY_FILE)"
+        return failure
 
     def _next_key(self, failure: APIError, response: requests.Response) -> bool:
         if failure.status != 401 or self.auth is None:
             return False
         return self.auth.refused(response.request.headers.get("Authorization"))
 
-    def _again(self, error: RequestError, attempt: int, may_repeat: bool) -> bool:
-        if isinstance(error, errors.Throttled):
+    def _pause(self, error: RequestError, spent: Budget, may_repeat: bool) -> None:
+        """Wait before the next attempt; raise ``error`` when there is to be none."""
+        trouble = _trouble(error)
+        if trouble is None:
+            raise _final(error, spent, may_repeat)
+        number, limit = spent.count(trouble), self._limit(trouble)
+        delay = None
+        if (may_repeat or not error.ambiguous) and (limit is None or number <= limit):
+            asked = error.retry_after if isinstance(error, APIError) else None
+            delay = spent.pause(trouble, asked)
+        if delay is None:
+            raise _final(error, spent, may_repeat)
+        if trouble == "throttled":
             self.bucket.drain()
-            return True
-        if isinstance(error, errors.TLSError):
-            return False
-        if isinstance(error, Unreachable):
-            limit = self.retries
-            if isinstance(error, errors.TimedOut) or (not error.ambiguous and not self._reached):
-                limit = min(limit, 2)
-            return attempt <= limit and (may_repeat or not error.ambiguous)
-        status = error.status if isinstance(error, APIError) else 0
-        return may_repeat and status in _RETRY_STATUS and attempt <= self.retries
-
-    def _pause(self, error: RequestError, attempt: int, give_up: float) -> None:
-        """Wait before the next attempt; raise ``error`` when that would be too late."""
-        asked = error.retry_after if isinstance(error, APIError) else None
-        if asked is not None:
-            # a little later than asked, so that many clients do not come back in step
-            delay = asked * random.uniform(1.0, 1.1) + random.uniform(0.0, 0.1)
-        else:
-            delay = random.uniform(0.5, 1.0) * min(8.0, 0.25 * 2.0 ** min(attempt, 10))
-        if time.monotonic() + delay > give_up:
-            raise error
         self._log(f"  again in {delay:.1f} s: {error.message}")
         self._sleep(delay)
+
+    def _limit(self, trouble: Trouble) -> int | None:
+        """The repetitions after this kind of trouble; None for as many as there is time for.
+
+        A server that takes half a minute is not helped by more requests, and an address that never
+        answered may be a wrong one.
+        """
+        if trouble == "timed out" or (trouble == "not connected" and not self._reached):
+            return _FEW if self.retries is None else min(self.retries, _FEW)
+        return self.retries
 
     def _once(
         self,
@@ -189,8 +196,10 @@ class Transport:
         params: Any,
         json: object,
         headers: Mapping[str, str] | None,
+        left: float,
     ) -> requests.Response:
         began = time.monotonic()
+        connecting, waiting, whole = (min(seconds, left) for seconds in self.timeout)
         # without requests.Session: half of the time of a call would be spent in it, and its
         # redirects, cookies and .netrc have no place in signed requests
         request = requests.PreparedRequest()
@@ -205,10 +214,10 @@ class Transport:
             )
             if json is not None:
                 request.headers.setdefault("Content-Type", "application/json")
-            response = self._adapter.send(request, timeout=self.timeout[:2], **self._how)
-            self._read(response, method, path, began + self.timeout[2])
+            response = self._adapter.send(request, timeout=(connecting, waiting), **self._how)
+            self._read(response, method, path, began, whole)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._broken(error, method, path) from None
+            raise self._broken(error, method, path, waiting) from None
         self._reached = True
         if self.verbose:
             took = (time.monotonic() - began) * 1000
@@ -218,7 +227,9 @@ class Transport:
             )
         return response
 
-    def _read(self, response: requests.Response, method: str, path: str, deadline: float) -> None:
+    def _read(
+        self, response: requests.Response, method: str, path: str, began: float, limit: float
+    ) -> None:
         """Read the body within the limits of size and time, and give the connection back."""
         parts: list[bytes] = []
         size = 0
@@ -236,12 +247,12 @@ class Transport:
                         path=path,
                         hint="if that is right, raise max_body",
                     )
-                if time.monotonic() > deadline:
+                if time.monotonic() > began + limit:
                     raise errors.TimedOut(
-                        f"the answer did not end within {self.timeout[2]:g} s",
+                        f"the answer did not end within {limit:.3g} s",
                         method=method,
                         path=path,
-                        ambiguous=method == "POST",
+                        ambiguous=method not in _READING,
                     )
         except BaseException:
             response.raw.close()
@@ -251,7 +262,7 @@ class Transport:
         # requests reads ``content`` from here: the connection is already somebody else's
         response.raw = io.BytesIO(b"".join(parts))
 
-    def _broken(self, error: Exception, method: str, path: str) -> RequestError:
+    def _broken(self, error: Exception, method: str, path: str, waited: float) -> RequestError:
         if isinstance(error, RequestError):
             return error
         where = urlsplit(self.base_url).netloc
@@ -268,11 +279,11 @@ class Transport:
         ):
             return ProtocolError(f"{where} sent an answer that cannot be decoded", **kw)
         if _never_connected(error):
-            return Unreachable(f"cannot connect to {where}: {_reason(error)}", **kw)
-        lost = method != "GET"
+            return errors.NeverConnected(f"cannot connect to {where}: {_reason(error)}", **kw)
+        lost = method not in _READING
         if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
             return errors.TimedOut(
-                f"{where} did not answer within {self.timeout[1]:g} s", ambiguous=lost, **kw
+                f"{where} did not answer within {waited:.3g} s", ambiguous=lost, **kw
             )
         return errors.AnswerLost(
             f"{where} closed the connection: {_reason(error)}", ambiguous=lost, **kw
@@ -282,6 +293,32 @@ class Transport:
         if self.verbose:
             stream = sys.stderr if self.verbose is True else self.verbose
             print(text, file=stream, flush=True)
+
+
+def _trouble(error: RequestError) -> Trouble | None:
+    """What kind of trouble it is, if it may pass."""
+    if isinstance(error, errors.Throttled):
+        return "throttled"
+    if isinstance(error, errors.TLSError):
+        return None
+    if isinstance(error, errors.TimedOut):
+        return "timed out"
+    if isinstance(error, errors.NeverConnected):
+        return "not connected"
+    if isinstance(error, Unreachable):
+        return "cut"
+    refused = isinstance(error, APIError) and error.status in _RETRY_STATUS
+    return "refused" if refused else None
+
+
+def _final(error: RequestError, spent: Budget, may_repeat: bool) -> RequestError:
+    """The error, with what was tried and what to do now."""
+    if error.ambiguous and not may_repeat:
+        error.hint = errors.LOOK_FIRST
+    asked = error.retry_after if isinstance(error, APIError) else None
+    later = f"the data center asks to wait {asked:.0f} s" if asked else ""
+    error.hint = "; ".join(part for part in (spent.summary(), later, error.hint) if part)
+    return error
 
 
 def decode(response: requests.Response, expect: type | None = None) -> JSON:

@@ -48,15 +48,14 @@ class Tunnel:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def ssh(self, *arguments: str) -> list[str]:
-        """An ssh command line for this destination."""
-        config = self.params["ssh_config"]
-        return ["ssh", *(["-F", config] if config else []), "-S", SOCKET, *arguments]
+    def control(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Send a command to the ssh that holds the tunnel.
 
-    def control(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Send a command to the ssh that holds the tunnel."""
+        No configuration is read: forwardings in it would be asked for, too.
+        """
+        host = self.params["host"] or "tunnel"
         return subprocess.run(
-            self.ssh("-O", command, self.params["host"] or "tunnel"),
+            ["ssh", "-F", os.devnull, "-S", SOCKET, "-O", command, *options, "--", host],
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -149,14 +148,30 @@ class Tunnel:
         )
 
     def _start(self, ports: dict[str, int]) -> str:
-        """Start ssh; return why it did not work, or nothing."""
+        """Start ssh and have it forward; return why it did not work, or nothing.
+
+        What it forwards is told to it when it runs: on its command line our forwardings could not
+        be told from those of the user's own configuration, which may be taken.
+        """
+        problem = self._connect()
+        if problem:
+            return problem
         origin = self.origin()
-        options = self.ssh("-N", "-M")[1:]
-        options += ssh.flags(
-            "ExitOnForwardFailure=yes", "ControlPersist=no", "StrictHostKeyChecking=accept-new"
-        )
+        forwardings = []
         for name, port in ports.items():
-            options += ["-L", f"127.0.0.1:{port}:{origin['address']}:{origin['ports'][name]}"]
+            forwardings += ["-L", f"127.0.0.1:{port}:{origin['address']}:{origin['ports'][name]}"]
+        done = self.control("forward", *forwardings)
+        if done.returncode == 0:
+            return ""
+        said = self._complaint() or " ".join(done.stderr.split())
+        self._end()
+        return said
+
+    def _connect(self) -> str:
+        """Start the ssh that holds the tunnel; return why it did not work, or nothing."""
+        origin, config = self.origin(), self.params["ssh_config"]
+        options = [*(["-F", config] if config else []), "-S", SOCKET, "-N", "-M"]
+        options += ssh.flags("ControlPersist=no", "StrictHostKeyChecking=accept-new")
         # in this order: what makes a tunnel is not for ssh_args to change
         words = f"{shlex.join(options)} {self.params['ssh_args']}"
         try:
@@ -174,10 +189,10 @@ class Tunnel:
             )
         deadline = time.monotonic() + self.params["timeout"]
         while time.monotonic() < deadline:
-            if process.poll() is not None:
-                return self._complaint() or f"it ended with status {process.returncode}"
             if self.pid() is not None:
                 return ""
+            if process.poll() is not None:
+                return self._complaint() or f"it ended with status {process.returncode}"
             time.sleep(0.05)
         process.kill()
         process.wait()
@@ -190,13 +205,17 @@ class Tunnel:
 
     def stop(self) -> None:
         """End the tunnel and remove what belongs to it."""
+        self._end()
+        for name in (SOCKET, LOG):
+            (self.directory / name).unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
+
+    def _end(self) -> None:
+        """End the ssh that holds the tunnel, if there is one."""
         pid = self.pid()
         if pid is not None:
             self.control("exit")
             _end(pid)
-        for name in (SOCKET, LOG):
-            (self.directory / name).unlink(missing_ok=True)
-        self.file.unlink(missing_ok=True)
 
     def _write(self, content: dict[str, Any]) -> None:
         new = self.file.with_name(f".{self.file.name}.new")

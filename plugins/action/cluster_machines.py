@@ -13,7 +13,8 @@ cluster and role and be somebody else's database. What decides is in smartdc.clu
 Returns, as names of hosts: `all`, `controllers`, `engines`, and `strangers`, which share the tag
 `cluster` and are none of them, those with names of the cluster as `alike`. `probed`: the engines'
 machines with all that they may call themselves. With `ask`, what the cluster was made with:
-`exists`, `bootstrap`, `wanted_engines`, `engines_per_machine` and `pythons`.
+`exists`, `bootstrap`, `wanted_engines`, `engines_per_machine` and `pythons`; and `no_data_center`,
+why there is none to ask, else empty.
 
 It runs on the machine of the user.
 """
@@ -100,6 +101,7 @@ def made_with(machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     texts = {str((m.get("metadata") or {}).get(RECORDED, "")) for m in found}
     versions = [text for text in texts if re.fullmatch(r"3\.\d+", text)]
     return {
+        "no_data_center": "",
         "exists": bool(found),
         "bootstrap": clusters.common_tag(found, "bootstrap") or ("ssh" if found else ""),
         "wanted_engines": clusters.engines_of(found),
@@ -127,12 +129,12 @@ class ActionModule(ActionBase):
             }
         )
         cluster, variables = options["cluster"], task_vars or {}
-        asked = self._ask(cluster, options["adopt"]) if options["ask"] else {}
-        if "sdc_ssh" not in variables:
+        if "sdc_inventory_error" in variables or "sdc_ssh" not in variables:
+            reason = variables.get("sdc_inventory_error") or "the warning above says why"
             raise AnsibleActionFail(
-                "The inventory could not be read, so nothing is known of machines. The warning "
-                "above says why."
+                f"The inventory could not be read, so nothing is known of machines: {reason}"
             )
+        asked = self._ask(cluster, options["adopt"]) if options["ask"] else {}
         hostvars = variables["hostvars"]
         # as they are: a name or a tag that looks like a template is none
         hosts = [Host(name, hostvars.raw_get(name)) for name in variables["groups"]["all"]]
@@ -143,8 +145,8 @@ class ActionModule(ActionBase):
         try:
             with resolve().connect() as api:
                 return made_with(clusters.machines_of(api, cluster, adopt))
-        except NoDataCenter:
-            return made_with([])
+        except NoDataCenter as error:
+            return {**made_with([]), "no_data_center": str(error)}
         except SmartDCError as error:
             raise AnsibleActionFail(str(error)) from error
 

@@ -29,7 +29,9 @@ description:
     is in the agent only is named by its public half, which is kept beside O(known_hosts).
   - C(sdc_ssh), a variable of all hosts, has O(address), O(jump_host), O(ssh_config), O(ssh_user)
     and O(known_hosts), for tasks that connect to machines before they are in the inventory.
-  - Empty and quiet when no data center is configured and the embedded one does not run.
+  - Empty, with a warning, when no data center is configured and the embedded one does not run.
+  - When the data center cannot be asked, the file is not read, and the variable
+    C(sdc_inventory_error) of all hosts says why. The playbooks of this repository stop then.
 version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 extends_documentation_fragment: [sdc, constructed, inventory_cache]
@@ -114,7 +116,8 @@ options:
   ssh_config:
     description:
       - Configuration file for C(ssh). Default is the data center's own, when it has one (the
-        embedded one has).
+        embedded one has). A C(Port) in it counts; without such a file it is 22, whatever
+        C(~/.ssh/config) says, but for machines with the tag C(tritoncli.ssh.port).
     type: path
   known_hosts:
     description:
@@ -192,6 +195,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
@@ -239,6 +243,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             self._populate(path, list(self._centers(path, cache)))
         except errors.SmartDCError as exc:
+            # Ansible goes on with what it has; cluster_machines, which all playbooks ask, does not
+            self.inventory.set_variable("all", "sdc_inventory_error", str(exc))
             raise AnsibleParserError(f"sdc inventory: {exc}") from exc
 
     # --- data ------------------------------------------------------------------------------
@@ -259,9 +265,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             try:
                 settings = config.resolve(**access, cwd=home)
             except errors.NoDataCenter as exc:
-                self.display.vv(f"sdc inventory: {exc}")
+                self._tell_of_none(f"sdc inventory: no machines, because {exc}")
             else:
                 yield settings, self._data(path, use_cache, settings)
+
+    def _tell_of_none(self, message: str) -> None:
+        playbooks = context.CLIARGS.get("args") or ()
+        if any(Path(playbook).name == "site.yml" for playbook in playbooks):
+            # which starts a data center
+            self.display.vv(message)
+        else:
+            self.display.warning(message)
 
     def _data(self, path: str, use_cache: bool, settings: Any) -> dict[str, Any]:
         """What one data center said, or the cache if it may be used."""

@@ -18,6 +18,7 @@ from ansible.module_utils.sdc.machine.ssh import ssh_probe
 from ansible.module_utils.sdc.machine.target import Target
 from ansible.module_utils.sdc.machine.update import Update, missing, plan_update, updated
 from ansible.module_utils.sdc.offers import Offers
+from ansible.module_utils.sdc.once import once
 
 
 class Actions:
@@ -84,7 +85,15 @@ class Actions:
         if update.networks and self.params["wait"] != "false":
             self.nic_jobs[update.id] = NicJobs(self.api, update.id, "add_nics")
         for network in update.networks:
-            self.api.add_nic(update.id, network)
+            self._add_nic(update.id, network)
+
+    def _add_nic(self, ident: str, network: str) -> None:
+        before = {nic["mac"] for nic in self.api.nics(ident)}
+
+        def look() -> Machine | None:
+            return next((nic for nic in self.api.nics(ident) if nic["mac"] not in before), None)
+
+        once(self.api, lambda: self.api.add_nic(ident, network), look)
 
     def _rename(self, ident: str, name: str) -> None:
         try:

@@ -14,12 +14,16 @@ from ansible.module_utils.sdc.client import Client, errors
 from ansible.module_utils.sdc.machine.group import REQUEST_TAG, Machine
 from ansible.module_utils.sdc.machine.ssh import SshProbe
 from ansible.module_utils.sdc.machine.target import Target
+from ansible.module_utils.sdc.once import once
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 READABLE_AFTER = 30.0
 """Seconds for which a new machine may be missing from answers before that counts as lost."""
+
+LISTED_AFTER = (0.3, 0.7, 1.5, 2.5)
+"""Seconds between looks for a machine whose creation was not answered."""
 
 PATIENT_PAUSE = 20.0
 """Seconds between polls that a person has to sign."""
@@ -55,23 +59,14 @@ class Fleet:
 
     # --- creating --------------------------------------------------------------------------
 
-    def create(self, payload: Mapping[str, Any], attempts: int = 3) -> Machine:
+    def create(self, payload: Mapping[str, Any]) -> Machine:
         """Create one machine; after a lost answer look for it before trying again."""
-        lost = False
-        for attempt in range(1, attempts + 1):
-            try:
-                return self.api.create(payload)
-            except errors.RequestError as exc:
-                # a refusal after a lost answer may mean that the name is taken by our own machine
-                if not exc.ambiguous and not lost:
-                    raise
-                lost = True
-                found = self._find_request(payload["tags"][REQUEST_TAG])
-                if found is not None:
-                    return found
-                if attempt == attempts or not exc.ambiguous:
-                    raise
-        raise AssertionError("unreachable")
+        tags = {REQUEST_TAG: payload["tags"][REQUEST_TAG]}
+
+        def look() -> Machine | None:
+            return next(iter(self.api.list_machines(tags=tags)), None)
+
+        return once(self.api, lambda: self.api.create(payload), look, LISTED_AFTER)
 
     def create_settled(self, payload: Mapping[str, Any], timeout: float) -> Machine:
         """Create one machine and wait until it has its place."""
@@ -84,14 +79,6 @@ class Fleet:
             with contextlib.suppress(errors.NotFound):
                 machine = self.api.get_machine(machine["id"])
         return machine
-
-    def _find_request(self, request: str) -> Machine | None:
-        for pause in (0.3, 0.7, 1.5, 2.5):
-            time.sleep(pause)
-            found = self.api.list_machines(tags={REQUEST_TAG: request})
-            if found:
-                return found[0]
-        return None
 
     # --- waiting ---------------------------------------------------------------------------
 

@@ -150,8 +150,9 @@ def test_two_data_centers_and_duplicate_names(tmp_path, cloud, tmp_path_factory)
 
 def test_a_source_without_a_data_center_hides_no_other(tmp_path, cloud):
     text = write(sources=[{"profile": "embedded"}, cloud.access], include=[{"name": "far"}])
-    listing, _ = inventory(tmp_path, text, {})
+    listing, stderr = inventory(tmp_path, text, {}, warnings=True)
     assert set(listing["_meta"]["hostvars"]) == {"far"}
+    assert "no machines, because no data center" in " ".join(stderr.split())
 
 
 def test_stale_answer_only_on_request_and_with_a_warning(tmp_path, tmp_path_factory):

@@ -148,11 +148,15 @@ def _fresh(path):
     return path
 
 
-def test_quiet_when_there_is_nothing(tmp_path):
-    listing, _ = inventory(tmp_path, "plugin: sdc\n", {})
-    assert listing["_meta"]["hostvars"] == {}
-    (tmp_path / ".localdc").mkdir()
-    assert inventory(tmp_path, "plugin: sdc\n", {})[0]["_meta"]["hostvars"] == {}
+def test_nothing_there_is_told(tmp_path):
+    reason = "no data center is configured and no embedded one runs here"
+    for _ in range(2):
+        listing, stderr = inventory(tmp_path, "plugin: sdc\n", {}, warnings=True)
+        assert listing["_meta"]["hostvars"] == {}
+        assert f"[WARNING]: sdc inventory: no machines, because {reason}" in " ".join(
+            stderr.split()
+        )
+        (tmp_path / ".localdc").mkdir(exist_ok=True)
 
 
 def test_empty_account(tmp_path):

@@ -266,7 +266,8 @@ def life(
 
 def refused(cloud: Cloud, run: Any, module: str, options: dict[str, Any]) -> None:
     """A refusal is a structured failure, and the next run does it."""
-    cloud.fault(kind="unavailable", method="POST", path="*", count=None, reason="closed")
+    closed = {"count": None, "reason": "closed", "retry_after": 600}
+    cloud.fault(kind="unavailable", method="POST", path="*", **closed)
     failed = run(module, expect="fail", **options)
     assert failed["status"] == 503 and failed["code"] and failed["request_id"]
     cloud.app.state.center.faults.withdraw()

@@ -88,7 +88,7 @@ def test_not_a_key(run, line):
 
 def test_key_that_cannot_be_replaced_is_put_back(shared_cloud, run, lines):
     run("sdc_key", name="laptop", key=lines[0])
-    shared_cloud.fault(kind="unavailable", method="POST", path="*/keys", count=1)
+    shared_cloud.fault(kind="unavailable", method="POST", path="*/keys", retry_after=600)
     failed = run("sdc_key", expect="fail", name="laptop", key=lines[1], replace=True)
     assert failed["status"] == 503
     assert not run("sdc_key", name="laptop", key=lines[0])["changed"]

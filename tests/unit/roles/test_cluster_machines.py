@@ -116,6 +116,7 @@ def test_what_the_machines_were_made_with() -> None:
         {"tags": {**tags, "role": "engine", "engines_per_machine": "2"}, "state": "stopped"},
     ]
     assert plugin.made_with(json.loads(json.dumps(machines))) == {
+        "no_data_center": "",
         "exists": True,
         "bootstrap": "metadata",
         "wanted_engines": 6,

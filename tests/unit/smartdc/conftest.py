@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from embedded.sockets import listens
 from smartdc import DataCenter
 
-from .fake_cloud import FakeCloud, serving, write_key
+from .fake_cloud import FakeCloud, VirtualTime, serving, write_key
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "rsa": lambda: rsa.generate_private_key(65537, 2048),
@@ -54,8 +54,14 @@ def url(cloud: FakeCloud) -> Iterator[str]:
 
 
 @pytest.fixture
+def time_() -> VirtualTime:
+    """The time of the clients of ``connect``."""
+    return VirtualTime()
+
+
+@pytest.fixture
 def connect(
-    cloud: FakeCloud, url: str, home: Path, private_keys: dict[str, Any]
+    cloud: FakeCloud, url: str, home: Path, private_keys: dict[str, Any], time_: VirtualTime
 ) -> Iterator[Callable[..., DataCenter]]:
     """A client of the fake data center, signed with an ed25519 key."""
     key = private_keys["ed25519"]
@@ -69,7 +75,8 @@ def connect(
             "login": "acme",
             "secret": str(path),
             "rate": None,
-            "sleep": lambda seconds: None,
+            "sleep": time_.sleep,
+            "clock": time_,
             **options,
         }
         made.append(DataCenter(url, **options))

@@ -30,6 +30,21 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 HASHES = {"sha1": hashes.SHA1, "sha256": hashes.SHA256, "sha512": hashes.SHA512}
 
 
+class VirtualTime:
+    """Seconds that pass only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
 def colons(digest: str) -> str:
     return ":".join(re.findall("..", digest))
 

@@ -72,6 +72,19 @@ def test_sdc_and_triton(home: Path) -> None:
     assert go(home, {**FULL, "TRITON_URL": ""}).url == "https://sdc.example"
 
 
+def test_the_time_of_a_call(home: Path) -> None:
+    """Whatever else says which data center it is."""
+    profile(home, "east")
+    for choice in ({}, {"profile": "east"}):
+        assert go(home, FULL, **choice).timeout is None
+        assert "patience" not in go(home, FULL, **choice).client_options()
+        settings = go(home, {**FULL, "SDC_TIMEOUT": "7.5"}, **choice)
+        assert settings.client_options()["patience"] == 7.5
+    for wrong in ("soon", "0", "-1", "nan", "1e9"):
+        with pytest.raises(ConfigError, match="SDC_TIMEOUT"):
+            go(home, {**FULL, "SDC_TIMEOUT": wrong})
+
+
 def test_arguments_win_field_by_field(home: Path) -> None:
     settings = go(home, FULL, account="other")
     assert (settings.account, settings.url) == ("other", "https://sdc.example")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from ansible.module_utils.sdc.machine.actions import Actions
 from ansible.module_utils.sdc.machine.creation import creation
@@ -20,6 +22,7 @@ class Recorder(Account):
     """Does nothing and says that it did; `broken` are ids with which everything fails."""
 
     auth = None
+    transport = SimpleNamespace(patience=45.0)
 
     def __init__(self, *machines, broken=()):
         super().__init__(*machines)

@@ -81,7 +81,8 @@ def test_absent_removes_failed_machines_too(cloud, sdc_machine):
 
 
 def test_partial_failure_reports_ids_and_is_adopted(cloud, sdc_machine):
-    cloud.fault(kind="unavailable", method="POST", path="*/machines", count=2)
+    # longer than the client waits
+    cloud.fault(kind="unavailable", method="POST", path="*/machines", count=2, retry_after=600)
     failed = sdc_machine(expect="fail", **cluster(3))
     assert len(failed["created"]) == 2 and len(failed["failures"]) == 2
     assert failed["status"] == 503
