@@ -22,6 +22,7 @@ from ansible.utils.vars import load_extra_vars
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "playbooks" / "vars" / "variables.yml"
+DERIVED = ROOT / "inventory" / "group_vars" / "all.yml"
 OWN = ("ansible_", "molecule_")
 """How names begin that are Ansible's own, or a tool's."""
 LONELY = "_raw_params"
@@ -41,7 +42,7 @@ class ActionModule(ActionBase):
         _, options = self.validate_argument_spec({"playbook": {"type": "str", "required": True}})
         table: dict[str, dict[str, Any]] = self._loader.load_from_file(str(TABLE))
         said = load_extra_vars(self._loader)
-        found = list(_unknown(said, table, self._of_roles(), options["playbook"]))
+        found = list(_unknown(said, table, self._of_experts(), options["playbook"]))
         values = {
             name: self._templar.template(task_vars[name])
             for name in table
@@ -55,8 +56,9 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("\n".join(found))
         return {**result, "changed": False}
 
-    def _of_roles(self) -> Iterator[str]:
-        """The options of all roles, which experts may set."""
+    def _of_experts(self) -> Iterator[str]:
+        """What is derived from the table's, and the options of all roles: experts may set both."""
+        yield from self._loader.load_from_file(str(DERIVED))
         for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
             for entry in self._loader.load_from_file(str(path))["argument_specs"].values():
                 yield from entry.get("options", {})
@@ -67,10 +69,10 @@ class ActionModule(ActionBase):
 def _unknown(
     said: Mapping[str, Any],
     table: Mapping[str, Mapping[str, Any]],
-    of_roles: Iterable[str],
+    of_experts: Iterable[str],
     playbook: str,
 ) -> Iterator[str]:
-    known = {*table, *of_roles}
+    known = {*table, *of_experts}
     for name in said:
         if name == LONELY:
             yield (
