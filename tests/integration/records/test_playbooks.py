@@ -96,3 +96,20 @@ def test_a_cluster_in_network_pools(user: User) -> None:
     assert len(machines) == 3 and user.cloud.count("POST") == asked
     assert len(user.inventory()["cluster_records"]["hosts"]) == 3
     assert "3 machine(s) deleted, none left" in user.play("teardown.yml")
+
+
+def test_a_cluster_on_a_slow_day(user: User) -> None:
+    """Changes are shown late, lists are old, and the public network is a pool."""
+    day = {"change_seconds": [0.3, 1.5], "lists_cache_seconds": 1, "failing": 0}
+    assert user.cloud.admin("PUT", "settings", {"bad_day": day}).ok
+    for engines in (2, 4, 1):
+        user.play(*MAKE, "-e", f"engines={engines}")
+        user.cloud.settle()
+        assert len(user.cloud.machines(limit=100)) == engines + 1
+    asked = user.cloud.count("POST") + user.cloud.count("DELETE")
+    user.play(*MAKE)
+    assert user.cloud.count("POST") + user.cloud.count("DELETE") == asked
+    assert "2 machine(s) deleted, none left" in user.play("teardown.yml")
+    user.cloud.settle()
+    with user.cloud.client() as client:
+        assert client.list_machines(limit=99) == []

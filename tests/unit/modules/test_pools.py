@@ -287,3 +287,31 @@ def test_public_addresses_of_the_package_of_2013(pooled):
     with DataCenter.of(resolve(**cloud.access, env={})) as sdc:
         (machine,) = sdc.machines()
         assert (machine.public_ips, machine.private_ips) == (["10.88.0.5"], ["10.99.0.5"])
+
+
+# --- a bad day ---------------------------------------------------------------------------------
+
+
+def test_two_runs_on_a_day_when_all_is_late(pooled):
+    """Changes and reboots are late, lists are old, and the public network becomes a pool."""
+    cloud, run = pooled()
+    # a list is never older than the change that the second run is to see
+    day = {"change_seconds": [0.8, 1.2], "lists_cache_seconds": 0.4, "reboot_seconds": 0.5}
+    assert cloud.admin("PUT", "settings", {"bad_day": {**day, "failing": 0}}).ok
+    run("sdc_machine", name="gw", **OFFER, networks=["internal"])
+    nic = {"machine": "gw", "network": "external"}
+    attach = {"name": "gw", "networks": ["internal", "external"], "attach_networks": True}
+    change = {"tags": {"a": "b"}, "metadata": {"c": "d"}, "package": "sample-1G"}
+    for module, options in (
+        ("sdc_nic", nic),
+        ("sdc_nic", {**nic, "state": "absent"}),
+        ("sdc_machine", {**attach, "tags": {"a": 1}}),
+        ("sdc_machine", {"name": "gw", **change}),
+        ("sdc_volume", {"name": "data"}),
+        ("sdc_volume", {"name": "data", "state": "absent"}),
+        ("sdc_machine", {"name": "gw", "state": "stopped"}),
+        ("sdc_machine", {"name": "gw", "state": "absent"}),
+    ):
+        assert run(module, **options)["changed"], (module, options)
+        assert not run(module, **options)["changed"], (module, options)
+    assert cloud.count("POST", "/nics") == 2
