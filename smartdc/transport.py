@@ -20,9 +20,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from . import budget, errors
+from . import errors
 from .auth import HttpSignature
-from .budget import Budget, Trouble
+from .budget import LIMIT, Budget, Trouble
 from .errors import APIError, ProtocolError, RequestError, Unreachable, one_line
 from .throttle import TokenBucket
 
@@ -60,7 +60,7 @@ class Transport:
         verify: bool | str = True,
         headers: Mapping[str, str] | None = None,
         timeout: tuple[float, float, float] = (10.0, 30.0, 300.0),
-        patience: float = budget.LIMIT,
+        patience: float = LIMIT,
         retries: int | None = None,
         bucket: TokenBucket | None = None,
         pool_size: int = 10,
