@@ -3,6 +3,8 @@
 # make down    nothing left of it, and the embedded data center stopped
 # make setup PYTHON=python3.13    what the project needs here, with this Python
 # make test-setup    that, and what tests and linters need
+# make verify  what the data center that is configured answers, beside what the embedded one does; asks before it
+#              makes one small machine for some minutes (docs/real-data-center.md)
 # make test    everything that can be tested, on the embedded data center
 # make lint unit integration molecule    parts of it
 # make portable    what needs no zones, and so no Linux: unit tests of the product, playbooks on records of machines
@@ -16,7 +18,7 @@ cluster ?= ipython
 test_dc := LOCALDC_DIR=$(CURDIR)/.localdc/test LOCALDC_PKGSRC=$${LOCALDC_PKGSRC:-$(CURDIR)/.localdc/pkgsrc}
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-.PHONY: help setup test-setup up down test lint unit integration molecule portable science bench curve
+.PHONY: help setup test-setup up down verify test lint unit integration molecule portable science bench curve
 
 help:
 	@sed -n 's/^# make/make/p; s/^#  /  /p' Makefile
@@ -35,6 +37,11 @@ down: setup
 	@tools/data-center confirm
 	@ansible-playbook teardown.yml -e cluster=$(cluster) $(args)
 	@python -m localdc stop
+
+# A machine that costs money is not left behind by Ctrl-C.
+verify: setup
+	@trap 'interrupted=yes' INT; ansible-playbook playbooks/verify.yml $(args); status=$$?; \
+	if [ -n "$$interrupted" ]; then ansible-playbook playbooks/verify.yml -e sdc_verify_sweep=only; fi; exit $$status
 
 test: test-setup lint unit integration molecule
 

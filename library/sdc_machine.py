@@ -15,7 +15,7 @@ description:
   - Compares only what the task wrote. Tags and metadata that others have set are left alone.
   - A run that fails half-way reports the ids of what it has made; the next run adopts these
     machines.
-  - A machine that was changed and does not show it within O(wait_timeout) (120 seconds at most)
+  - A machine that was changed and does not show it within O(wait_timeout)
     fails the task, unless O(wait=false).
 version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
@@ -216,8 +216,8 @@ options:
     elements: str
   attach_networks:
     description:
-      - Give existing machines the networks of O(networks) that they lack, which reboots them.
-        Networks are never taken away; see C(sdc_nic).
+      - Give existing machines the networks of O(networks) that they lack, which reboots them; the
+        task ends after that. Networks are never taken away; see C(sdc_nic).
     type: bool
     default: false
   count_stopped:

@@ -37,7 +37,7 @@ options:
     type: str
   network:
     description:
-      - Only machines with an address in this network, by name or id.
+      - Only machines with an address in this network or pool of networks, by name or id.
     type: str
   metadata:
     description:
@@ -99,6 +99,7 @@ from typing import Any
 
 from ansible.module_utils.difference import HIDDEN
 from ansible.module_utils.sdc.base import SECRET_KEY, shown
+from ansible.module_utils.sdc.client import pools
 from ansible.module_utils.sdc.info import Info, Record
 from ansible.module_utils.sdc.offers import Offers
 from ansible.module_utils.sdc.options import LOOKING
@@ -131,13 +132,14 @@ class MachineInfo(Info):
             filters["tombstone"] = True
         machines = self.api.list_machines(**filters)
         self.network = params["network"] and offers.network(params["network"])["id"]
+        self.offers = offers
         return sorted(machines, key=lambda m: (str(m.get("name")), str(m.get("id"))))
 
     def fits(self, thing: Mapping[str, Any]) -> bool:
         states = self.params["states"]
         if states and thing.get("state") not in states:
             return False
-        return not self.network or self.network in (thing.get("networks") or ())
+        return not self.network or bool(self.offers.pools.on(pools.interfaces(thing), self.network))
 
     def view(self, thing: Record) -> Record:
         view = shown(thing)

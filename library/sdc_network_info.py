@@ -28,6 +28,7 @@ options:
   addresses:
     description:
       - Also list the reserved and used addresses of each network, with one request per network.
+        Those of a pool of networks are null, because the data center does not tell them.
     type: bool
     default: false
 extends_documentation_fragment: [sdc, sdc.looks]
@@ -79,6 +80,7 @@ request_id:
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.module_utils.sdc.client import errors, pools
 from ansible.module_utils.sdc.info import Info, Record
 from ansible.module_utils.sdc.options import LOOKING
 
@@ -108,7 +110,12 @@ class NetworkInfo(Info):
     def view(self, thing: Record) -> Record:
         if not self.params["addresses"]:
             return thing
-        return {**thing, "addresses": self.api.network_ips(thing["id"])}
+        try:
+            return {**thing, "addresses": self.api.network_ips(thing["id"])}
+        except errors.InvalidArgument as error:
+            if not pools.is_pool_refusal(error):
+                raise
+            return {**thing, "addresses": None}
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: sdc_nic
 short_description: Network interfaces of SmartDataCenter (Triton) machines
 description:
-  - Adds interfaces to machines and removes them. Either reboots the machine when it runs.
+  - Adds interfaces to machines and removes them. Either reboots the machine when it runs, and
+    the task ends after that.
 version_added: "1.0.0"
 author: The sdc-ipython-cluster contributors
 options:
@@ -20,6 +21,9 @@ options:
   network:
     description:
       - Network, by name or id. A machine has at most one interface in a network.
+      - Of a pool of networks an interface shows the member, which the data center does not list.
+        Where several pools come into question and the address does not tell, the task fails
+        and asks for O(mac). O(state=absent) removes all interfaces that are in the pool.
     type: str
   mac:
     description:
@@ -94,11 +98,12 @@ machine_id:
   type: str
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
 from ansible.module_utils.sdc.client import errors
+from ansible.module_utils.sdc.jobs import NicJobs
 from ansible.module_utils.sdc.offers import Offers
 from ansible.module_utils.sdc.options import WAITING
 from ansible.module_utils.sdc.resource import Record, Resource
@@ -112,6 +117,10 @@ OPTIONS: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     **WAITING,
 }
+NO_AUDIT = (
+    "this account may not read the audit of the machine (CloudAPI's right machineaudit), so the "
+    "task may end before the machine reboots"
+)
 
 
 class Nic(Resource):
@@ -123,6 +132,7 @@ class Nic(Resource):
         "mutually_exclusive": [("network", "mac")],
     }
     kind = "nic"
+    found: Sequence[Record] = ()
 
     def find(self) -> Record | None:
         absent = self.params["state"] == "absent"
@@ -142,8 +152,12 @@ class Nic(Resource):
                     "give network to add one"
                 )
             return found
-        self.network = Offers(self.api).network(self.params["network"])["id"]
-        return next((nic for nic in nics if nic["network"] == self.network), None)
+        self.offers = Offers(self.api)
+        self.network = self.offers.network(self.params["network"])["id"]
+        self.found = self.offers.pools.on(nics, self.network)
+        if absent and self.found:
+            self.found = self.offers.pools.on(nics, self.network, certain=True)
+        return next(iter(self.found), None)
 
     def wanted(self) -> Record:
         wanted: Record = {"network": self.network} if self.params["network"] else {}
@@ -158,24 +172,34 @@ class Nic(Resource):
         network: Record = {"ipv4_uuid": self.network}
         if self.params["ip"]:
             network["ipv4_ips"] = [self.params["ip"]]
-        nic = self._add({"network": network, "primary": self.params["primary"]})
+        jobs = self._jobs("add_nics")
+        made = self.api.add_nic(self.host["id"], network, primary=self.params["primary"])
+        # None: somebody else was faster
+        nic = made or next(iter(self._on_network()), None)
+        if nic is None:
+            raise Refused("the data center says that there is such an interface, and lists none")
         if not self.params["wait"]:
             return nic
-        found = self.poll(lambda: self._read(nic["mac"]), self._settled, "running")
+        mac, ours = nic["mac"], made is not None
+        found = self.poll(
+            lambda: self._read(mac),
+            lambda nic: (jobs is None or not ours or jobs.ended()) and self._settled(nic),
+            "running",
+        )
         assert found is not None
         return found
 
-    def _add(self, body: Record) -> Record:
-        made = self.api.add_nic(self.host["id"], body["network"], primary=body["primary"])
-        # None: somebody else was faster
-        found = made or self._on_network()
-        if found is None:
-            raise Refused("the data center says that there is such an interface, and lists none")
-        return found
+    def _on_network(self) -> list[Record]:
+        return self.offers.pools.on(self.api.nics(self.host["id"]), self.network)
 
-    def _on_network(self) -> Record | None:
-        nics = self.api.nics(self.host["id"])
-        return next((nic for nic in nics if nic["network"] == self.network), None)
+    def _jobs(self, action: str) -> NicJobs | None:
+        """What tells the end of the change that is about to be asked for."""
+        if not self.params["wait"]:
+            return None
+        jobs = NicJobs(self.api, self.host["id"], action)
+        if not jobs.readable:
+            self.module.warn(NO_AUDIT)
+        return jobs
 
     def _read(self, mac: str) -> Record | None:
         nics = self.api.nics(self.host["id"])
@@ -199,12 +223,18 @@ class Nic(Resource):
             )
         self.result["nic"] = thing
 
+    def remove(self, thing: Record) -> None:
+        # a pool may be there more than once: CloudAPI adds an interface at every call
+        for nic in self.found or [thing]:
+            super().remove(nic)
+
     def delete(self, thing: Record) -> None:
+        jobs = self._jobs("remove_nics")
         self.api.delete_nic(self.host["id"], thing["mac"])
-        if self.params["wait"]:
+        if jobs is not None:
             self.poll(
                 lambda: self._read(thing["mac"]),
-                lambda nic: nic is None and self._machine_settled(),
+                lambda nic: jobs.ended() and nic is None and self._machine_settled(),
                 "deleted",
             )
 

@@ -54,17 +54,26 @@ def network_names(preferences: Iterable[str]) -> list[str]:
     return [p for p in preferences if p not in WORDS and not is_block(p)]
 
 
+def no_pool(nic: Record) -> str | None:
+    """The pool of an interface, where there are none."""
+    del nic
+    return None
+
+
 def chooser(
-    preferences: Sequence[str], networks: Mapping[str, str]
+    preferences: Sequence[str],
+    networks: Mapping[str, str],
+    pool_of: Callable[[Record], str | None] = no_pool,
 ) -> Callable[[Record], str | None]:
     """A function that gives a machine's address.
 
     :param preferences: in order: ``primary``, ``external``, ``internal``, CIDR blocks, and names
         or ids of networks
     :param networks: id -> name of the account's networks
+    :param pool_of: gives the id of the pool that an interface is in
     :raises UsageError: there is no such network
     """
-    tests = [_test(preference, networks) for preference in preferences]
+    tests = [_test(preference, networks, pool_of) for preference in preferences]
 
     def choose(machine: Record) -> str | None:
         known = addresses(machine)
@@ -77,7 +86,9 @@ def chooser(
     return choose
 
 
-def _test(preference: str, networks: Mapping[str, str]) -> Callable[[Record, Address], bool]:
+def _test(
+    preference: str, networks: Mapping[str, str], pool_of: Callable[[Record], str | None]
+) -> Callable[[Record, Address], bool]:
     if preference == "primary":
         return lambda machine, ip: ip == address(machine.get("primaryIp"))
     if preference in WORDS:
@@ -94,7 +105,7 @@ def _test(preference: str, networks: Mapping[str, str]) -> Callable[[Record, Add
         )
 
     def in_network(machine: Record, ip: Address) -> bool:
-        nics = machine.get("nics") or ()
-        return any(n.get("network") in ids and address(n.get("ip")) == ip for n in nics)
+        nics = [n for n in machine.get("nics") or () if address(n.get("ip")) == ip]
+        return any(n.get("network") in ids or pool_of(n) in ids for n in nics)
 
     return in_network

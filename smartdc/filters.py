@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any
 
 from .errors import UsageError
@@ -16,7 +17,11 @@ PROPERTIES = ("name", "id", "state", "package", "brand", "image", "network")
 
 
 def matcher(
-    include: Sequence[Record], exclude: Sequence[Record], images: Names, networks: Names
+    include: Sequence[Record],
+    exclude: Sequence[Record],
+    images: Names,
+    networks: Names,
+    pools: Names = MappingProxyType({}),
 ) -> Callable[[Record], bool]:
     """A function that tells whether a machine passes.
 
@@ -25,6 +30,7 @@ def matcher(
     there is none, and none of ``exclude``.
 
     :param images: id -> name; networks likewise.  Images and networks fit by id or name
+    :param pools: network -> pool, both by id; a machine is in the pools of its networks, too
     :raises UsageError: a filter has an unknown property
     """
     for entry in (*include, *exclude):
@@ -43,7 +49,8 @@ def matcher(
             name = key.removeprefix("tag.")
             return [wire(tags[name])] if name in tags else []
         if key == "network":
-            ids = [str(n) for n in machine.get("networks") or ()]
+            own = [str(n) for n in machine.get("networks") or ()]
+            ids = own + [pools[i] for i in own if i in pools]
             return ids + [networks[i] for i in ids if i in networks]
         value = str(machine.get(key) or "")
         return [value, images[value]] if key == "image" and value in images else [value]

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from .addresses import address, is_private
@@ -54,11 +55,13 @@ def grouping(
     datacenter: str,
     images: Mapping[str, str],
     networks: Mapping[str, str],
+    pools: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[Record], list[str]]:
     """A function that gives the names of a machine's groups.
 
     :param wanted: ``cluster role tag state package image network datacenter``
     :param images: id -> name; networks likewise
+    :param pools: network -> pool, both by id, of networks that have no name
     """
     center = safe(f"sdc_datacenter_{datacenter}")
 
@@ -75,7 +78,8 @@ def grouping(
         if "image" in wanted and machine.get("image"):
             yield f"sdc_image_{images.get(machine['image'], machine['image'])}"
         if "network" in wanted:
-            for network in machine.get("networks") or ():
+            own = (pools.get(n, n) for n in machine.get("networks") or ())
+            for network in dict.fromkeys(own):
                 yield f"sdc_network_{networks.get(network, network)}"
         if "datacenter" in wanted:
             yield center

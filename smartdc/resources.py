@@ -65,9 +65,12 @@ class NetworkCalls(Calls):
     def get_network(self, network_id: str) -> Record:
         return records.NETWORK.check(self.get_object("networks", network_id))
 
-    def network_ips(self, network_id: str) -> list[Record]:
-        """Reserved and used addresses of a network."""
-        return self.get_list("networks", network_id, "ips")
+    def network_ips(self, network_id: str, limit: int | None = None) -> list[Record]:
+        """Reserved and used addresses of a network, at most 1000 if not told otherwise.
+
+        :raises InvalidArgument: it is a pool of networks
+        """
+        return self.get_list("networks", network_id, "ips", params={"limit": limit})
 
     def reserve_ip(self, network_id: str, ip: str, reserved: bool = True) -> Record:
         return self.put_object("networks", network_id, "ips", ip, json={"reserved": reserved})

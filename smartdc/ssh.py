@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .addresses import WORDS, chooser
+from .addresses import WORDS, chooser, no_pool
 from .auth import Signer
 from .errors import UsageError
 from .keys import md5_of, public_line
@@ -207,6 +207,7 @@ class Destinations:
 
     :param machines: where jump hosts are looked for
     :param networks: id -> name of the account's networks, if ``address`` names any
+    :param pool_of: gives the id of the pool that an interface is in
     :param key: what opens the machines; None for whatever ``ssh`` has
     :param known_hosts: file for the host keys, which are kept under the machines' ids
     :param address: preferences as in :func:`chooser`
@@ -225,8 +226,9 @@ class Destinations:
         address: Sequence[str] = WORDS,
         jump_host: str | None = None,
         ssh_config: str | None = None,
+        pool_of: Callable[[Record], str | None] = no_pool,
     ) -> None:
-        self.choose = chooser(address, networks)
+        self.choose = chooser(address, networks, pool_of)
         self.jumps = JumpHosts(machines, self.choose, jump_host)
         common = [
             *(["-F", ssh_config] if ssh_config else []),

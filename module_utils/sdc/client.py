@@ -15,17 +15,17 @@ ADVICE = (
 )
 
 if TYPE_CHECKING:
-    from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, ssh
+    from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, pools, ssh
     from smartdc.client import Client
     from smartdc.raw import has_tags, wire
 else:
     try:
-        from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, ssh
+        from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, pools, ssh
         from smartdc.client import Client
         from smartdc.raw import has_tags, wire
     except ImportError:
         MISSING = traceback.format_exc()
-        addresses = clusters = config = errors = firewall = keys = lookup = ssh = None
+        addresses = clusters = config = errors = firewall = keys = lookup = pools = ssh = None
         Client = has_tags = wire = None
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "has_tags",
     "keys",
     "lookup",
+    "pools",
     "ssh",
     "wire",
 ]

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
-from ansible.module_utils.sdc.client import Client, lookup
+from ansible.module_utils.sdc.client import Client, lookup, pools
 
 SMALLEST = 512
 """MiB of memory without which no controller and no engine runs."""
@@ -36,6 +36,11 @@ class Offers:
     def networks(self) -> list[dict[str, Any]]:
         """All networks."""
         return self.api.list_networks()
+
+    @cached_property
+    def pools(self) -> pools.Pools:
+        """On which of the networks an interface is."""
+        return pools.Pools(self.api, self.networks)
 
     def package(self, wanted: str) -> dict[str, Any]:
         """A package by name or id."""

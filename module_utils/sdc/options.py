@@ -21,5 +21,7 @@ LOOKING: dict[str, Any] = {
 
 WAITING: dict[str, Any] = {
     "wait": {"type": "bool", "default": True},
-    "wait_timeout": {"type": "int", "default": 300},
+    # jobs of 300 s, which wait for others 120 s (vmapi, workflows/*.js); a volume is made with
+    # a machine of its own (volapi)
+    "wait_timeout": {"type": "int", "default": 600},
 }

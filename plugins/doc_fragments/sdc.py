@@ -87,5 +87,5 @@ options:
     description:
       - Seconds after which waiting fails the task.
     type: int
-    default: 300
+    default: 600
 """

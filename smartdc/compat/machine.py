@@ -125,10 +125,7 @@ class Machine:
         return [ip for ip in ips if priv(ip) and ip not in outside]
 
     def _outside(self) -> set[str]:
-        if not self.nics:
-            return set()
-        public = self.datacenter.public_networks()
-        return {str(nic.get("ip")) for nic in self.nics if nic.get("network") in public}
+        return {str(nic.get("ip")) for nic in self.nics if self.datacenter.is_public(nic)}
 
     def refresh(self, credentials: bool = False) -> Machine:
         """Read all attributes anew.

@@ -9,6 +9,7 @@ from typing import Any
 from .. import lookup
 from ..client import Client
 from ..errors import NotFound, UsageError
+from ..pools import Pools
 from ..raw import Record
 from .arguments import identifier
 
@@ -17,6 +18,7 @@ class Offers(Client):
     """Everything is accepted by id, name, or the dict that another call returned."""
 
     _public_networks: frozenset[str] | None = None
+    _pools: Pools | None = None
 
     def datasets(
         self, search: str | None = None, fields: Iterable[str] = ("description", "urn")
@@ -73,6 +75,12 @@ class Offers(Client):
             found = self.list_networks()
             self._public_networks = frozenset(str(n.get("id")) for n in found if n.get("public"))
         return self._public_networks
+
+    def is_public(self, nic: Mapping[str, Any]) -> bool:
+        """Whether an interface is on a network that the data center calls public, or in a pool."""
+        if self._pools is None:
+            self._pools = Pools(self, self.list_networks())
+        return self._pools.of(nic) in self.public_networks()
 
     def network(self, wanted: str | Mapping[str, Any]) -> Record:
         """A network by id or name."""

@@ -182,21 +182,27 @@ def alive(pid: int) -> bool:
     return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def descendants(ancestor: int) -> set[int]:
-    """The processes below `ancestor`, itself included."""
-    parents = {}
+def parents() -> dict[int, int]:
+    """Each process's parent."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 text = (entry / "stat").read_text()
             except OSError:
                 continue
-            parents[int(entry.name)] = int(text.rpartition(")")[2].split()[1])
+            found[int(entry.name)] = int(text.rpartition(")")[2].split()[1])
+    return found
+
+
+def descendants(ancestor: int) -> set[int]:
+    """The processes below `ancestor`, itself included."""
+    tree = parents()
     found = {ancestor}
     size = 0
     while len(found) != size:
         size = len(found)
-        found |= {pid for pid, parent in parents.items() if parent in found}
+        found |= {pid for pid, parent in tree.items() if parent in found}
     return found
 
 
@@ -213,18 +219,39 @@ def cpu_seconds(pids: set[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def elsewhere(center: Center) -> set[int]:
+    """The processes of other data centers that run beside this one."""
+    found: set[int] = set()
+    for pid in parents():
+        try:
+            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        theirs = f"LOCALDC_DIR={center.state}".encode() not in variables
+        if theirs and command[1:3] == [b"-m", b"localdc"]:
+            found |= descendants(pid)
+    return found
+
+
 def traces(center: Center, namespaces: dict[str, set[int]]) -> list[str]:
-    """What is left of a data center that had these namespaces."""
-    left = []
+    """What is left of a data center that had these namespaces.
+
+    The kernel gives the inode of a namespace that ended to the next one, of
+    whichever data center.
+    """
+    inside = []
     for entry in Path("/proc").iterdir():
         if not (entry.name.isdigit() and alive(int(entry.name))):
             continue
         for kind, inodes in namespaces.items():
             try:
                 if (entry / "ns" / kind).stat().st_ino in inodes:
-                    left.append(f"process {entry.name} in a {kind} namespace")
+                    inside.append((int(entry.name), kind))
             except OSError:
                 continue
+    others = elsewhere(center) if inside else set()
+    left = [f"process {pid} in a {kind} namespace" for pid, kind in inside if pid not in others]
     mounts = Path("/proc/self/mountinfo").read_text()
     left += [f"mount {line}" for line in mounts.splitlines() if str(center.state) in line]
     gone = ("datacenter.json", "run/control.sock", "run/daemon.json", "run/agent.sock")

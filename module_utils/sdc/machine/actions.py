@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ansible.module_utils.sdc.base import shown
-from ansible.module_utils.sdc.client import Client, config, errors
+from ansible.module_utils.sdc.base import Refused, shown
+from ansible.module_utils.sdc.client import Client, config, errors, pools
+from ansible.module_utils.sdc.jobs import NicJobs
 from ansible.module_utils.sdc.machine.creation import Creation
 from ansible.module_utils.sdc.machine.fleet import Fleet
 from ansible.module_utils.sdc.machine.group import Machine
@@ -38,6 +39,7 @@ class Actions:
         # what is adopted lacks the selector's tags
         selector = {} if specification.adopt else specification.selector
         self.fleet = Fleet(api, self.params["parallel"], selector)
+        self.nic_jobs: dict[str, NicJobs] = {}
 
     def apply(self, plan: Plan) -> None:
         """Carry out the plan. What goes wrong with one machine does not end it for the others."""
@@ -79,6 +81,8 @@ class Actions:
         for name, wanted in update.switches.items():
             verb = "enable" if wanted else "disable"
             self.api.act(update.id, f"{verb}_{name.removesuffix('_enabled')}")
+        if update.networks and self.params["wait"] != "false":
+            self.nic_jobs[update.id] = NicJobs(self.api, update.id, "add_nics")
         for network in update.networks:
             self.api.add_nic(update.id, network)
 
@@ -110,11 +114,16 @@ class Actions:
             late: dict[str, str] = {}
             for update in pending:
                 machine = listed.get(update.id, update.machine)
-                left = plan_update(update.group, machine, update.networks)
-                late[update.id] = missing(left, update)
-                if not late[update.id]:
+                try:
+                    lack = self._lacking(update, machine)
+                except Refused as exc:
+                    self.result.failed(machine, "update", str(exc))
+                    continue
+                if lack:
+                    late[update.id] = lack
+                else:
                     seen[update.id] = machine
-            pending = [update for update in pending if late[update.id]]
+            pending = [update for update in pending if update.id in late]
             if pending and time.monotonic() >= deadline:
                 for update in pending:
                     why = f"still {late[update.id]} after {limit:g} s"
@@ -125,6 +134,15 @@ class Actions:
                 time.sleep(pause)
                 pause = min(pause * 1.5, 3.0)
         return seen
+
+    def _lacking(self, update: Update, machine: Machine) -> str:
+        """What of a change a machine lacks, in words; raises Refused when a job failed."""
+        rebooted = True
+        if update.networks:
+            count = len(update.networks)
+            before, now = (len(pools.interfaces(m)) for m in (update.machine, machine))
+            rebooted = self.nic_jobs[update.id].ended(count) and now >= before + count
+        return missing(plan_update(update.group, machine), update, rebooted)
 
     # --- creating --------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import errors, pools
 from ansible.module_utils.sdc.machine.group import REQUEST_TAG, Group, Machine
 from ansible.module_utils.sdc.offers import Offers
 
@@ -91,11 +92,16 @@ def chosen(asked: Group, made: Group, offers: Offers) -> dict[str, str]:
 
 
 def _networks_of(machine: Machine, offers: Offers) -> list[str] | None:
-    """Networks for a machine like this one.
+    """Networks for a machine like this one; None for the data center's choice.
 
-    A machine in a pool shows a member of it, which the account does not see and cannot ask for
-    (sdc-cloudapi, middleware/networks.js); then the data center chooses, as it did before.
+    A machine in a pool shows a member of it, which cannot be asked for.
+
+    :raises Refused: it cannot be told which they are
     """
-    seen = {network["id"] for network in offers.networks}
-    own = list(machine.get("networks") or [])
-    return own if own and seen.issuperset(own) else None
+    try:
+        return offers.pools.all_of(pools.interfaces(machine)) or None
+    except errors.UsageError as error:
+        raise Refused(
+            f"new machines would be in the networks of {machine['name']}, but its "
+            f"{error.message}; say networks"
+        ) from None

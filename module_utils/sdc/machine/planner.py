@@ -6,8 +6,9 @@ import uuid
 from collections.abc import Sequence
 
 from ansible.module_utils.sdc.base import Refused
+from ansible.module_utils.sdc.client import errors, pools
 from ansible.module_utils.sdc.machine.creation import chosen, completed, creation
-from ansible.module_utils.sdc.machine.group import MACHINE_NAME, Group, members
+from ansible.module_utils.sdc.machine.group import MACHINE_NAME, Group, Machine, members
 from ansible.module_utils.sdc.machine.plan import GroupPlan, Plan, model, plan_group
 from ansible.module_utils.sdc.machine.search import Search
 from ansible.module_utils.sdc.machine.specification import Specification
@@ -50,7 +51,7 @@ class Planner:
     def _existence(self) -> Plan:
         groups = self._groups()
         pairs = [(part.group, machine) for part in groups for machine in part.keep]
-        updates = [plan_update(group, m, self._networks(group)) for group, m in pairs]
+        updates = [plan_update(group, m, self._missing_networks(group, m)) for group, m in pairs]
         run = self.specification.counting or self.specification.state == "started"
         plan = Plan(
             keep=[machine for _, machine in pairs],
@@ -92,11 +93,15 @@ class Planner:
         entry = {"name": machine["name"], "exact_count": 1, "rename": rename}
         return GroupPlan(self.specification.group(entry), [machine], [], [])
 
-    def _networks(self, group: Group) -> list[str]:
-        """Ids of the networks that existing machines shall be given."""
+    def _missing_networks(self, group: Group, machine: Machine) -> list[str]:
+        """Ids of the networks that a machine shall be given."""
         if not self.params["attach_networks"]:
             return []
-        return [self.offers.network(name)["id"] for name in group.networks or ()]
+        wanted = [self.offers.network(name)["id"] for name in group.networks or ()]
+        try:
+            return self.offers.pools.missing(pools.interfaces(machine), wanted)
+        except errors.UsageError as error:
+            raise Refused(f"machine {machine['name']}: {error}") from None
 
     def _add_creations(self, plan: Plan, groups: Sequence[GroupPlan]) -> None:
         run = uuid.uuid4().hex[:12]

@@ -174,6 +174,7 @@ def ssh_probe(
         address=params["ssh_address"],
         jump_host=params["ssh_jump_host"] or None,
         ssh_config=params["ssh_config"] or settings.ssh_config,
+        pool_of=offers.pools.of,
     )
     return SshProbe(
         destinations.of,

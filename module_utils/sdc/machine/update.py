@@ -62,11 +62,11 @@ class Update:
 def plan_update(group: Group, machine: Machine, networks: Sequence[str] = ()) -> Update:
     """Compare what the task wrote, and nothing else, with the machine.
 
-    networks: ids of networks in which the machine shall be.
+    networks: ids of those in which the machine shall be and is not.
     """
     tags = machine.get("tags") or {}
     metadata = machine.get("metadata") or {}
-    update = Update(group, machine)
+    update = Update(group, machine, networks=list(networks))
     for key, want in group.all_tags.items():
         if key not in tags or wire(tags[key]) != wire(want):
             update.tags[key] = want
@@ -85,7 +85,6 @@ def plan_update(group: Group, machine: Machine, networks: Sequence[str] = ()) ->
         want = getattr(group, name)
         if want is not None and want != bool(machine.get(name)):
             setattr(update, name, want)
-    update.networks = [n for n in networks if n not in (machine.get("networks") or ())]
     return update
 
 
@@ -101,10 +100,14 @@ def updated(update: Update) -> dict[str, Any]:
     return machine
 
 
-def missing(left: Update, asked: Update) -> str:
-    """What of a change is not there yet, in words; empty when all of it is."""
-    if left:
-        return f"without the change of {', '.join(left.names)}"
+def missing(left: Update, asked: Update, rebooted: bool) -> str:
+    """What of a change is not there yet, in words; empty when all of it is.
+
+    left: what the machine still lacks, networks aside; rebooted: whether it has those.
+    """
+    names = left.names if rebooted else [*left.names, "networks"]
+    if names:
+        return f"without the change of {', '.join(names)}"
     if asked.networks and left.machine.get("state") != asked.machine.get("state"):
         return f"{left.machine.get('state')}"
     return ""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ...unit.modules.modules_support import ROOT, Cloud, without_settings
+from ...unit.modules.modules_support import INTERNAL, ROOT, TWO_POOLS, Cloud, without_settings
 
 MAKE = ("site.yml", "--tags=machines", "-e", "bootstrap=metadata")
 
@@ -52,8 +52,9 @@ class User:
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
-    cloud = Cloud(tmp_path)
+def user(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[User]:
+    """Of a data center with the settings that the test gives."""
+    cloud = Cloud(tmp_path, **getattr(request, "param", {}))
     yield User(tmp_path, cloud)
     cloud.stop()
 
@@ -81,3 +82,17 @@ def test_a_cluster_from_nothing_to_nothing(user: User) -> None:
     assert user.cloud.count("POST", "/machines") == created
     assert "4 machine(s) deleted, none left" in user.play("teardown.yml")
     assert user.cloud.machines() == {}
+
+
+@pytest.mark.parametrize("user", [TWO_POOLS], indirect=True)
+def test_a_cluster_in_network_pools(user: User) -> None:
+    """Machines show networks that are not listed; new ones are in the pools of the others."""
+    user.play(*MAKE, "-e", "engines=1", "-e", "machine_networks=Private")
+    user.play(*MAKE, "-e", "engines=2")
+    machines = user.cloud.machines()
+    assert {tuple(machine["networks"]) for machine in machines.values()} == {(INTERNAL.id,)}
+    asked = user.cloud.count("POST")
+    user.play(*MAKE, "-e", "machine_networks=Private")
+    assert len(machines) == 3 and user.cloud.count("POST") == asked
+    assert len(user.inventory()["cluster_records"]["hosts"]) == 3
+    assert "3 machine(s) deleted, none left" in user.play("teardown.yml")

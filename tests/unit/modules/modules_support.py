@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -10,6 +11,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from starlette.responses import JSONResponse
 
 from embedded.served import Served
+from localdc.api.catalogue import Pool, networks
 from localdc.api.engine.records_only import RecordsCompute
 from localdc.api.http.app import create_app
 from localdc.api.routes import ROUTES
@@ -36,6 +40,35 @@ if str(ROOT / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 
+EXTERNAL, INTERNAL = networks()
+WEST = replace(
+    EXTERNAL,
+    id="a0000000-0000-4000-8000-000000000001",
+    name="west",
+    subnet="198.51.100.0/24",
+    provision_start="198.51.100.5",
+    provision_end="198.51.100.6",
+    gateway="198.51.100.1",
+)
+"""Room for two machines."""
+EAST = replace(
+    WEST,
+    id="a0000000-0000-4000-8000-000000000002",
+    name="east",
+    subnet="203.0.113.0/24",
+    provision_start="203.0.113.5",
+    provision_end="203.0.113.250",
+    gateway="203.0.113.1",
+)
+PUBLIC = Pool("f0000000-0000-4000-8000-000000000001", "Public", (WEST.id, EAST.id))
+PRIVATE = Pool("f0000000-0000-4000-8000-000000000002", "Private", (INTERNAL.id,))
+ONE_POOL: dict[str, Any] = {"networks": (WEST, EAST, INTERNAL), "pools": (PUBLIC,)}
+"""Settings of a data center whose public networks are a pool."""
+TWO_POOLS: dict[str, Any] = {**ONE_POOL, "pools": (PUBLIC, PRIVATE)}
+"""And its others, too, as in Triton's public cloud."""
+NOT_AUTHORIZED = JSONResponse(
+    {"code": "NotAuthorized", "message": "you shall not"}, status_code=403
+)
 OFFER = {"package": "sample-512M", "image": "base-64-lts"}
 SELECTOR = {"cluster": "ipython"}
 UNKNOWN = "5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d"
@@ -108,6 +141,7 @@ class Cloud(Served):
             account="acme", keys=(AccountKey("k", line),), **settings
         )
         self.requests: list[tuple[str, str]] = []
+        self.forbidden: list[tuple[str, str]] = []
         self.compute = RecordsCompute(provision_seconds=seconds)
         self.app = create_app(self.settings, directory / "state.db", self.compute, ROUTES)
         super().__init__(self._counting(self.app))
@@ -116,9 +150,22 @@ class Cloud(Served):
         async def counted(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http":
                 self.requests.append((scope["method"], scope["path"]))
+                for method, end in self.forbidden:
+                    if scope["method"] == method and scope["path"].endswith(end):
+                        await NOT_AUTHORIZED(scope, receive, send)
+                        return
             await app(scope, receive, send)
 
         return counted
+
+    def forbid(self, method: str, end: str) -> None:
+        """Refuse calls whose path ends so, as to a sub-user without the right."""
+        self.forbidden.append((method, end))
+
+    def settle(self) -> None:
+        """Return when no job is left to do."""
+        done = self.app.state.center.engine.settle()
+        asyncio.run_coroutine_threadsafe(done, self.loop).result(20)
 
     @property
     def access(self) -> dict[str, Any]:

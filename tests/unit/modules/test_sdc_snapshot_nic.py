@@ -9,7 +9,7 @@ import pytest
 
 from localdc.api.compute import ComputeError
 
-from .modules_support import OFFER, UNKNOWN, life, refused
+from .modules_support import OFFER, UNKNOWN, life, refused, run_module
 
 
 @pytest.fixture
@@ -126,3 +126,79 @@ def test_nic_that_is_late(shared_cloud, run, machine, monkeypatch):
     options = {"machine": "gw", "network": "internal"}
     assert "after 1 s" in run("sdc_nic", expect="fail", **options, wait_timeout=1).msg
     go_on.set()
+
+
+# --- the end of a change -----------------------------------------------------------------------
+
+
+def boots(cloud, name="gw"):
+    return cloud.app.state.center.engine._runner.boots[cloud.machines()[name]["id"]]
+
+
+def test_a_task_outlasts_the_reboot(shared_cloud, run, machine):
+    """The interface is shown, and the machine as running, long before it is rebooted."""
+    options = {"machine": "gw", "network": "internal"}
+    order = {"kind": "reboot_delay", "machine": "gw", "seconds": 1.5, "count": None}
+    for number, task in enumerate(
+        (
+            lambda: run("sdc_nic", **options),
+            lambda: run("sdc_nic", **options, state="absent"),
+            lambda: run(
+                "sdc_machine", name="gw", networks=["external", "internal"], attach_networks=True
+            ),
+        ),
+        start=2,
+    ):
+        shared_cloud.fault(**order)
+        assert task()["changed"]
+        assert boots(shared_cloud) == number
+        assert shared_cloud.machines()["gw"]["state"] == "running"
+        shared_cloud.app.state.center.faults.withdraw()
+
+
+def test_a_task_that_is_not_to_wait_does_not(shared_cloud, run, machine):
+    shared_cloud.fault(kind="reboot_delay", machine="gw", seconds=1.5)
+    before = shared_cloud.count("GET", "/audit")
+    assert run("sdc_nic", machine="gw", network="internal", wait=False)["changed"]
+    assert (boots(shared_cloud), shared_cloud.count("GET", "/audit")) == (1, before)
+    shared_cloud.settle()
+    assert boots(shared_cloud) == 2
+
+
+def test_a_job_that_fails_ends_the_task(shared_cloud, run, machine, monkeypatch):
+    async def broken(*_):
+        raise ComputeError("disk full")
+
+    nic = {"machine": "gw", "network": "internal"}
+    attach = {"name": "gw", "networks": ["external", "internal"], "attach_networks": True}
+    with monkeypatch.context() as patch:
+        patch.setattr(type(shared_cloud.compute), "halt", broken)
+        for module, options in (("sdc_nic", nic), ("sdc_machine", attach)):
+            failed = run(module, expect="fail", **options)
+            assert "the job add_nics failed" in failed.msg and machine in failed.msg
+            assert len(shared_cloud.machines()["gw"]["ips"]) == 1
+    assert run("sdc_nic", **nic)["changed"]
+    with monkeypatch.context() as patch:
+        patch.setattr(type(shared_cloud.compute), "halt", broken)
+        failed = run("sdc_nic", expect="fail", **nic, state="absent")
+        assert "the job remove_nics failed" in failed.msg
+
+
+def test_without_the_right_to_the_audit(start_cloud, capsys):
+    cloud = start_cloud()
+
+    def run(module, /, **arguments):
+        return run_module(module, **cloud.access, **arguments)
+
+    run("sdc_machine", name="gw", **OFFER, networks=["external"])
+    cloud.forbid("GET", "/audit")
+    options = {"machine": "gw", "network": "internal"}
+    warned = ""
+    for state in ("present", "absent"):
+        done = run("sdc_nic", **options, state=state)
+        assert done["changed"] and not run("sdc_nic", **options, state=state)["changed"]
+        # where Ansible's own display is loaded, it has them
+        warned += f"{done.get('warnings')} {capsys.readouterr().err}"
+    assert "machineaudit" in warned
+    attach = {"name": "gw", "networks": ["external", "internal"], "attach_networks": True}
+    assert run("sdc_machine", **attach)["changed"] and not run("sdc_machine", **attach)["changed"]

@@ -94,6 +94,21 @@ class Network:
     routes: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A network pool; `networks` are the ids of its members, all on the same wire.
+
+    Who asks for it gets an address of a member. The members are not offered by themselves, and
+    machines show the member that they are on (sdc-cloudapi, lib/middleware/networks.js; sdc-napi,
+    lib/models/network-pool.js, lib/models/nic/provision.js).
+    """
+
+    id: str
+    name: str
+    networks: tuple[str, ...]
+    description: str = ""
+
+
 def widened(network: Network, prefix: int = 16) -> Network:
     """The same network with room for some 65,000 machines (for prefix 16)."""
     subnet = IPv4Network(network.subnet).supernet(new_prefix=prefix)

@@ -217,10 +217,13 @@ def unsupported_media_type(kind: str) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", f"{kind} is not supported", early=True)
 
 
-def invalid_parameter(field: str, message: str) -> ApiError:
-    """A field of a firewall rule (sdc-fwapi, lib/errors.js, InvalidParamsError)."""
+def invalid_parameter(field: str, message: str, summary: str | None = None) -> ApiError:
+    """A field of a firewall rule (sdc-fwapi, lib/errors.js, InvalidParamsError).
+
+    NAPI has a summary of its own (sdc-napi, lib/util/errors.js, PoolFullError).
+    """
     error = invalid_field(field, message, "InvalidParameter")
-    return ApiError(422, "InvalidParameters", f"{field}: {message}", errors=[error])
+    return ApiError(422, "InvalidParameters", summary or f"{field}: {message}", errors=[error])
 
 
 def throttled(message: str, retry_after: float | None = None, status: int = 429) -> ApiError:

@@ -1,4 +1,4 @@
-"""What a data center offers, from a file: packages, images, and what goes with them.
+"""What a data center offers, from a file: packages, images, pools, and what goes with them.
 
 docs/admin.md tells what may stand in it.
 """
@@ -13,17 +13,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from localdc.api.catalogue import BRANDS, IMAGE_OWNER, Image, Package, networks
-from localdc.api.settings import NAMESPACE
+from localdc.api.catalogue import BRANDS, IMAGE_OWNER, Image, Package, Pool, networks
+from localdc.api.settings import NAMESPACE, check_pool
 
 PUBLIC = Path(__file__).with_name("public.json")
 """Names such as a public cloud has: none of them is in the catalogue of a new data center."""
 
-Thing = TypeVar("Thing", Package, Image)
+Thing = TypeVar("Thing", Package, Image, Pool)
 _WORDS = {str: "a string", int: "a whole number", bool: "true or false", tuple: "a list of strings"}
 _TEXTS = ("cns_public", "cns_private")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.IGNORECASE)
+_REQUIRED: Mapping[type, tuple[str, ...]] = {
+    Package: ("name", "memory", "disk"),
+    Image: ("name", "version"),
+    Pool: ("name", "networks"),
+}
 _POSITIVE = ("memory", "disk", "swap", "lwps", "vcpus", "cpu_cap")
 # IMGAPI, docs/index.md, Image manifests
 _TYPES = ("zone-dataset", "lx-dataset", "zvol", "docker", "lxd", "other")
@@ -47,6 +52,8 @@ def read(text: str) -> dict[str, Any]:
             settings[name] = _things(name, value, Package)
         elif name == "images":
             settings[name] = _things(name, value, Image)
+        elif name == "pools":
+            settings[name] = _things(name, value, Pool)
         elif name == "fabric_package_prefixes":
             settings[name] = _checked(name, value, tuple)
         elif name in _TEXTS:
@@ -54,9 +61,28 @@ def read(text: str) -> dict[str, Any]:
             if not _DOMAIN.fullmatch(settings[name]):
                 raise OfferError(f"{name} must be a name of DNS, such as cns.example")
         else:
-            known = ", ".join(("packages", "images", "fabric_package_prefixes", *_TEXTS))
+            known = ", ".join(("packages", "images", "pools", "fabric_package_prefixes", *_TEXTS))
             raise OfferError(f"{name}: unknown; known are {known}")
+    _check_networks(settings)
     return settings
+
+
+def _check_networks(settings: Mapping[str, Any]) -> None:
+    """Raises OfferError for networks, of pools and packages, that a new data center lacks."""
+    offered = {network.id for network in networks()}
+    try:
+        for pool in settings.get("pools", ()):
+            check_pool(pool, networks())
+            offered = (offered - set(pool.networks)) | {pool.id}
+    except ValueError as error:
+        raise OfferError(str(error)) from None
+    for package in settings.get("packages", ()):
+        for ident in package.networks:
+            if ident not in offered:
+                raise OfferError(
+                    f"package {package.name}: no network {ident} in a new data center: "
+                    f"{sorted(offered)}"
+                )
 
 
 def _things(name: str, value: object, kind: type[Thing]) -> tuple[Thing, ...]:
@@ -80,8 +106,7 @@ def _thing(where: str, entry: object, kind: type[Thing]) -> Thing:
             raise OfferError(f"{where}: unknown field {name}; known are {', '.join(hints)}")
         fields[name] = _checked(f"{where}: {name}", value, _kind(hints[name]))
     _sensible(where, fields)
-    required = ("name", "memory", "disk") if kind is Package else ("name", "version")
-    missing = [name for name in required if name not in fields]
+    missing = [name for name in _REQUIRED[kind] if name not in fields]
     if missing:
         raise OfferError(f"{where} lacks {', '.join(missing)}")
     brand = fields.get("brand", (fields.get("requirements") or {}).get("brand"))
@@ -103,15 +128,13 @@ def _sensible(where: str, fields: Mapping[str, Any]) -> None:
         least = (fields.get("requirements") or {}).get(name, 0)
         if _checked(f"{where}: {name}", least, int) < 0:
             raise OfferError(f"{where}: {name} must not be negative")
-    known = {network.id for network in networks()}
-    for ident in fields.get("networks", ()):
-        if ident not in known:
-            raise OfferError(f"{where}: no network {ident} in a new data center: {sorted(known)}")
 
 
 def _defaults(kind: type[Thing], fields: Mapping[str, Any]) -> dict[str, Any]:
     words = (kind.__name__, fields["name"], fields.get("version", ""))
     ident = str(uuid.uuid5(NAMESPACE, " ".join(words)))
+    if kind is Pool:
+        return {"id": ident}
     if kind is Package:
         return {"id": ident, "swap": 2 * fields["memory"]}
     published = "2025-01-01T00:00:00Z"

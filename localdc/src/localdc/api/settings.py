@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from localdc.api import catalogue
-from localdc.api.catalogue import Image, Network, Package
+from localdc.api.catalogue import Image, Network, Package, Pool
 
 NAMESPACE = uuid.UUID("6f3c2a5e-7a34-4c7e-9e0b-3b4c1de1a5f0")
 COMPUTE_NODES = 3
@@ -40,6 +41,7 @@ class DataCenterSettings:
 
     account, email, keys: the account that owns it; the keys are put back at
         every start, so a user cannot lock himself out for good.
+    pools: what of the networks is offered by pools only.
     url: what clients call the data center; None = the Host they asked for.
     throttle: None = no limit.
     admin_token: bearer token of `/--admin`; None = no admin calls.
@@ -63,6 +65,7 @@ class DataCenterSettings:
     email: str = "root@localhost"
     keys: tuple[AccountKey, ...] = ()
     networks: tuple[Network, ...] = field(default_factory=catalogue.networks)
+    pools: tuple[Pool, ...] = ()
     images: tuple[Image, ...] = field(default_factory=catalogue.images)
     packages: tuple[Package, ...] = field(default_factory=catalogue.packages)
     throttle: Throttle | None = field(default_factory=Throttle)
@@ -85,6 +88,8 @@ class DataCenterSettings:
             raise ValueError("a data center needs at least one public network")
         for network in self.networks:
             check_network(network)
+        for pool in self.pools:
+            check_pool(pool, self.networks)
         if not 1 <= self.compute_nodes <= MAX_COMPUTE_NODES:
             raise ValueError(f"a data center has 1 to {MAX_COMPUTE_NODES} compute nodes")
 
@@ -97,6 +102,19 @@ class DataCenterSettings:
         """The id of a compute node, the first one being 0; follows from the data center's name."""
         which = f" {number}" if number else ""
         return str(uuid.uuid5(NAMESPACE, f"server {self.name}{which}"))
+
+
+def check_pool(pool: Pool, networks: Iterable[Network]) -> None:
+    """Raise ValueError for a pool that NAPI would refuse (lib/models/network-pool.js)."""
+    known = {network.id: network for network in networks}
+    missing = [ident for ident in pool.networks if ident not in known]
+    if missing or not pool.networks:
+        lack = f"there is no network {missing[0]}" if missing else "it has no networks"
+        raise ValueError(f"pool {pool.name}: {lack}")
+    if pool.id in known:
+        raise ValueError(f"pool {pool.name}: {pool.id} is the id of a network")
+    if len({known[ident].nic_tag for ident in pool.networks}) > 1:
+        raise ValueError(f"pool {pool.name}: its networks have different NIC tags")
 
 
 def check_network(network: Network) -> None:

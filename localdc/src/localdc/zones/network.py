@@ -252,7 +252,13 @@ class Network:
         return self._wires[tag]
 
     def _add_bridge(self, name: str) -> int:
-        self._route.link("add", ifname=name, kind="bridge", br_mcast_snooping=0)
+        """The new bridge's index.
+
+        Its address is given: otherwise it is the lowest of its ports' (br_stp_if.c of
+        Linux), changes as machines come and go, and these then send to one that is gone.
+        """
+        local = f"02:{os.urandom(5).hex(':')}"
+        self._route.link("add", ifname=name, kind="bridge", br_mcast_snooping=0, address=local)
         index = self._index(self._route, name)
         self._route.link("set", index=index, state="up")
         return index

@@ -86,6 +86,14 @@ def test_stop_leaves_nothing_and_start_brings_it_back(fresh: Center) -> None:
     assert same == key
 
 
+def test_traces_are_those_of_one_data_center(center: Center, tmp_path: Path) -> None:
+    """A namespace that ended and one that was made since may have the same inode."""
+    namespaces = center.namespaces()
+    assert [trace for trace in traces(center, namespaces) if "process" in trace]
+    ended = Center(tmp_path / "dc", center.store)
+    assert traces(ended, namespaces) == []
+
+
 def test_kill_leaves_nothing_running_and_start_repairs(fresh: Center) -> None:
     (machine,) = fresh.create("survivor", tags={"role": "engine"}, metadata={"k": "v"})
     address = machine.public_ips[0]

@@ -48,6 +48,21 @@ def test_machines_reach_each_other_on_both_networks(center: Center, pair: Pair) 
         assert target in center.ssh(address(first), script)
 
 
+def test_the_gateway_keeps_its_ethernet_address(center: Center, pair: Pair) -> None:
+    """Whatever comes and goes on its wire: machines go on sending to the address they know."""
+    known = "getent hosts nobody; cat /proc/net/arp"
+    table = [line.split() for line in center.ssh(address(pair[0]), known).splitlines()]
+    (before,) = (words[3] for words in table if words[0] == "10.88.0.1")
+    ip = ["nsenter", "--target", str(center.process()["pid"]), "--net", "ip", "link"]
+    lowest = ["add", "lowest", "address", "00:00:00:00:00:01", "master", "br0", "type", "veth"]
+    subprocess.run([*ip, *lowest], check=True)
+    try:
+        held = subprocess.run([*ip, "show", "br0"], capture_output=True, text=True, check=True)
+    finally:
+        subprocess.run([*ip, "del", "lowest"], check=True)
+    assert before in held.stdout
+
+
 def test_no_way_out_to_the_host(center: Center, pair: Pair) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -73,6 +73,8 @@ def test_bad_actions(dc):
     assert error(dc.act(uuid, "resize"))[2] == "package must be specified"
     assert error(dc.act(uuid, "resize", package="none"))[2] == "none is not a valid package"
     assert error(dc.act(uuid, "rename"))[2] == "New name must be specified"
+    own = dc.machine(uuid)["name"]
+    assert "Already exists for this owner_uuid" in error(dc.act(uuid, "rename", name=own))[2]
 
 
 def test_no_actions_while_provisioning(start):

@@ -19,14 +19,29 @@ def test_admin_settings_counters_and_accounts(start):
         "compute_nodes": 3,
         "provision_seconds": 0.0,
         "keys_cache_seconds": 0.0,
+        "lists_cache_seconds": 0.0,
+        "change_seconds": None,
+        "public_pool": False,
+        "bad_day": None,
     }
     for bad in (
         {"throttle": 5},
         {"provision_seconds": "x"},
         {"keys_cache_seconds": -1},
+        {"lists_cache_seconds": True},
+        {"change_seconds": 5},
+        {"change_seconds": [5, 4]},
+        {"change_seconds": [0, 3601]},
+        {"public_pool": 1},
+        {"bad_day": "yes"},
+        {"bad_day": {"rain": True}},
+        {"bad_day": {"seed": 1.5}},
+        {"bad_day": {"failing": 1}},
+        {"bad_day": True, "colour": "red"},
         {"colour": "red"},
     ):
         assert dc.admin("PUT", "settings", json=bad).status_code == 409
+    assert dc.admin("GET", "settings").json() == shown
     new = dc.admin("PUT", "settings", json={"throttle": None, "provision_seconds": 60}).json()
     assert new == {**shown, "throttle": None, "provision_seconds": 60}
     dc.admin("DELETE", "requests")

@@ -5,6 +5,8 @@ import time
 import pytest
 import requests
 
+from localdc.api.compute import ComputeError
+
 from .harness import ADMIN, BASE64, error
 
 BODY = {"image": BASE64, "package": "sample-512M"}
@@ -135,3 +137,61 @@ def test_a_machine_gets_lost(dc):
     assert dc.fault(kind="lost_machine", machine=other, count=None)["machines"] == [other]
     dc.settle()
     assert dc.machine(dc.create("engine-1"))["state"] == "running"
+
+
+def test_a_reboot_that_is_late(dc):
+    """As sdc-cn-agent, tasks/machine_update.js: recorded first, then rebooted."""
+    external, internal = dc.get("/my/networks").json()
+    uuid = dc.create("gw", networks=[external["id"]])
+    other = dc.create("other", networks=[external["id"]])
+    boots = dc.engine._runner.boots
+    dc.fault(kind="reboot_delay", machine="gw", seconds=2, count=2)
+    nics = f"/my/machines/{uuid}/nics"
+    for action, expected in (("add_nics", 2), ("remove_nics", 1)):
+        before = boots[uuid]
+        if action == "add_nics":
+            mac = dc.post(nics, json={"network": internal["id"]}).json()["mac"].replace(":", "")
+        else:
+            assert dc.delete(f"{nics}/{mac}").status_code == 204
+        eventually(lambda: {nic["state"] for nic in dc.get(nics).json()} == {"running"})
+        machine = dc.machine(uuid)
+        assert (machine["state"], len(machine["nics"])) == ("running", expected)
+        assert dc.audit(uuid)[0]["action"] != action and boots[uuid] == before
+        dc.settle()
+        assert dc.audit(uuid)[0]["action"] == action and boots[uuid] == before + 1
+    dc.fault(kind="reboot_delay", machine="gw", seconds=3600, count=None)
+    dc.post(f"/my/machines/{other}/nics", json={"network": internal["id"]})
+    dc.settle()
+    assert boots[other] == 2
+    dc.act(uuid, "stop")
+    assert dc.post(nics, json={"network": internal["id"]}).status_code == 201
+    dc.settle()
+    assert boots[uuid] == 3, "a machine that is stopped is not rebooted"
+
+
+def test_a_nic_that_cannot_be_added_is_taken_back(dc, monkeypatch):
+    """vmapi, workflows/add-nics.js: napi.cleanup_nics."""
+    external, internal = dc.get("/my/networks").json()
+    uuid = dc.create("gw", networks=[external["id"]])
+    before = dc.machine(uuid)["nics"]
+
+    async def broken(*_):
+        raise ComputeError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(dc.compute), "halt", broken)
+        dc.post(f"/my/machines/{uuid}/nics", json={"network": internal["id"], "primary": True})
+        dc.settle()
+    assert (dc.why(uuid), dc.audit(uuid)[0]["success"]) == ("disk full", "no")
+    assert dc.machine(uuid)["nics"] == before and dc.machine(uuid)["state"] == "running"
+    assert dc.get(f"/my/networks/{internal['id']}/ips").json() == []
+    assert dc.post(f"/my/machines/{uuid}/nics", json={"network": internal["id"]}).status_code == 201
+    dc.settle()
+    assert len(dc.machine(uuid)["nics"]) == 2
+
+
+def eventually(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

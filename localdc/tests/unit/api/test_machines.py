@@ -70,15 +70,22 @@ def test_life_of_a_machine(start):
 def test_what_the_compute_node_is_told(dc):
     uuid = dc.create(
         "web",
-        **{"tag.on": True, "metadata.n": 5, "metadata.flag": False},
-        **{"metadata.credentials": {"root": "s"}},
+        **{
+            "tag.on": True,
+            "metadata.n": 5,
+            "metadata.flag": False,
+            "metadata.root_pw": "s",
+            "metadata..x": "y",
+        },
+        **{"metadata.credentials": {"admin": "t"}},
     )
     spec = dc.compute.zones[uuid]
     assert (spec.alias, spec.image_name, spec.ram) == ("web", "base-64-lts", 512)
     assert spec.tags == {"on": True}
     assert spec.customer_metadata["n"] == "5" and spec.customer_metadata["flag"] == "false"
-    assert "root_pw" not in spec.customer_metadata
-    assert spec.internal_metadata == {"root_pw": "s"}
+    # sdc-cloudapi, lib/machines.js: passwords come by `credentials` alone
+    assert not {"root_pw", ".x"} & set(spec.customer_metadata)
+    assert spec.internal_metadata == {"admin_pw": "t"}
     assert spec.authorized_keys == (dc.key.line,)
     net0, net1 = spec.nics
     assert (net0.interface, net0.nic_tag, net0.prefix, net0.primary) == (

@@ -342,7 +342,7 @@ def test_nics_come_and_go_with_a_reboot(dc):
     assert made.status_code == 201 and nic["state"] == "provisioning"
     dc.settle()
     assert [n["state"] for n in dc.get(nics).json()] == ["running", "running"]
-    assert len(dc.compute.zones[uuid].nics) == 2 and dc.audit(uuid)[0]["action"] == "unknown"
+    assert len(dc.compute.zones[uuid].nics) == 2 and dc.audit(uuid)[0]["action"] == "add_nics"
     again = dc.post(nics, json={"network": INTERNAL.id}, allow_redirects=False)
     assert again.status_code == 302 and again.headers["Location"] == made.headers["Location"]
     mac = nic["mac"].replace(":", "")

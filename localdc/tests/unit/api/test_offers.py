@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from localdc.api.catalogue import networks
 from localdc.api.offers import PUBLIC, OfferError, read
 from localdc.api.settings import DataCenterSettings
 
@@ -26,6 +27,10 @@ def test_names_of_a_public_cloud(start):
     }  # fmt: skip
     uuid = dc.create(package="z1-micro")
     assert dc.machine(uuid)["state"] == "running"
+    assert {n["name"] for n in dc.get("/my/networks").json()} == {
+        "Joyent-SDC-Public", "Joyent-SDC-Private",
+    }  # fmt: skip
+    assert len(dc.machine(uuid)["networks"]) == 2
     suffixes = {tuple(network["suffixes"]) for network in dc.get("/my/networks").json()}
     assert len(suffixes) == 1, "CNS has one zone"
 
@@ -64,7 +69,28 @@ def test_what_is_left_out_is_filled_in():
         ({"packages": [{"name": "p", "memory": 0, "disk": 1}]}, "memory must be 1 or more"),
         ({"packages": [{"name": "p", "memory": 1, "disk": -5}]}, "disk must be 1 or more"),
         ({"packages": [{"cpu_cap": -1}]}, r"packages\[0\]: cpu_cap must be 1 or more"),
-        ({"packages": [{"networks": ["nosuch"]}]}, "no network nosuch"),
+        (
+            {"packages": [{"name": "p", "memory": 1, "disk": 1, "networks": ["nosuch"]}]},
+            "package p: no network nosuch",
+        ),
+        ({"pools": [{"name": "p"}]}, r"pools\[0\] lacks networks"),
+        ({"pools": [{"name": "p", "networks": []}]}, "pool p: it has no networks"),
+        ({"pools": [{"name": "p", "networks": ["nosuch"]}]}, "pool p: there is no network nosuch"),
+        (
+            {"pools": [{"name": "p", "networks": [network.id for network in networks()]}]},
+            "pool p: its networks have different NIC tags",
+        ),
+        (
+            {"pools": [{"name": "p", "id": networks()[0].id, "networks": [networks()[0].id]}]},
+            "is the id of a network",
+        ),
+        (
+            {
+                "pools": [{"name": "p", "networks": [networks()[0].id]}],
+                "packages": [{"name": "p", "memory": 1, "disk": 1, "networks": [networks()[0].id]}],
+            },
+            f"package p: no network {networks()[0].id}",
+        ),
         ({"images": [{"requirements": {"min_ram": "many"}}]}, "min_ram must be a whole number"),
         ({"images": [{"requirements": {"min_ram": -1}}]}, "min_ram must not be negative"),
         ({"images": [{"type": "nonsense"}]}, "type must be one of zone-dataset, lx-dataset, zvol"),

@@ -68,6 +68,57 @@ def test_values_that_no_tag_can_have(dc):
     assert answer.json()["errors"] == [expected]
 
 
+AS_READ = [
+    ({"a": "a%2Db", "b": "x%3Dy", "c": "a-b", "d=-": "e=f"}, {"a": "a-b", "b": "x=y"}),
+    ({"a": "%n{5}", "b": "%b{true}", "c": "%n{-.5}", "d": "%n{1e3}", "e": "true", "f": "5"},
+     {"a": 5, "b": True, "c": -0.5}),
+    ({"a": 12345678901234567, "b": -5, "c": 1.5, "d": 0, "e": False}, {"a": 12345678901234568}),
+    ({"a": 10**21, "b": 1e-7, "c": 1e-6, "d": 3.3e25},
+     {"a": "%n{1e+21}", "b": "%n{1e-7}", "d": "%n{3.3e+25}"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "changed"), AS_READ)
+def test_some_values_come_back_as_others(dc, given, changed):
+    """What sdc-vmapi's lib/common/vm-common.js (d813531), run by node, made of them."""
+    new = dc.create(**{f"tag.{key}": value for key, value in given.items()})
+    old = dc.create("old")
+    # as sent, but for numbers, which node has read by then
+    sent = {key: int(float(v)) if type(v) is int else v for key, v in given.items()}
+    assert dc.post(f"/my/machines/{old}/tags", json=given).json() == sent
+    dc.settle()
+    assert dc.machine(new)["tags"] == dc.machine(old)["tags"] == {**given, **changed}
+    assert dc.put(f"/my/machines/{old}/tags", json={"a": "%2D"}).json() == {"a": "%2D"}
+    dc.settle()
+    assert dc.get(f"/my/machines/{old}/tags").json() == {"a": "-"}
+
+
+FOUND = [
+    ("a", "a-b", "a-b", True), ("a", "a b: /@ü", "a b: /@ü", True), ("a", "a*", "a*", True),
+    ("a", "abc", "a*c", True), ("a-b", "x", "x", True), ("a", True, "true", True),
+    ("a", "true", "true", True), ("a", 5, "5", True), ("a", "5", "5", True),
+    ("a", 1.5, "1.5", True),
+    ("a", 5, "5.0", False), ("a", "a=b", "a=b", False), ("a=b", "x", "x", False),
+    ("a", -5, "-5", False), ("a", "-1", "-1", False), ("a", "1e-3", "1e-3", False),
+    ("a", 12345678901234567, "12345678901234567", False), ("a", "a-b", "a%2Db", True),
+    ("a", "xa", "a", False), ("a", "A", "a", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "wanted", "found"), FOUND)
+def test_some_values_are_never_found(dc, name, value, wanted, found):
+    """sdc-vmapi, lib/apis/moray.js (_addTagsFilter); the filters were made by it, run by node."""
+    uuid = dc.create(**{f"tag.{name}": value, "tag.zz": "other"})
+    dc.create("other", **{"tag.zz": "x"})
+    listed = dc.get("/my/machines", params={f"tag.{name}": wanted}).json()
+    assert [machine["id"] for machine in listed] == ([uuid] if found else [])
+
+
+@pytest.mark.parametrize("text", ["a(b", "a)b", "a\\b"])
+def test_what_ends_a_filter_is_refused(dc, text):
+    assert dc.get("/my/machines", params={"tag.a": text}).status_code == 409
+
+
 SERVICES = "triton.cns.services"
 # Each was given to triton-tags 1.5.0.
 SAID = [

@@ -224,27 +224,6 @@ def test_what_is_not_said_leaves_machines_alone(cloud, sdc_machine):
     assert newest["package"] == "sample-1G"
 
 
-def test_networks_that_the_account_does_not_see_are_not_asked_for(cloud, sdc_machine, monkeypatch):
-    """A machine in a pool shows a member of the pool (napi, models/nic/provision.js:255)."""
-    from smartdc import Client
-
-    sdc_machine(**cluster(1))
-    listed = Client.list_networks
-    monkeypatch.setattr(
-        Client,
-        "list_networks",
-        lambda self, **options: [
-            {**network, "id": "1f0c4d3a-0000-4000-8000-000000000000"}
-            if network["name"] == "external"
-            else network
-            for network in listed(self, **options)
-        ],
-    )
-    assert len(sdc_machine(**unsaid(2))["created"]) == 1
-    machines = cloud.machines()
-    assert machines["ipython-engine-002"]["networks"] == machines["ipython-engine-001"]["networks"]
-
-
 def test_a_resize_is_told(cloud, sdc_machine):
     made = sdc_machine(**cluster(1))
     bigger = {**cluster(1), "package": "sample-1G"}

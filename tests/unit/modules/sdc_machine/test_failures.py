@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ..modules_support import OFFER, SELECTOR, cluster, names, run_module
+from ..modules_support import OFFER, SELECTOR, TWO_POOLS, cluster, names, run_module
 
 
 def test_failed_provisioning_says_what_is_known_and_what_the_operator_needs(cloud, sdc_machine):
@@ -232,6 +232,16 @@ def test_wait_for_ssh(cloud, sdc_machine, fake_ssh):
         assert f"-oControlPath={machine['name']}" in mine[0]
         assert f"-o IdentitiesOnly=yes -o IdentityFile={cloud.access['key_file']} " in mine[0]
         assert mine[0].endswith(f"-- {machine['primary_ip']} true")
+
+
+@pytest.mark.parametrize(("pool", "which"), [("Private", 1), ("Public", 0)])
+def test_ssh_reaches_machines_in_a_pool(start_cloud, fake_ssh, pool, which):
+    """They show a network that is not listed."""
+    cloud = start_cloud(**TWO_POOLS)
+    made = run_module("sdc_machine", **cloud.access, **cluster(1), wait="ssh", ssh_address=[pool])
+    calls = (fake_ssh / "calls").read_text().splitlines()
+    for machine in made["machines"]:
+        assert any(call.endswith(f"-- {machine['ips'][which]} true") for call in calls)
 
 
 def test_ssh_that_never_works_names_the_machine_and_the_reason(cloud, sdc_machine, fake_ssh):

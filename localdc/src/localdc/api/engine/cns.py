@@ -63,9 +63,9 @@ class Cns:
             kinds[suffix] = (*kinds.get(suffix, ()), public)
         self._zones = [_Zone(f"{settings.name}.{suffix}", of) for suffix, of in kinds.items()]
 
-    def suffixes(self, network: Network, account: Account) -> list[str]:
-        """What names that mean addresses of this network end with."""
-        zone = next(zone for zone in self._zones if zone.lists(network))
+    def suffixes(self, public: bool, account: Account) -> list[str]:
+        """What names that mean addresses of a network end with, by whether it is public."""
+        zone = next(zone for zone in self._zones if public in zone.kinds)
         return [f"{kind}.{dns_label(account.login)}.{zone.name}" for kind in ("svc", "inst")]
 
     def names(self, machine: Machine, account: Account) -> list[str]:

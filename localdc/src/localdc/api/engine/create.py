@@ -14,9 +14,10 @@ from typing import Any
 
 from localdc.api import lookup
 from localdc.api.accounts import limits, rbac
-from localdc.api.catalogue import HVM, Image, Network, Package
+from localdc.api.catalogue import HVM, Image, Package
 from localdc.api.engine import affinity
 from localdc.api.engine.datacenter import DataCenter
+from localdc.api.engine.networks import Offered
 from localdc.api.engine.requested_networks import networks_and_addresses
 from localdc.api.errors import (
     brand_not_supported,
@@ -31,8 +32,8 @@ from localdc.api.store.documents import VOLUME
 from localdc.api.store.machines import Query
 from localdc.api.validate import check_metadata, check_name, check_new_tags
 from localdc.api.values import boolean, json_boolean, text
+from localdc.api.vmtags import as_read
 
-_KEPT = re.compile(r"\w", re.ASCII)
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
 MAX_PUBLIC = 1
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
@@ -90,7 +91,7 @@ def new_machine(request: CreateRequest) -> Machine:
         updated=now,
         requested=requested,
         cpu_cap=package.cpu_cap,
-        tags=check_new_tags(_tags(request)),
+        tags=as_read(check_new_tags(_tags(request))),
         firewall_enabled=boolean(request.params, "firewall_enabled") is True,
         deletion_protection=json_boolean(request.params, "deletion_protection"),
         volumes=_volumes(request),
@@ -225,7 +226,7 @@ def _name(request: CreateRequest, machine_id: str) -> str:
 
 
 def _networks(request: CreateRequest, package: Package) -> list[tuple[str, str | None]]:
-    known = request.center.engine.networks.of(request.account.uuid)
+    known = request.center.engine.networks.offered(request.account.uuid)
     prefixes = request.center.settings.fabric_package_prefixes
     allowed = package.name.startswith(prefixes) if prefixes else True
     wanted = request.params.get("networks")
@@ -246,7 +247,7 @@ def _networks(request: CreateRequest, package: Package) -> list[tuple[str, str |
     return requested
 
 
-def _default_networks(known: Iterable[Network], with_fabrics: bool) -> list[tuple[str, str | None]]:
+def _default_networks(known: Iterable[Offered], with_fabrics: bool) -> list[tuple[str, str | None]]:
     """The first external network, then the first internal one, in the order of ListNetworks.
 
     The account's default_network is for sdc-docker and has no say here (sdc-cloudapi,
@@ -271,22 +272,28 @@ def _prefixed(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def _set_dns_names(request: CreateRequest, machine: Machine) -> None:
     """Host name and search domain as CNS has them (sdc-cloudapi, lib/machines.js, dnsify)."""
     machine.hostname = dns_label(machine.name)
-    known = request.center.engine.networks.of(request.account.uuid)
+    known = request.center.engine.networks.offered(request.account.uuid)
     suffixes = [
         suffix
         for network, _ in machine.requested
-        for suffix in request.center.cns.suffixes(known[network], request.account)
+        for suffix in request.center.cns.suffixes(known[network].public, request.account)
     ]
     machine.dns_domain = next(suffix for suffix in suffixes if suffix.startswith("inst."))
 
 
-def _set_metadata(machine: Machine, params: Mapping[str, Any], keys: list[Key]) -> None:
-    """As CloudAPI does, without a word of what it drops (lib/machines.js, getCreateOptions).
+KEPT_METADATA = re.compile(r"\w", re.ASCII)
+"""How names begin; others, and those that end in _pw, are dropped without a word.
 
-    Passwords are those in `credentials` alone, and names begin with a letter, a digit or `_`.
-    """
-    prefixed = _prefixed(params, "metadata.")
-    given = {k: v for k, v in prefixed.items() if _KEPT.match(k) and not k.endswith("_pw")}
+sdc-cloudapi, lib/machines.js, MD_RE and where it is used.
+"""
+
+
+def _set_metadata(machine: Machine, params: Mapping[str, Any], keys: list[Key]) -> None:
+    given = {
+        name: value
+        for name, value in _prefixed(params, "metadata.").items()
+        if KEPT_METADATA.match(name) and not name.endswith("_pw")
+    }
     credentials = given.pop("credentials", None)
     secrets: dict[str, Scalar] = {}
     if credentials is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from localdc.api.accounts.sshkeys import parse_public_key
 from localdc.api.accounts.throttle import Buckets
 from localdc.api.compute import Compute
+from localdc.api.engine.badday import BadDay
 from localdc.api.engine.changefeed import Feed
 from localdc.api.engine.cns import Cns
 from localdc.api.engine.faults import Faults
@@ -25,6 +26,8 @@ class DataCenter:
 
     keys_cache_seconds: how old lists of keys may be that are shown without `sync=true`; 60 on
         Triton (node-ufds, lib/index.js and lib/cache.js).
+    lists_cache_seconds: how old lists of machines may be.
+    bad_day: what is in force of it; None = it is none.
     """
 
     settings: DataCenterSettings
@@ -39,6 +42,10 @@ class DataCenter:
     requests: Counter[str] = field(default_factory=Counter)
     keys_cache_seconds: float = 0.0
     keys_cached: dict[tuple[str, str], tuple[float, list[Key]]] = field(default_factory=dict)
+    lists_cache_seconds: float = 0.0
+    # By what was asked: until when, and the machines as JSON texts.
+    lists_cached: dict[str, tuple[float, list[str]]] = field(default_factory=dict)
+    bad_day: BadDay | None = None
 
 
 def ensure_account(store: Store, settings: DataCenterSettings) -> Account:

@@ -6,6 +6,7 @@ Faults live in memory; a restart of the data center ends them all.
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -14,6 +15,7 @@ from typing import Any
 KINDS: dict[str, str] = {
     "provision_delay": "a provision takes `seconds` longer",
     "provision_failure": "a provision fails with `reason`",
+    "reboot_delay": "the reboot that a change of NICs ends with begins `seconds` later",
     "unavailable": "503 ServiceUnavailableError, with Retry-After when `retry_after` is given",
     "throttle": "429 RequestThrottled, with Retry-After when `retry_after` is given",
     "cut_before": "the connection is cut, the request had no effect",
@@ -23,6 +25,7 @@ KINDS: dict[str, str] = {
 }
 REQUEST_KINDS = ("unavailable", "throttle", "cut_before", "cut_after")
 PROVISION_KINDS = ("provision_delay", "provision_failure")
+REBOOT_KINDS = ("reboot_delay",)
 REPOSITORY_KINDS = ("repository_down",)
 
 
@@ -36,7 +39,8 @@ class Fault:
 
     account, machine, path: shell patterns; machine is matched with the name
     and with the id.  method: GET, POST, ...  None matches everything.
-    count: how often it strikes, None = until it is withdrawn.
+    count: how often it strikes, None = until it is withdrawn.  chance: with which probability
+    it strikes what it matches.
     """
 
     id: int
@@ -46,6 +50,7 @@ class Fault:
     method: str | None = None
     path: str | None = None
     count: int | None = 1
+    chance: float = 1.0
     seconds: float = 0.0
     reason: str = "injected fault"
     retry_after: float | None = None
@@ -55,11 +60,20 @@ class Fault:
 
 
 class Faults:
-    """The faults on order."""
+    """The faults on order.
+
+    standing: what strikes as long as it stands here; it is not listed and cannot be withdrawn.
+    """
 
     def __init__(self) -> None:
         self._faults: dict[int, Fault] = {}
         self._ids = itertools.count(1)
+        self.standing: tuple[Fault, ...] = ()
+        self._random = random.Random(0)
+
+    def seed(self, number: int) -> None:
+        """Faults that strike by chance strike in the same order after the same number."""
+        self._random = random.Random(number)
 
     def order(self, request: Mapping[str, Any]) -> Fault:
         """Add a fault as the admin call describes it; raises FaultError."""
@@ -93,6 +107,11 @@ class Faults:
         """The faults that strike this provision; each is used up by one."""
         return self._strike(PROVISION_KINDS, account, machine, uuid, None, None)
 
+    def for_reboot(self, account: str, machine: str, uuid: str) -> float:
+        """Seconds for which this machine runs on with its NICs changed; used up by one change."""
+        struck = self._strike(REBOOT_KINDS, account, machine, uuid, None, None)
+        return sum(fault.seconds for fault in struck)
+
     def for_repository(self, account: str, machine: str, uuid: str) -> Fault | None:
         """The first fault that strikes a request of this machine's pkgin."""
         struck = self._strike(REPOSITORY_KINDS, account, machine, uuid, None, None, first=True)
@@ -120,8 +139,10 @@ class Faults:
         first: bool = False,
     ) -> list[Fault]:
         struck = []
-        for fault in list(self._faults.values()):
+        for fault in (*self._faults.values(), *self.standing):
             if fault.kind not in kinds or not _matches(fault, account, machine, uuid, method, path):
+                continue
+            if fault.chance < 1 and self._random.random() >= fault.chance:
                 continue
             struck.append(fault)
             if fault.count is not None:
@@ -166,11 +187,15 @@ def _checked(name: str, value: Any) -> Any:
         if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
             return value
         raise FaultError("count must be a positive integer, or null for always")
+    if name == "chance":
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1:
+            return float(value)
+        raise FaultError("chance must be more than 0, and 1 at most")
     if name in ("seconds", "retry_after"):
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 86400:
             return float(value)
         raise FaultError(f"{name} must be seconds, 0 to 86400")
     raise FaultError(
-        f"unknown field {name}; known are kind account machine method path count seconds"
-        " reason retry_after"
+        f"unknown field {name}; known are kind account machine method path count chance"
+        " seconds reason retry_after"
     )

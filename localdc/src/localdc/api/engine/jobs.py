@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from localdc.api.accounts import rbac
@@ -20,6 +20,7 @@ from localdc.api.compute import Compute, ComputeError, ZoneSpec
 from localdc.api.engine.faults import Faults
 from localdc.api.engine.firewall import Firewalls
 from localdc.api.engine.networks import Networks
+from localdc.api.engine.pace import Pace
 from localdc.api.engine.placement import Placement
 from localdc.api.engine.specs import zone_spec
 from localdc.api.model import Job, Machine, now_iso
@@ -71,6 +72,7 @@ class JobRunner:
     networks: Networks
     firewalls: Firewalls
     placement: Placement
+    pace: Pace
     closing: bool = False
     progress: BootProgress = field(default_factory=BootProgress)
     # How often each zone was booted: tells an old end of a zone from a new one.
@@ -110,9 +112,11 @@ class JobRunner:
                 self.store.addresses.release(uuid)
             if fields:
                 machine.updated = now_iso()
-                self.store.machines.save(machine)
             if end is not None:
                 self.store.jobs.finish(end, failure)
+                self.pace.ended(end.id, uuid)
+            if fields or end is not None:
+                self.store.machines.save(machine)
         return machine
 
     async def _ask(self, call: Awaitable[None]) -> None:
@@ -168,8 +172,7 @@ class JobRunner:
     async def _provision(self, machine: Machine) -> None:
         if not machine.nics:
             machine = self._allocate(machine)
-        account = self.store.accounts.find(machine.account)
-        login = account.login if account else machine.account
+        login = self._login(machine)
         for fault in self.faults.for_provision(login, machine.name, machine.uuid):
             await asyncio.sleep(fault.seconds)
             if fault.kind == "provision_failure":
@@ -177,7 +180,7 @@ class JobRunner:
         await self._up(machine, provision=True)
 
     def _allocate(self, machine: Machine) -> Machine:
-        networks = self.networks.of(machine.account)
+        networks = self.networks.attachable(machine.account)
         gone = [network for network, _ in machine.requested if network not in networks]
         if gone:
             raise ComputeError(f"network {gone[0]} was deleted")
@@ -186,7 +189,7 @@ class JobRunner:
                 (i for i, (n, _) in enumerate(machine.requested) if networks[n].public), 0
             )
             machine.nics = [
-                self.store.addresses.allocate(
+                self.networks.allocate(
                     networks[network], machine.uuid, machine.account, wanted, index == primary
                 )
                 for index, (network, wanted) in enumerate(machine.requested)
@@ -242,11 +245,34 @@ class JobRunner:
             raise JobFailed(str(error), state="stopped", autoboot=False) from error
 
     async def change_nics(self, job: Job, machine: Machine) -> None:
-        """The record has the new interfaces; a zone gets them when it boots."""
+        """The record has the new interfaces; a zone gets them when it boots.
+
+        One that cannot be added is taken back (vmapi, workflows/add-nics.js, napi.cleanup_nics).
+        """
+        try:
+            await self._boot_with_nics(job, machine)
+        except (ComputeError, JobFailed) as error:
+            self._take_back(job)
+            raise error if isinstance(error, JobFailed) else JobFailed(str(error)) from error
+
+    def _take_back(self, job: Job) -> None:
+        with self.store.transaction():
+            machine = self.store.machines.get(job.machine)
+            added = [n for n in machine.nics if n.mac == job.params.get("added")] if machine else []
+            if machine is None or not added:
+                return
+            machine.nics = [nic for nic in machine.nics if nic not in added]
+            if added[0].primary:
+                machine.nics[0].primary = True
+            self.store.machines.save(machine)
+            self.store.addresses.give_back(added[0].network, added[0].ip, added[0].mac)
+
+    async def _boot_with_nics(self, job: Job, machine: Machine) -> None:
         was_up = machine.state in ("running", "ready") or (
             job.resumed and machine.state == "stopping"
         )
         if was_up:
+            await self._run_on(machine)
             await self._down_for(machine)
             await self._up_again(machine)
         elif machine.state == "stopped":
@@ -258,11 +284,27 @@ class JobRunner:
             if was_up:
                 current.state, current.autoboot = "running", True
             current.updated = now_iso()
+            self.pace.ended(job.id, machine.uuid)
             self.store.machines.save(current)
             if "ip" in job.params:
                 params = job.params
                 self.store.addresses.give_back(params["network"], params["ip"], params["mac"])
             self.store.jobs.finish(job)
+
+    async def _run_on(self, machine: Machine) -> None:
+        """A fault: all shows the new interfaces, and the machine has yet to be rebooted.
+
+        As on Triton, where an update is recorded before the reboot that it ends with
+        (sdc-cn-agent, tasks/machine_update.js).
+        """
+        seconds = self.faults.for_reboot(self._login(machine), machine.name, machine.uuid)
+        if seconds:
+            self.change(machine.uuid, nics=[replace(nic, state=None) for nic in machine.nics])
+            await asyncio.sleep(seconds)
+
+    def _login(self, machine: Machine) -> str:
+        account = self.store.accounts.find(machine.account)
+        return account.login if account else machine.account
 
     async def destroy(self, job: Job, machine: Machine) -> None:
         before = "stopped" if machine.state == "stopping" else machine.state
@@ -276,6 +318,7 @@ class JobRunner:
             current = self.store.machines.get(machine.uuid) or machine
             current.state, current.autoboot, current.updated = "deleted", False, now_iso()
             self.store.documents.remove_scope(SNAPSHOT, machine.uuid)
+            self.pace.forget(machine.uuid)
             self.store.addresses.release(machine.uuid)
             self.store.machines.save(current)
             self.store.jobs.finish(job)
@@ -384,6 +427,7 @@ class JobRunner:
         """A fault: the machine is gone, and nobody knows of it."""
         await self._discard(machine.uuid)
         with self.store.transaction():
+            self.pace.forget(machine.uuid)
             self.store.machines.forget(machine.uuid)
         self.boots.pop(machine.uuid, None)
 

@@ -11,6 +11,7 @@ from localdc.api.engine.faults import Faults
 from localdc.api.engine.firewall import Firewalls
 from localdc.api.engine.jobs import ACTIONS, BootProgress, JobFailed, JobRunner
 from localdc.api.engine.networks import Networks
+from localdc.api.engine.pace import Pace
 from localdc.api.engine.placement import Placement
 from localdc.api.engine.volumes import Volumes
 from localdc.api.model import Job, now_iso
@@ -41,10 +42,19 @@ class Engine:
         self._compute = compute
         self.networks = Networks(settings, store)
         self.firewalls = Firewalls(store, compute)
-        self.volumes = Volumes(store, compute)
+        self.pace = Pace()
+        self.volumes = Volumes(store, compute, self.pace)
         self.placement = Placement(settings, store)
+        store.machines.shown = self.pace.shown
         self._runner = JobRunner(
-            store, compute, settings, faults, self.networks, self.firewalls, self.placement
+            store,
+            compute,
+            settings,
+            faults,
+            self.networks,
+            self.firewalls,
+            self.placement,
+            self.pace,
         )
         self._workers: dict[str, asyncio.Task[None]] = {}
 
@@ -66,7 +76,7 @@ class Engine:
 
     async def close(self) -> None:
         """Let running jobs end, then halt every zone; they run again at the next start."""
-        self._runner.closing = True
+        self._runner.closing = self.pace.closing = True
         workers = list(self._workers.values())
         if workers:
             _, late = await asyncio.wait(workers, timeout=GRACE)
@@ -136,6 +146,8 @@ class Engine:
             self._workers.pop(uuid, None)
 
     async def _run(self, job: Job) -> None:
+        if not job.internal:
+            await self.pace.wait()
         machine = self._store.machines.get(job.machine)
         if machine is None:
             return

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from localdc.api.catalogue import Network
-from localdc.api.errors import invalid_argument
+from localdc.api.engine.networks import Offered
+from localdc.api.errors import invalid_argument, not_found
 
 INVALID = "Invalid Networks"
 
 
 def networks_and_addresses(
-    wanted: object, known: Mapping[str, Network]
+    wanted: object, known: Mapping[str, Offered]
 ) -> list[tuple[str, str | None]]:
     """(network id, wanted address or None), without duplicates; raises 409."""
     if isinstance(wanted, str) and wanted.startswith(("[", "{")):
@@ -33,9 +34,13 @@ def networks_and_addresses(
 
 
 def network_and_address(
-    entry: object, known: Mapping[str, Network], unknown: str = INVALID
-) -> tuple[Network, str | None]:
-    """A uuid, or an object with `ipv4_uuid` and perhaps `ipv4_ips`; raises 409."""
+    entry: object, known: Mapping[str, Offered], unknown: str = INVALID
+) -> tuple[Offered, str | None]:
+    """A uuid, or an object with `ipv4_uuid` and perhaps `ipv4_ips`; raises 404 and 409.
+
+    Of an address with which a network cannot be asked for CloudAPI's lib/validation/networks.js,
+    validateNetworkObject, says why.
+    """
     ip: str | None = None
     identifier = entry
     if isinstance(entry, dict):
@@ -50,8 +55,12 @@ def network_and_address(
     network = known.get(identifier) if isinstance(identifier, str) else None
     if network is None:
         raise invalid_argument(unknown)
+    if ip is not None and not network.listed:
+        raise not_found(f"ipv4_uuid: network {network.id} not found")
+    if ip is not None and network.pool:
+        raise invalid_argument(f"ipv4_uuid: {network.id} cannot specify IP on a network pool")
     if ip is not None:
-        check_machine_ip(network, ip)
+        check_machine_ip(network.networks[0], ip)
     return network, ip
 
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 
 from localdc.api.compute import Compute, ComputeError
+from localdc.api.engine.pace import Pace
 from localdc.api.store import Store
 from localdc.api.store.documents import VOLUME, Record
 from localdc.api.store.machines import Query
@@ -20,9 +21,10 @@ log = logging.getLogger(__name__)
 class Volumes:
     """Makes and removes volumes as their records say."""
 
-    def __init__(self, store: Store, compute: Compute) -> None:
+    def __init__(self, store: Store, compute: Compute, pace: Pace) -> None:
         self._store = store
         self._compute = compute
+        self._pace = pace
         self._tasks: set[asyncio.Task[None]] = set()
 
     def resume(self) -> None:
@@ -42,6 +44,7 @@ class Volumes:
             await asyncio.wait(list(self._tasks))
 
     async def _work(self, account: str, identifier: str) -> None:
+        await self._pace.wait()
         documents = self._store.documents
         record = documents.get(VOLUME, account, identifier)
         if record is None:

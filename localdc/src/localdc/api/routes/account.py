@@ -76,7 +76,7 @@ def limits(call: Call) -> Answer:
 
 def _default_network(call: Call) -> str:
     networks = call.center.engine.networks
-    return networks.default(call.account.uuid, call.account.default_network).id
+    return networks.default(call.account.uuid, call.account.default_network)
 
 
 def config(call: Call) -> Answer:

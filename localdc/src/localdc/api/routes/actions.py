@@ -59,9 +59,12 @@ def _resize(call: Call, machine: Machine) -> None:
 
 
 def _rename(call: Call, machine: Machine) -> None:
+    """The machine's own name is taken, too (sdc-vmapi, lib/common/validation.js)."""
     name = required(call.params, "name", "New name must be specified")
     checked = check_name(name, call.account.cns_enabled)
     machine_path.check_allocated(machine, "update")
+    if checked == machine.name:
+        raise name_taken(checked)
     machine.name = checked
     try:
         machine_path.update(call, machine, "rename")

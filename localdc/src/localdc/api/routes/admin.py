@@ -5,7 +5,7 @@ All of them need `Authorization: Bearer <admin token>`.
     POST   /--admin/faults      order a fault (fields: localdc.api.engine.faults.Fault)
     GET    /--admin/faults      the faults still on order
     DELETE /--admin/faults      withdraw all;  /--admin/faults/ID  withdraw one
-    GET    /--admin/settings    throttle, time of a provision, compute nodes, age of lists of keys
+    GET    /--admin/settings    throttle, compute nodes, how bad the day is (routes/settings.py)
     PUT    /--admin/settings    change them until the next start
     GET    /--admin/requests    how many calls there were, by method and path
     DELETE /--admin/requests    count from zero again
@@ -20,23 +20,15 @@ docs/admin.md has it all.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 
 from localdc.api.accounts import limits as provision_limits
 from localdc.api.engine.datacenter import add_login
 from localdc.api.engine.faults import Fault, FaultError, machine_matches
-from localdc.api.engine.records_only import RecordsCompute
 from localdc.api.errors import invalid_argument, not_found
 from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Account
-from localdc.api.settings import MAX_COMPUTE_NODES, AccountKey, Throttle
+from localdc.api.settings import AccountKey
 
-SETTINGS = {
-    *("throttle", "throttle_status"),
-    *("provision_seconds", "keys_cache_seconds", "compute_nodes"),
-}
 LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@]{2,31}")
 
 
@@ -80,78 +72,6 @@ def withdraw(call: Call) -> Answer:
     if not text.isdigit() or not call.center.faults.withdraw(int(text)):
         raise not_found(f"fault {text} not found")
     return Answer(204)
-
-
-def _settings_view(call: Call) -> Answer:
-    limits = call.center.buckets.limits
-    view: dict[str, object] = {"throttle": None if limits is None else asdict(limits)}
-    view["throttle_status"] = call.center.buckets.status
-    view["keys_cache_seconds"] = call.center.keys_cache_seconds
-    view["compute_nodes"] = call.center.engine.placement.count
-    compute = call.center.compute
-    if isinstance(compute, RecordsCompute):
-        view["provision_seconds"] = compute.provision_seconds
-    return Answer.json(view)
-
-
-def settings(call: Call) -> Answer:
-    return _settings_view(call)
-
-
-def set_settings(call: Call) -> Answer:
-    """Nothing changes unless all of it can; raises 409."""
-    center, params = call.center, call.params
-    unknown = params.keys() - SETTINGS
-    if unknown:
-        known = " ".join(sorted(SETTINGS))
-        raise invalid_argument(f"unknown setting {min(unknown)}; known: {known}")
-    nodes = params.get("compute_nodes", center.engine.placement.count)
-    if type(nodes) is not int or not 1 <= nodes <= MAX_COMPUTE_NODES:
-        raise invalid_argument(f"compute_nodes must be a whole number, 1 to {MAX_COMPUTE_NODES}")
-    status = params.get("throttle_status", center.buckets.status)
-    if status not in (420, 429):
-        raise invalid_argument("throttle_status must be 429 or 420")
-    limits = center.buckets.limits
-    if "throttle" in params:
-        limits = _throttle(params["throttle"])
-    cache = _seconds(params, "keys_cache_seconds")
-    provision = _seconds(params, "provision_seconds")
-    if provision is not None:
-        if not isinstance(center.compute, RecordsCompute):
-            raise invalid_argument("provision_seconds is for --records-only; order a fault instead")
-        center.compute.provision_seconds = provision
-    if cache is not None:
-        center.keys_cache_seconds = cache
-        center.keys_cached.clear()
-    if "throttle" in params:
-        center.buckets.change(limits)
-    center.buckets.status = status
-    center.engine.placement.count = nodes
-    return _settings_view(call)
-
-
-def _seconds(params: Mapping[str, Any], name: str) -> float | None:
-    """A duration of at most an hour; None when it is not given.  Raises 409."""
-    if name not in params:
-        return None
-    seconds = params[name]
-    if not _number(seconds) or not 0 <= seconds <= 3600:
-        raise invalid_argument(f"{name} must be a number, 0 to 3600")
-    return float(seconds)
-
-
-def _throttle(value: Any) -> Throttle | None:
-    if value is None:
-        return None
-    if isinstance(value, dict) and value.keys() == {"burst", "rate"}:
-        burst, rate = value["burst"], value["rate"]
-        if _number(burst) and burst == int(burst) >= 1 and _number(rate) and rate > 0:
-            return Throttle(int(burst), float(rate))
-    raise invalid_argument('throttle must be null or {"burst": 1 or more, "rate": more than 0}')
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def requests(call: Call) -> Answer:
@@ -221,8 +141,6 @@ def add_account(call: Call) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/--admin/settings", settings, access="admin"),
-    Route("PUT", "/--admin/settings", set_settings, access="admin"),
     Route("GET", "/--admin/requests", requests, access="admin"),
     Route("DELETE", "/--admin/requests", forget_requests, access="admin"),
     Route("POST", "/--admin/accounts", add_account, access="admin"),

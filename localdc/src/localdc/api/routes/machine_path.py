@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -12,7 +12,7 @@ from localdc.api.errors import invalid_field, not_found, unallocated, validation
 from localdc.api.http.call import Answer, Call, Handler
 from localdc.api.model import Machine, now_iso
 from localdc.api.settings import NAMESPACE
-from localdc.api.store.machines import Query
+from localdc.api.store.machines import NameTaken, Query
 from localdc.api.validate import is_uuid
 
 
@@ -27,8 +27,19 @@ def load(call: Call) -> Machine:
     return machine
 
 
+def shown(call: Call, machine: Machine) -> Machine:
+    """The machine without the changes that take their time still."""
+    return call.center.engine.pace.shown(machine)
+
+
+def look(call: Call) -> Machine:
+    """The machine of the path as clients see it; raises as `load`."""
+    return shown(call, load(call))
+
+
 def view(call: Call, machine: Machine, credentials: bool = False) -> dict[str, Any]:
     """The machine object as this call wants it; credentials: passwords too."""
+    machine = shown(call, machine)
     body: dict[str, Any] = machine.view()
     if call.version < (7, 1, 0):
         del body["networks"]
@@ -62,16 +73,33 @@ def living(handler: Callable[[Call, Machine], Answer]) -> Handler:
     return handle
 
 
-def update(call: Call, machine: Machine, action: str) -> dict[str, str]:
-    """Save a changed record and queue the job that carries it out, in one step.
+def order(
+    call: Call, machine: Machine, action: str, params: Mapping[str, Any] | None = None
+) -> int:
+    """Save a changed record and queue the job that carries it out; returns the job's number.
 
-    Returns the headers of the answer: `x-job-uuid`.
+    For use in a transaction.
     """
     machine.updated = now_iso()
-    store = call.center.store
-    with store.transaction():
+    store, pace = call.center.store, call.center.engine.pace
+    number = store.jobs.add(machine.uuid, action, params, caller=call.caller)
+    before = store.machines.get(machine.uuid) if pace.seconds else None
+    if before is not None:
+        pace.ordered(number, before)
+    try:
         store.machines.save(machine)
-        number = store.jobs.add(machine.uuid, action, caller=call.caller)
+    except NameTaken:
+        pace.ended(number, machine.uuid)
+        raise
+    return number
+
+
+def update(
+    call: Call, machine: Machine, action: str, params: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """The same in one step.  Returns the headers of the answer: `x-job-uuid`."""
+    with call.center.store.transaction():
+        number = order(call, machine, action, params)
     call.center.engine.submit(machine.uuid)
     return {"x-job-uuid": str(uuid5(NAMESPACE, f"job {number}"))}
 

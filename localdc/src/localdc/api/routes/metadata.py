@@ -23,7 +23,7 @@ def _view(call: Call, machine: Machine) -> dict[str, Any]:
 
 
 def list_metadata(call: Call) -> Answer:
-    return Answer.json(_view(call, machine_path.load(call)))
+    return Answer.json(_view(call, machine_path.look(call)))
 
 
 @machine_path.living
@@ -42,7 +42,7 @@ def delete_all(call: Call, machine: Machine) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    machine = machine_path.load(call)
+    machine = machine_path.look(call)
     key = call.args["key"]
     if key == "credentials":
         return Answer.json(machine.credentials())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from localdc.api.catalogue import Network
-from localdc.api.engine.networks import view
+from localdc.api.engine.networks import Offered, view
 from localdc.api.errors import (
     ApiError,
     invalid_argument,
@@ -21,27 +21,35 @@ from localdc.api.values import boolean, integer
 MAX_LIMIT = 1000
 
 
-def _view(call: Call, network: Network) -> dict[str, object]:
-    shown = view(network)
+def _view(call: Call, offer: Offered) -> dict[str, object]:
+    shown = view(offer)
     if call.account.cns_enabled:
-        shown["suffixes"] = call.center.cns.suffixes(network, call.account)
+        shown["suffixes"] = call.center.cns.suffixes(offer.public, call.account)
     return shown
 
 
 def list_networks(call: Call) -> Answer:
-    networks = call.center.engine.networks.of(call.account.uuid).values()
+    networks = call.center.engine.networks.offered(call.account.uuid).values()
     return Answer.json([_view(call, n) for n in networks if n.fabric or not call.flag("fabric")])
 
 
-def _network(call: Call) -> Network:
-    network = call.center.engine.networks.get(call.account.uuid, call.args["network"].lower())
-    if network is None:
+def _offer(call: Call) -> Offered:
+    offer = call.center.engine.networks.get(call.account.uuid, call.args["network"].lower())
+    if offer is None:
         raise not_found(f"{call.args['network']} not found")
-    return network
+    return offer
 
 
 def get(call: Call) -> Answer:
-    return Answer.json(_view(call, _network(call)))
+    return Answer.json(_view(call, _offer(call)))
+
+
+def _network(call: Call) -> Network:
+    """The network whose addresses are asked for; those of pools are not told."""
+    offer = _offer(call)
+    if offer.pool:
+        raise invalid_argument(f"cannot get IPs in a network pool: {offer.id}")
+    return offer.networks[0]
 
 
 def _ip(call: Call, network: Network) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from localdc.api.engine.networks import PoolFull
 from localdc.api.engine.requested_networks import network_and_address
-from localdc.api.errors import invalid_argument, not_found, subnet_full
+from localdc.api.errors import invalid_argument, invalid_parameter, not_found, subnet_full
 from localdc.api.http.call import Answer, Call, Route
-from localdc.api.model import Machine, NicRecord, now_iso
+from localdc.api.model import Machine, NicRecord
 from localdc.api.routes import machine_path
 from localdc.api.store.addresses import NoAddress
 from localdc.api.values import boolean
@@ -50,9 +51,11 @@ def get(call: Call) -> Answer:
 @machine_path.living
 def add(call: Call, machine: Machine) -> Answer:
     machine_path.check_allocated(machine, "add_nics")
-    known = call.center.engine.networks.of(call.account.uuid)
+    networks = call.center.engine.networks
+    known = networks.attachable(call.account.uuid)
     network, wanted = network_and_address(call.params.get("network"), known, "network not found")
     for nic in machine.nics:
+        # never true of a pool, so that each call adds one (sdc-cloudapi, lib/nics.js)
         if nic.network == network.id:
             location = _location(call, machine, nic)
             return Answer.json(_view(machine, nic), 302, Location=location)
@@ -60,17 +63,15 @@ def add(call: Call, machine: Machine) -> Answer:
     store = call.center.store
     try:
         with store.transaction():
-            nic = store.addresses.allocate(
-                network, machine.uuid, call.account.uuid, wanted, primary
-            )
+            nic = networks.allocate(network, machine.uuid, call.account.uuid, wanted, primary)
             nic.state = "provisioning"
             if primary:
                 for other in machine.nics:
                     other.primary = False
             machine.nics.append(nic)
-            machine.updated = now_iso()
-            store.machines.save(machine)
-            store.jobs.add(machine.uuid, "add_nics", {"added": nic.mac}, caller=call.caller)
+            machine_path.order(call, machine, "add_nics", {"added": nic.mac})
+    except PoolFull as error:
+        raise invalid_parameter("network_uuid", str(error), "Invalid parameters") from None
     except NoAddress as error:
         if wanted is not None:
             raise invalid_argument(str(error)) from None
@@ -91,14 +92,9 @@ def remove(call: Call, machine: Machine) -> Answer:
     machine.nics.remove(nic)
     if nic.primary:
         machine.nics[0].primary = True
-    machine.updated = now_iso()
-    store = call.center.store
-    with store.transaction():
-        store.machines.save(machine)
-        # The address is free only once the zone has booted without it.
-        params = {"network": nic.network, "ip": nic.ip, "mac": nic.mac}
-        store.jobs.add(machine.uuid, "remove_nics", params, caller=call.caller)
-    call.center.engine.submit(machine.uuid)
+    # The address is free only once the zone has booted without it.
+    params = {"network": nic.network, "ip": nic.ip, "mac": nic.mac}
+    machine_path.update(call, machine, "remove_nics", params)
     return Answer(204)
 
 

@@ -9,13 +9,14 @@ from localdc.api.http.call import Answer, Call, Route
 from localdc.api.model import Machine, Scalar
 from localdc.api.routes import machine_path
 from localdc.api.validate import check_removed_tags, check_tags
+from localdc.api.vmtags import as_read
 
 # CloudAPI drops these without a word, though not at creation (sdc-cloudapi, lib/tags.js, add).
 _DROPPED = ("account", "machine", "uuid", "owner_uuid", "context", "image")
 
 
 def list_tags(call: Call) -> Answer:
-    return Answer.json(machine_path.load(call).tags)
+    return Answer.json(machine_path.look(call).tags)
 
 
 def _given(call: Call, verb: str) -> dict[str, Scalar]:
@@ -32,20 +33,22 @@ def _check_removal(tags: Iterable[str], doing: str) -> None:
         raise exposed(error, f"error {doing}") from None
 
 
+def _changed(call: Call, machine: Machine, tags: dict[str, Scalar], action: str) -> Answer:
+    """The answer has the tags as they were sent; later ones, as VMAPI reads them."""
+    machine.tags = as_read(tags)
+    return Answer.json(tags, 200, **machine_path.update(call, machine, action))
+
+
 @machine_path.living
 def add(call: Call, machine: Machine) -> Answer:
-    machine.tags = {**machine.tags, **_given(call, "adding")}
-    job = machine_path.update(call, machine, "set_tags")
-    return Answer.json(machine.tags, 200, **job)
+    return _changed(call, machine, {**machine.tags, **_given(call, "adding")}, "set_tags")
 
 
 @machine_path.living
 def replace(call: Call, machine: Machine) -> Answer:
     given = _given(call, "replacing")
     _check_removal(machine.tags.keys() - given.keys(), "replacing tags")
-    machine.tags = given
-    job = machine_path.update(call, machine, "replace_tags")
-    return Answer.json(machine.tags, 200, **job)
+    return _changed(call, machine, given, "replace_tags")
 
 
 @machine_path.living
@@ -56,7 +59,7 @@ def delete_all(call: Call, machine: Machine) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    machine = machine_path.load(call)
+    machine = machine_path.look(call)
     tag = call.args["tag"]
     if tag not in machine.tags:
         raise not_found(f'tag "{tag}" not found')

@@ -73,7 +73,7 @@ def _networks(call: Call) -> list[str]:
     """Own fabric networks, of which a volume has one (sdc-cloudapi, lib/networks.js)."""
     networks = call.center.engine.networks
     if "networks" not in call.params:
-        return [networks.default(call.account.uuid, call.account.default_network).id]
+        return [networks.default(call.account.uuid, call.account.default_network)]
     wanted = call.params["networks"]
     if not isinstance(wanted, list):
         raise _refused("Invalid networks: networks must be an array")

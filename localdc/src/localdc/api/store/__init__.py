@@ -20,6 +20,7 @@ from localdc.api.store.documents import Documents
 from localdc.api.store.jobs import Jobs
 from localdc.api.store.machines import MachineChange, Machines
 from localdc.api.store.schema import MIGRATIONS, SCHEMA, VERSION
+from localdc.api.vmtags import tagged
 
 __all__ = ["Store", "StoreError"]
 
@@ -47,6 +48,7 @@ class Store:
             raise StoreError(f"{path}: {error}; move the file away to start afresh") from error
         path.chmod(0o600)
         self.db.create_function("dns_label", 1, dns_label, deterministic=True)
+        self.db.create_function("tagged", 3, tagged, deterministic=True)
         self.accounts = Accounts(self.db)
         self.addresses = Addresses(self.db)
         self.jobs = Jobs(self.db)

@@ -9,8 +9,6 @@ from typing import Any
 
 from localdc.api.model import Job, now_iso
 
-# Jobs for which the audit of CloudAPI has no word.
-WORDLESS = ("add_nics", "remove_nics")
 _JOB = "id, machine, action, params, internal, resumed"
 
 
@@ -120,7 +118,7 @@ class Jobs:
             {
                 "success": "yes" if state == "done" else "no",
                 "time": finished,
-                "action": "unknown" if action in WORDLESS else action,
+                "action": action,
                 "caller": json.loads(caller),
             }
             for action, caller, state, _, finished in self._finished(machine)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from localdc.api.model import GONE, Machine
@@ -49,22 +49,15 @@ class Query:
                 clauses.append(f"{column} = ?")
                 values.append(value)
         if self.name_prefix is not None:
-            clauses.append("substr(name, 1, ?) = ?")
+            # as it is shown; the column has the name that nobody else may take
+            clauses.append("substr(json_extract(doc, '$.name'), 1, ?) = ?")
             values += [len(self.name_prefix), self.name_prefix]
         for tag, value in self.tags:
-            clauses.append(_TAG)
+            clauses.append("tagged(machines.tags, ?, ?)")
             values += [tag, value]
         if self.any_tag:
             clauses.append("tags <> '{}'")
         return " AND ".join(clauses), values
-
-
-# A tag's value is compared as text, since that is how a query string has it.
-_TAG = (
-    "EXISTS (SELECT 1 FROM json_each(machines.tags) AS tag WHERE tag.key = ? AND"
-    " CASE tag.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
-    " ELSE CAST(tag.value AS TEXT) END = ?)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +84,15 @@ class Load:
 
 
 class Machines:
-    """`changes` gets a note of every machine that is added, saved or forgotten."""
+    """`changes` gets a note of every machine that is added, saved or forgotten.
+
+    shown: makes of a machine what clients see of it, and search it by.
+    """
 
     def __init__(self, db: sqlite3.Connection, changes: list[MachineChange]) -> None:
         self._db = db
         self._changes = changes
+        self.shown: Callable[[Machine], Machine] = _as_it_is
 
     def get(self, uuid: str, account: str | None = None) -> Machine | None:
         row = self._db.execute(
@@ -111,7 +108,7 @@ class Machines:
             self._db.execute(
                 "INSERT INTO machines (name, state, type, brand, image, memory, tags, compute_node,"
                 " record, doc, uuid, account) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*_columns(machine), machine.uuid, machine.account),
+                (*self._columns(machine), machine.uuid, machine.account),
             )
         except sqlite3.IntegrityError as error:
             raise NameTaken(machine.name) from error
@@ -124,7 +121,7 @@ class Machines:
             self._db.execute(
                 "UPDATE machines SET name = ?, state = ?, type = ?, brand = ?, image = ?,"
                 " memory = ?, tags = ?, compute_node = ?, record = ?, doc = ? WHERE uuid = ?",
-                (*_columns(machine), machine.uuid),
+                (*self._columns(machine), machine.uuid),
             )
         except sqlite3.IntegrityError as error:
             raise NameTaken(machine.name) from error
@@ -223,17 +220,21 @@ class Machines:
         ).fetchall()
         return (Machine.from_record(record) for (record,) in rows)
 
+    def _columns(self, machine: Machine) -> tuple[str | int | None, ...]:
+        shown = self.shown(machine)
+        return (
+            machine.name,
+            machine.state,
+            machine.type,
+            machine.brand,
+            machine.image,
+            machine.memory,
+            json.dumps(shown.tags, separators=(",", ":")),
+            machine.compute_node,
+            machine.to_record(),
+            json.dumps(shown.view(), separators=(",", ":")),
+        )
 
-def _columns(machine: Machine) -> tuple[str | int | None, ...]:
-    return (
-        machine.name,
-        machine.state,
-        machine.type,
-        machine.brand,
-        machine.image,
-        machine.memory,
-        json.dumps(machine.tags, separators=(",", ":")),
-        machine.compute_node,
-        machine.to_record(),
-        json.dumps(machine.view(), separators=(",", ":")),
-    )
+
+def _as_it_is(machine: Machine) -> Machine:
+    return machine
