@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 from localdc.api.accounts import rbac
 from localdc.api.catalogue import networks
 from localdc.api.routes import ROUTES
+from localdc.api.routes.settings import SETTINGS
 
 from .harness import ADMIN, BASE64, Running
 from .signer import Key
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "15"))
 EXTERNAL, INTERNAL = (network.id for network in networks())
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 SPARE = Key("ed25519").line
@@ -118,7 +119,9 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/--admin/faults"): FAULT,
     ("PUT", "/--admin/settings"): {
         "throttle": {"burst": 30, "rate": 10.0}, "throttle_status": 429, "provision_seconds": 0.1,
-        "keys_cache_seconds": 60, "compute_nodes": 2,
+        "keys_cache_seconds": 60, "lists_cache_seconds": 5, "change_seconds": [0, 0.1],
+        "public_pool": False, "bad_day": {"seed": 7, "failing": 0.1, "reboot_seconds": 0.1},
+         "compute_nodes": 2,
     },
     ("POST", "/--admin/accounts"): {"login": "other", "key": Key("ed25519").line},
     ("PUT", "/--admin/accounts/:login/limits"): {"limits": [{"by": "ram", "value": 10**6}]},
@@ -353,8 +356,7 @@ class Memory:
         async def read():
             center = self.dc.app.state.center
             kept = [fault.view() for fault in center.faults.ordered()]
-            kept += [center.buckets.limits, center.buckets.status, center.keys_cache_seconds]
-            kept += [center.engine.placement.count, center.compute.provision_seconds]
+            kept += [setting.read(center) for setting in SETTINGS.values()]
             return kept, list(center.store.db.iterdump())
 
         return self.dc.run(read())
@@ -370,8 +372,8 @@ class Memory:
     def restore(self, client):
         """Undo what calls of the owner did that stand in the way of further calls."""
         center = self.dc.app.state.center
-        plain = {"throttle": None, "throttle_status": 429, "provision_seconds": 0.0}
-        plain |= {"keys_cache_seconds": 0, "compute_nodes": 3}
+        plain = {"bad_day": False, "throttle": None, "throttle_status": 429, "compute_nodes": 3}
+        plain |= {"provision_seconds": 0.0, "change_seconds": None}
         content = {"Content-Type": "application/json"}
         for method, path, body in (
             ("DELETE", "faults", None),

@@ -34,7 +34,6 @@ from localdc.api.validate import check_metadata, check_name, check_new_tags
 from localdc.api.values import boolean, json_boolean, text
 from localdc.api.vmtags import as_read
 
-_KEPT = re.compile(r"\w", re.ASCII)
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
 MAX_PUBLIC = 1
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")

@@ -87,7 +87,7 @@ def remove(call: Call, machine: Machine) -> Answer:
     if len(machine.nics) == 1:
         # CloudAPI has no such rule; zones here are told by their addresses
         raise invalid_argument(
-            "this data center runs no machine without a NIC, so the last one cannot be removed"
+            "the last NIC of a machine cannot be removed: this data center runs none without"
         )
     machine.nics.remove(nic)
     if nic.primary:
