@@ -15,17 +15,17 @@ ADVICE = (
 )
 
 if TYPE_CHECKING:
-    from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, ssh
+    from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, ssh, values
     from smartdc.client import Client
     from smartdc.raw import has_tags, wire
 else:
     try:
-        from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, ssh
+        from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, ssh, values
         from smartdc.client import Client
         from smartdc.raw import has_tags, wire
     except ImportError:
         MISSING = traceback.format_exc()
-        addresses = clusters = config = errors = firewall = keys = lookup = ssh = None
+        addresses = clusters = config = errors = firewall = keys = lookup = ssh = values = None
         Client = has_tags = wire = None
 
 __all__ = [
@@ -41,5 +41,6 @@ __all__ = [
     "keys",
     "lookup",
     "ssh",
+    "values",
     "wire",
 ]

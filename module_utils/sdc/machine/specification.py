@@ -8,13 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from ansible.module_utils.sdc.base import Refused
-from ansible.module_utils.sdc.client import lookup
+from ansible.module_utils.sdc.client import lookup, values
 from ansible.module_utils.sdc.machine.group import Group, check_disjoint, check_group
-from ansible.module_utils.sdc.machine.values import (
-    metadatum_problem,
-    selector_problem,
-    tag_problem,
-)
 from ansible.module_utils.sdc.offers import Offers
 
 INHERITED = (
@@ -43,13 +38,16 @@ def check_options(params: Mapping[str, Any]) -> None:
             "state: present"
         )
     for part in (params, *(params["groups"] or ())):
-        for option, problem_of in (("selector", selector_problem), ("tags", tag_problem)):
+        for option, problem_of in (
+            ("selector", values.selector_problem),
+            ("tags", values.tag_problem),
+        ):
             for name, value in (part.get(option) or {}).items():
                 if problem := problem_of(name, value):
                     raise Refused(f"{option}: {name!r} {problem}")
         for option in ("metadata", "secret_metadata"):
             for name in part.get(option) or {}:
-                if problem := metadatum_problem(name):
+                if problem := values.metadatum_problem(name):
                     raise Refused(f"{option}: {name!r} {problem}")
 
 

@@ -138,9 +138,10 @@ def test_two_data_centers_and_duplicate_names(tmp_path, cloud, tmp_path_factory)
         run_module("sdc_machine", **other.access, **OFFER, name="web-1", tags={"role": "web"})
         text = write(sources=[cloud.access, other.access], group_by=["role"])
         cloud.requests.clear()
-        listing, _ = inventory(tmp_path, text, {})
+        listing, stderr = inventory(tmp_path, text, {}, warnings=True)
     finally:
         other.stop()
+    assert "2 machines are called 'web-1'; as hosts: web-1-" in stderr
     assert len(cloud.requests) == len([r for r in other.requests if r[0] == "GET"][-1:]) == 1
     twins = listing["web_1"]["hosts"]
     assert len(twins) == 2 and all(twin.startswith("web-1-") for twin in twins)
@@ -178,7 +179,7 @@ def test_stale_answer_only_on_request_and_with_a_warning(tmp_path, tmp_path_fact
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"sources": [{"uri": "x"}]}, "sources take"),
+        ({"sources": [{"uri": "x"}]}, "sources: option 'uri' is unknown"),
         ({"include": [{"colour": "red"}]}, "unknown property 'colour'"),
         ({"address": ["lan"]}, "networks: external, internal"),
         ({"jump_host": "a:b"}, "[user@]host[:port]"),

@@ -120,7 +120,7 @@ def test_names_pass_for_nobody_else(tmp_path, cloud, environment):
     twins = [cloud.add(name="role.engine") for _ in "12"]
     digits = [cloud.add(name="1st") for _ in "12"]
     literal = cloud.add(name=f"1st-{digits[0]['id'][:8]}")
-    listing, _ = inventory(tmp_path, text(), environment)
+    listing, _ = inventory(tmp_path, text(), environment, warnings=True)
     hosts = listing["_meta"]["hostvars"]
     by_id = {host["sdc_id"]: name for name, host in hosts.items()}
     assert len(by_id) == len(hosts) == len(cloud.machines)
