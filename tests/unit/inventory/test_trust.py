@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -134,6 +135,26 @@ def test_names_pass_for_nobody_else(tmp_path, cloud, environment):
     assert set(listing["_1st"]["hosts"]) == {by_id[digit["id"]] for digit in digits}
     here = ansible(tmp_path, environment, "localhost", "-m", "debug", "-a", "var=ansible_host")
     assert "198.51.100.9" not in here.stdout and here.returncode == 0, here.stdout + here.stderr
+
+
+def test_names_that_foresee_what_others_become(tmp_path, cloud, environment):
+    """Each machine is called like the group that the one before makes under its longer name."""
+    name, names = "web", []
+    for number in range(9):
+        ident = f"{number:08d}-0000-4000-8000-000000000000"
+        cloud.add(id=ident, name=name, tags={"first": number == 0})
+        names.append(name)
+        name = f"{name}_{number:08d}"
+    key = "inventory_hostname if '-' in inventory_hostname or sdc_tags.first else ''"
+    keyed = [{"key": key, "separator": ""}]
+    listing, stderr = inventory(tmp_path, text(keyed_groups=keyed), environment, warnings=True)
+    hosts = listing["_meta"]["hostvars"]
+    assert sorted(host["sdc_name"] for host in hosts.values()) == names
+    assert not set(hosts) & set(listing) and "is in no group that keyed_groups" in stderr
+    assert "Found both group and host" not in stderr
+    for group in set(listing) - {"_meta", "all", "ungrouped"}:
+        members = listing[group]["hosts"]
+        assert [re.sub("[^a-z0-9_]", "_", member) for member in members] == [group]
 
 
 def test_one_account_by_two_ways_is_listed_once(tmp_path, cloud, environment):
