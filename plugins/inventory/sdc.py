@@ -10,9 +10,16 @@ description:
   - Lists the machines of an account through CloudAPI, with one list request per 1,000 of them.
   - Groups and host variables are built in Python; O(compose), O(groups) and O(keyed_groups) work on
     top for those who want more.
-  - Machines that share a name become C(NAME-SHORTID), and members of a group C(NAME). A machine
-    that is called like a group, or C(localhost), becomes C(NAME-SHORTID) too. One that two sources
-    lead to is listed once.
+  - A machine's host is called like the machine. Machines that share a name, in one data center or
+    several, become C(NAME-SHORTID), and members of a group C(NAME). So does, without the group, a
+    machine that is called like a group, like C(localhost), or like a host of another inventory file
+    that has an address of its own. A warning names them. This holds among all inventory files of
+    this plugin, in any order; of other plugins' files, only those that come first are known.
+  - A machine that two sources or files lead to is one host.
+  - Groups that O(groups) and O(keyed_groups) would call like a host, C(all), C(ungrouped) or
+    C(localhost) are left out, with a warning.
+  - What a file says in vain is an error, such as an option that is unknown, a state in which no
+    machine is listed, or a template where none is evaluated.
   - Tags C(tritoncli.ssh.ip), C(tritoncli.ssh.port), C(tritoncli.ssh.proxy) and
     C(tritoncli.ssh.proxyuser) are honoured as the C(triton) command does. What cannot be the name
     or the port of a host is passed over with a warning.
@@ -196,6 +203,7 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.inventory.group import Group, to_safe_group_name
 from ansible.inventory.host import Host
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.vars import combine_vars, load_extra_vars
@@ -269,7 +277,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _sources(self) -> list[dict[str, Any]]:
         """The access options of each data center."""
         own = {name: self.get_option(name) for name in ACCESS}
-        return [{**own, **source} for source in self.get_option("sources") or [{}]]
+        sources = [{**own, **source} for source in self.get_option("sources") or [{}]]
+        for source in sources:
+            if source["insecure"] is not None:
+                source["insecure"] = boolean(source["insecure"])
+        return sources
 
     def _centers(self, path: str, use_cache: bool) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Settings of each data center, and what it said."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -12,12 +13,26 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from ..modules.modules_support import ROOT, without_settings
 from ..smartdc.fake_cloud import FakeCloud, serving, write_key
+from ..smartdc.hostile_server import certificate
 from .runs import TOOL, inventory
 
 
 @pytest.fixture
 def cloud():
     return FakeCloud()
+
+
+@pytest.mark.parametrize("insecure", ["no", "yes"])
+def test_no_is_no_in_sources_too(tmp_path, cloud, environment, insecure):
+    cloud.add(name="web")
+    access = {key.removeprefix("SDC_").lower(): value for key, value in environment.items()}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate(tmp_path))
+    with serving(cloud, context) as url:
+        source = {**access, "url": url, "insecure": insecure}
+        listing, stderr = inventory(tmp_path, text(sources=[source]), {}, warnings=True)
+    assert list(listing["_meta"]["hostvars"]) == (["web"] if insecure == "yes" else [])
+    assert ("certificate" in stderr) == (insecure == "no")
 
 
 @pytest.fixture
