@@ -157,5 +157,9 @@ def _check_keyed_groups(given: Options, known: Mapping[str, Options]) -> None:
                 raise _unknown(f"keyed_groups: option {name!r}", str(name), options)
             if name not in ("key", "parent_group"):
                 _check_text(f"keyed_groups: {name}", value)
+        if None not in (entry.get("default_value"), entry.get("trailing_separator")):
+            raise UsageError(
+                "keyed_groups: default_value and trailing_separator exclude each other"
+            )
         if not entry.get("key"):
             raise UsageError("keyed_groups: an entry has no key", hint=f"it is {dict(entry)!r}")

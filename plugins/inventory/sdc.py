@@ -27,8 +27,9 @@ description:
     C(sdc_package), C(sdc_image), C(sdc_memory) and C(sdc_disk) (MiB), C(sdc_ips), C(sdc_networks),
     C(sdc_primary_ip), C(sdc_created), C(sdc_updated), C(sdc_compute_node) and
     C(sdc_firewall_enabled); C(sdc_tags) holds all tags, C(sdc_internal_ips) and
-    C(sdc_external_ips) the addresses in and outside of private address space, and
-    C(sdc_datacenter) the name of the profile or data center. Nothing of it is ever a template.
+    C(sdc_external_ips) the addresses in and outside of private address space (those of RFC 6598 are
+    internal beside a global one), and C(sdc_datacenter) the name of the profile or data center.
+    Nothing of it is ever a template.
   - How a machine is reached becomes C(ansible_host), C(ansible_port), C(ansible_user),
     C(ansible_ssh_common_args) and C(ansible_python_interpreter). Metadata, which may be secret, are
     neither variables nor in the cache.
@@ -487,7 +488,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             self._set_composite_vars(self.get_option("compose"), variables, name, strict)
             self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict)
-            self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict)
+            for entry in self.get_option("keyed_groups"):
+                try:
+                    self._add_host_to_keyed_groups([entry], variables, name, strict)
+                except AnsibleError as exc:
+                    if strict:
+                        raise
+                    # such as a number for a key, which one machine's tag may be: it must not cost
+                    # the whole inventory
+                    self.display.warning(f"sdc inventory: {name}: keyed_groups: {exc}")
         finally:
             self.inventory = inventory
 

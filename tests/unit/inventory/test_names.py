@@ -219,6 +219,18 @@ def test_groups_that_are_no_groups(centers, files, word):
         assert f"bad is in no group that keyed_groups or groups call {word}" in files.text
 
 
+def test_a_key_that_is_no_text_for_one_machine(centers, files):
+    """A tag may be a number or a truth value; Ansible gives up all machines for it."""
+    ids = centers[0].has({"bad": {"kind": 5}, "worse": {"kind": True}, "good": {"kind": "gpu"}})
+    keyed = [{"key": "sdc_tags.kind", "prefix": "k"}, {"key": "sdc_state", "prefix": "s"}]
+    files.put("a", centers[0], keyed_groups=keyed)
+    listing = files.read()
+    assert hosts(listing) == {ident: name for name, ident in ids.items()}
+    assert files.members(listing, "k_gpu") == {"good"}
+    assert files.members(listing, "s_running") == set(ids)
+    assert "bad: keyed_groups: Invalid group name format" in files.text
+
+
 def test_groups_in_a_circle(centers, files):
     centers[0].has({"aa": {"up": "x", "down": "y"}, "bb": {"up": "y", "down": "x"}})
     keyed = [{"key": "sdc_tags.down", "separator": "", "parent_group": "{{ sdc_tags.up }}"}]
