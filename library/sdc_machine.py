@@ -366,8 +366,8 @@ machines:
     - id: 5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d
       name: ipython-engine-001
       state: running
-      primary_ip: 10.88.0.12
-      ips: [10.88.0.12, 10.99.0.12]
+      primary_ip: 100.64.0.12
+      ips: [100.64.0.12, 10.99.0.12]
       package: sample-512M
       image: 2f1dc911-6401-4fa4-8e9d-67ea2e39c271
       tags: {cluster: ipython, role: engine}

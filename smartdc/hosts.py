@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .addresses import address, is_private
+from .addresses import address, split
 from .hostnames import safe
 from .raw import wire
 
@@ -30,7 +30,6 @@ class Host:
     machine: Record
     groups: list[str]
     variables: dict[str, Any]
-    name: str = ""
 
 
 def kept(machine: Record) -> dict[str, Any]:
@@ -79,7 +78,7 @@ def variables(machine: Record) -> dict[str, Any]:
         found["sdc_primary_ip"] = machine["primaryIp"]
     # in one dict, because a tag's name need not be a valid variable name
     found["sdc_tags"] = machine.get("tags") or {}
-    addresses = [ip for ip in map(address, machine.get("ips") or ()) if ip]
-    found["sdc_internal_ips"] = [str(ip) for ip in addresses if is_private(ip)]
-    found["sdc_external_ips"] = [str(ip) for ip in addresses if not is_private(ip)]
+    external, internal = split(ip for ip in map(address, machine.get("ips") or ()) if ip)
+    found["sdc_internal_ips"] = [str(ip) for ip in internal]
+    found["sdc_external_ips"] = [str(ip) for ip in external]
     return found

@@ -107,6 +107,31 @@ def test_dhcp_is_passed_over():
         filters.matcher([{"colour": "red"}], [], {}, {})
 
 
+@pytest.mark.parametrize(
+    ("ips", "external", "internal", "innermost"),
+    [
+        ("203.0.113.7 10.0.0.1", "203.0.113.7", "10.0.0.1", "10.0.0.1"),
+        ("10.0.0.1 203.0.113.7", "203.0.113.7", "10.0.0.1", "10.0.0.1"),
+        ("100.64.0.5 10.99.0.5", "100.64.0.5", "10.99.0.5", "10.99.0.5"),
+        ("203.0.113.7 100.64.0.5", "203.0.113.7", "100.64.0.5", "100.64.0.5"),
+        ("203.0.113.7 10.0.0.1 100.64.0.5", "203.0.113.7", "10.0.0.1 100.64.0.5", "10.0.0.1"),
+        ("100.64.0.5", "100.64.0.5", "", "100.64.0.5"),
+        ("192.168.0.1 fd00::1", "", "192.168.0.1 fd00::1", "fd00::1"),
+        ("2001:db8::1 100.64.0.5", "2001:db8::1", "100.64.0.5", "100.64.0.5"),
+        ("203.0.113.7 198.51.100.4", "203.0.113.7 198.51.100.4", "", "198.51.100.4"),
+        ("", "", "", "None"),
+    ],
+)
+def test_inside_and_outside(ips, external, internal, innermost):
+    """An address of RFC 6598 is what the others of its machine are not."""
+    record = {"ips": ips.split(), "id": "i"}
+    known = addresses.addresses(record)
+    assert [" ".join(map(str, part)) for part in addresses.split(known)] == [external, internal]
+    assert str(addresses.innermost(known)) == innermost
+    for word, wanted in (("external", external), ("internal", internal)):
+        assert addresses.chooser([word], {})(record) == (wanted.split() or [None])[0]
+
+
 def proxy(host):
     words = shlex.split(host["ansible_ssh_common_args"])
     found = [word for word in words if word.startswith("ProxyCommand=")]
@@ -212,6 +237,8 @@ WRONG = [
     ({"ssh_user": ["root"]}, "ssh_user"),
     ({"keyed_groups": [{"kye": "sdc_tags"}]}, "keyed_groups: option 'kye' is unknown"),
     ({"keyed_groups": [{"prefix": "x"}]}, "keyed_groups: an entry has no key"),
+    ({"keyed_groups": [{"key": "x", "default_value": "y", "trailing_separator": False}]},
+     "keyed_groups: default_value and trailing_separator exclude each other"),
     ({"keyed_groups": [{"key": "sdc_name", "prefix": "{{ x }}"}]}, "keyed_groups: prefix: '{{ x"),
     ({"keyed_groups": [{"key": "{{ sdc_name }}"}]}, "keyed_groups: key: '{{ sdc_name }}'"),
     ({"compose": {"x": "{{ sdc_name }}"}}, "compose: x: '{{ sdc_name }}'"),

@@ -41,7 +41,7 @@ class Fabrics:
             "provision_start_ip": f"{SUBNET}.10",
             "provision_end_ip": f"{SUBNET}.99",
             "gateway": f"{SUBNET}.1",
-            "resolvers": ["10.88.0.1"],
+            "resolvers": ["100.64.0.1"],
             **more,
         }
         made, _ = api.request("POST", f"{vlans}/{vlan}/networks", data=wanted)

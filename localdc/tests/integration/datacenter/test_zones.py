@@ -192,7 +192,7 @@ def test_connect_relays_bytes_for_programs_without_fdpass(center: Center, pair: 
     [
         ("alpha", "9", "refused"),
         ("nobody", "22", "no machine"),
-        ("10.88.3.251", "22", "route|no answer"),
+        ("100.64.3.251", "22", "route|no answer"),
     ],
 )
 def test_connect_says_why_not(center: Center, pair: Pair, host: str, port: str, words: str) -> None:

@@ -78,16 +78,16 @@ def test_tag_rules_follow_new_and_deleted_machines(
     text = f"FROM tag guest = yes TO vm {fortress} ALLOW tcp PORT 22"
     rule = created_rule(shell.triton("fwrule", "create", text))
     network = shell.triton_json("network", "get", "external")["id"]
-    nic = f"ipv4_uuid={network},ipv4_ips=10.88.0.77"
+    nic = f"ipv4_uuid={network},ipv4_ips=100.64.0.77"
     for name, tag in (("guest", "guest=yes"), ("stranger", "guest=no")):
         options = ["-w", "-n", name, "-t", tag, "--nic", nic, IMAGE, PACKAGE]
         shell.triton("instance", "create", *options)
-        assert shell.triton("ip", name).strip() == "10.88.0.77"
+        assert shell.triton("ip", name).strip() == "100.64.0.77"
         if name == "guest":
-            eventually(lambda: greeting(address, of="10.88.0.77"))
+            eventually(lambda: greeting(address, of="100.64.0.77"))
             assert "guest" in shell.triton("fwrule", "instances", "-H", rule)
         else:
-            assert greeting(address, of="10.88.0.77") == ""
+            assert greeting(address, of="100.64.0.77") == ""
         shell.triton("instance", "delete", "-w", "-f", name)
     shell.triton("fwrule", "delete", "-f", rule)
 

@@ -308,7 +308,7 @@ def test_ssh_that_never_works_names_the_machine_and_the_reason(cloud, sdc_machin
 
 
 def test_a_key_that_machines_refuse_ends_the_wait(cloud, sdc_machine, fake_ssh):
-    (fake_ssh / "says").write_text("root@10.88.0.5: Permission denied (publickey).\n")
+    (fake_ssh / "says").write_text("root@100.64.0.5: Permission denied (publickey).\n")
     failed = sdc_machine(
         expect="fail", **cluster(6), wait="ssh", wait_timeout=300, ssh_refused_timeout=2, parallel=1
     )
@@ -322,8 +322,8 @@ def test_a_key_that_machines_refuse_ends_the_wait(cloud, sdc_machine, fake_ssh):
     "line",
     [
         "percent_expand: unknown key %k",
-        "Unable to negotiate with 10.88.0.5 port 22: no matching host key type found.",
-        'Load key "/home/me/.ssh/triton": bad permissions\nme@10.88.0.5: Permission denied.',
+        "Unable to negotiate with 100.64.0.5 port 22: no matching host key type found.",
+        'Load key "/home/me/.ssh/triton": bad permissions\nme@100.64.0.5: Permission denied.',
     ],
 )
 def test_what_no_later_attempt_changes_ends_the_wait(cloud, sdc_machine, fake_ssh, line):
