@@ -119,15 +119,14 @@ def metadatum(machine: Machine, name: str) -> str:
 
 
 def own_address(machine: Machine) -> str:
-    """Where the controller listens: its last private address, else its last one.
+    """Where the controller listens: its last private address, or else shared one, or else any.
 
     The method of the service goes by the same rule (own_address in ipyparallel.sh).
     """
     known = [
         ip for ip in map(addresses.address, machine.get("ips") or []) if ip and ip.version == 4
     ]
-    chosen = [ip for ip in known if addresses.is_private(ip)] or known
-    return str(chosen[-1]) if chosen else ""
+    return str(addresses.innermost(known) or "")
 
 
 OPTIONS: dict[str, Any] = {

@@ -44,6 +44,7 @@ options:
   selector:
     description:
       - Tags by which the machines of this task are found. Every machine that is created gets them.
+        O(tags) and the selectors of groups cannot say otherwise.
       - Machines without these tags are never counted, changed or deleted.
     type: dict
     aliases: [count_tags]
@@ -228,13 +229,12 @@ options:
     default: true
   wait:
     description:
-      - What to wait for. V(false) waits for nothing, V(running) for the state, V(ssh) until a
-        command has been run over SSH on every machine.
+      - What to wait for. V(false) waits for nothing, V(running) and V(true) for the state, V(ssh)
+        until a command has been run over SSH on every machine.
       - With O(state=stopped) and O(state=absent) anything but V(false) waits for that state.
       - C(ssh) offers the key that signs for CloudAPI, and no other of the agent.
       - The others are awaited when one fails; the task fails at the end and names each that did.
     type: str
-    choices: ["false", running, ssh]
     default: running
   wait_timeout:
     description:
@@ -300,6 +300,11 @@ options:
   max_delete:
     description: Delete nothing and fail when more machines than this would go.
     type: int
+  max_count:
+    description:
+      - Do nothing and fail when the task asks for more machines than this, all groups together.
+    type: int
+    default: 5000
   stop_first:
     description: Halt running machines in an orderly way before they are deleted.
     type: bool
@@ -361,8 +366,8 @@ machines:
     - id: 5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d
       name: ipython-engine-001
       state: running
-      primary_ip: 10.88.0.12
-      ips: [10.88.0.12, 10.99.0.12]
+      primary_ip: 100.64.0.12
+      ips: [100.64.0.12, 10.99.0.12]
       package: sample-512M
       image: 2f1dc911-6401-4fa4-8e9d-67ea2e39c271
       tags: {cluster: ipython, role: engine}
@@ -382,7 +387,7 @@ kept:
   returned: always
   type: list
   elements: str
-started:
+started_ids:
   description: Ids of machines that this task started.
   returned: always
   type: list
@@ -455,7 +460,11 @@ from ansible.module_utils.sdc.machine.preconditions import Preconditions
 from ansible.module_utils.sdc.machine.report import describe, predict
 from ansible.module_utils.sdc.machine.result import Result
 from ansible.module_utils.sdc.machine.search import Search
-from ansible.module_utils.sdc.machine.specification import Specification, check_options
+from ansible.module_utils.sdc.machine.specification import (
+    Specification,
+    check_options,
+    what_to_wait_for,
+)
 from ansible.module_utils.sdc.machine.ssh import SshProbe
 from ansible.module_utils.sdc.offers import Offers
 
@@ -476,6 +485,7 @@ class SdcMachine(SdcModule):
     def execute(self) -> None:
         result = Result()
         try:
+            self.params["wait"] = what_to_wait_for(self.params["wait"])
             check_options(self.params)
             if self.params["wait"] == "ssh" and not SshProbe.available():
                 raise Refused("wait: ssh needs the ssh command; install openssh-client")

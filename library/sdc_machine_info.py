@@ -70,7 +70,7 @@ machines:
     - id: 5a4b5c3e-58a6-4ea9-a4a1-56ea4f4c3c1d
       name: ipython-engine-001
       state: running
-      primary_ip: 10.88.0.12
+      primary_ip: 100.64.0.12
       package: sample-512M
       tags: {cluster: ipython, role: engine}
 data_center:

@@ -72,7 +72,7 @@ EXAMPLES = r"""
 - name: Tunnel to the controller
   ssh_tunnel:
     dest: .cluster/ipython/ipcontroller-client.json
-    host: 10.88.0.11
+    host: 100.64.0.11
     connection: "{{ hostvars['ipython-controller'].ipcontroller_client }}"
   no_log: true
 

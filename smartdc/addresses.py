@@ -15,8 +15,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 WORDS = ("primary", "external", "internal")
 PRIVATE = tuple(
     ipaddress.ip_network(block)
-    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 )
+SHARED = ipaddress.ip_network("100.64.0.0/10")
+"""Not routed on the internet, and not private either (RFC 6598): what it is depends on the other
+addresses of a machine.  External networks of embedded data centers are in it."""
 
 
 @functools.cache
@@ -30,8 +33,29 @@ def address(text: str | None) -> Address | None:
 
 @functools.cache
 def is_private(ip: Address) -> bool:
-    """Whether an address lies in private address space (RFC 1918, 6598, 4193)."""
+    """Whether an address lies in private address space (RFC 1918, 4193)."""
     return any(ip in block for block in PRIVATE if block.version == ip.version)
+
+
+def split(ips: Iterable[Address]) -> tuple[list[Address], list[Address]]:
+    """The external and the internal ones of a machine's addresses.
+
+    A shared one (RFC 6598) is internal beside a global one, else external.
+    """
+    ips = list(ips)
+    shared = [ip for ip in ips if ip in SHARED]
+    private = [ip for ip in ips if is_private(ip)]
+    beside_global = len(private) + len(shared) < len(ips)
+    internal = {*private, *(shared if beside_global else ())}
+    return [ip for ip in ips if ip not in internal], [ip for ip in ips if ip in internal]
+
+
+def innermost(ips: Sequence[Address]) -> Address | None:
+    """The last private one of a machine's addresses, else the last shared one, else the last."""
+    for group in ([ip for ip in ips if is_private(ip)], [ip for ip in ips if ip in SHARED], ips):
+        if group:
+            return group[-1]
+    return None
 
 
 def addresses(machine: Record) -> list[Address]:
@@ -92,7 +116,7 @@ def _test(
     if preference == "primary":
         return lambda machine, ip: ip == address(machine.get("primaryIp"))
     if preference in WORDS:
-        return lambda _, ip: is_private(ip) == (preference == "internal")
+        return lambda machine, ip: ip in split(addresses(machine))[preference == "internal"]
     if is_block(preference):
         block = ipaddress.ip_network(preference)
         return lambda _, ip: ip in block

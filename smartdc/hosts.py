@@ -1,27 +1,22 @@
-"""Machines as hosts of an inventory: their names, groups and variables.
+"""Machines as hosts of an inventory: their groups and variables.
 
-Names, tags and networks are what other people wrote: none of them may make a machine pass for
-another one, for a member of a group that it is not in, or for the local host.
+Tags and networks are what other people wrote: none of them may make a machine pass for a member
+of a group that it is not in.
 """
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from .addresses import address, is_private
+from .addresses import address, split
+from .hostnames import safe
 from .raw import wire
 
 Record = Mapping[str, Any]
 
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Hosts of these names are the local host to Ansible, whatever their address."""
-_GROUPS = frozenset({"all", "ungrouped"})
 _COPIED = (
     *("id", "name", "state", "brand", "package", "image", "memory", "disk", "ips", "networks"),
     *("created", "updated", "compute_node", "firewall_enabled"),
@@ -36,18 +31,11 @@ class Host:
     machine: Record
     groups: list[str]
     variables: dict[str, Any]
-    name: str = ""
 
 
 def kept(machine: Record) -> dict[str, Any]:
     """What an inventory needs of a machine; no metadata, because they may hold secrets."""
     return {key: machine[key] for key in _KEPT if machine.get(key) is not None}
-
-
-def safe(text: str) -> str:
-    """A group's name that Ansible takes without complaint."""
-    name = re.sub(r"[^A-Za-z0-9_]", "_", text)
-    return f"_{name}" if name[:1].isdigit() else name
 
 
 def grouping(
@@ -87,35 +75,6 @@ def grouping(
     return lambda machine: [safe(name) for name in names(machine)]
 
 
-def distinguish(hosts: Iterable[Host], groups: Iterable[str] = ()) -> list[Host]:
-    """Name the hosts after their machines, each with a name of its own; sorted.
-
-    Machines that share a name become ``NAME-SHORTID`` and get a group ``NAME``.  So does, without
-    the group, a machine that is called like a group or like the local host.
-
-    :param groups: names of groups that exist already
-    """
-    single: dict[str, Host] = {}
-    for host in hosts:
-        # two sources may lead to the same account
-        single.setdefault(host.machine["id"], host)
-    ordered = sorted(single.values(), key=lambda h: (h.machine["name"], h.machine["id"]))
-    count = Counter(host.machine["name"] for host in ordered)
-    taken = {*_GROUPS, *groups}.union(*(host.groups for host in ordered))
-    twins = {name: safe(name) for name, n in count.items() if n > 1 and safe(name) not in taken}
-    taken.update(twins.values(), LOCAL)
-    for host in ordered:
-        name, ident = host.machine["name"], host.machine["id"]
-        if name in twins:
-            host.groups.append(twins[name])
-        own = [name] if count[name] == 1 else []
-        more = (f"{name}-{ident}{'-' * n}" for n in itertools.count())
-        choices = itertools.chain(own, [f"{name}-{ident[:8]}"], more)
-        host.name = next(c for c in choices if c not in taken and (c == name or c not in count))
-        taken.add(host.name)
-    return ordered
-
-
 def variables(machine: Record) -> dict[str, Any]:
     """What is known of a machine, as variables with the prefix ``sdc_``."""
     found = {f"sdc_{key}": machine[key] for key in _COPIED if key in machine}
@@ -123,7 +82,7 @@ def variables(machine: Record) -> dict[str, Any]:
         found["sdc_primary_ip"] = machine["primaryIp"]
     # in one dict, because a tag's name need not be a valid variable name
     found["sdc_tags"] = machine.get("tags") or {}
-    addresses = [ip for ip in map(address, machine.get("ips") or ()) if ip]
-    found["sdc_internal_ips"] = [str(ip) for ip in addresses if is_private(ip)]
-    found["sdc_external_ips"] = [str(ip) for ip in addresses if not is_private(ip)]
+    external, internal = split(ip for ip in map(address, machine.get("ips") or ()) if ip)
+    found["sdc_internal_ips"] = [str(ip) for ip in internal]
+    found["sdc_external_ips"] = [str(ip) for ip in external]
     return found

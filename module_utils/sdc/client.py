@@ -15,17 +15,40 @@ ADVICE = (
 )
 
 if TYPE_CHECKING:
-    from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, pools, ssh
+    from smartdc import (
+        addresses,
+        clusters,
+        config,
+        errors,
+        firewall,
+        keys,
+        lookup,
+        pools,
+        ssh,
+        values,
+    )
     from smartdc.client import Client
     from smartdc.raw import has_tags, wire
 else:
     try:
-        from smartdc import addresses, clusters, config, errors, firewall, keys, lookup, pools, ssh
+        from smartdc import (
+            addresses,
+            clusters,
+            config,
+            errors,
+            firewall,
+            keys,
+            lookup,
+            pools,
+            ssh,
+            values,
+        )
         from smartdc.client import Client
         from smartdc.raw import has_tags, wire
     except ImportError:
         MISSING = traceback.format_exc()
-        addresses = clusters = config = errors = firewall = keys = lookup = pools = ssh = None
+        addresses = clusters = config = errors = firewall = keys = lookup = None
+        pools = ssh = values = None
         Client = has_tags = wire = None
 
 __all__ = [
@@ -42,5 +65,6 @@ __all__ = [
     "lookup",
     "pools",
     "ssh",
+    "values",
     "wire",
 ]

@@ -10,9 +10,16 @@ description:
   - Lists the machines of an account through CloudAPI, with one list request per 1,000 of them.
   - Groups and host variables are built in Python; O(compose), O(groups) and O(keyed_groups) work on
     top for those who want more.
-  - Machines that share a name become C(NAME-SHORTID), and members of a group C(NAME). A machine
-    that is called like a group, or C(localhost), becomes C(NAME-SHORTID) too. One that two sources
-    lead to is listed once.
+  - A machine's host is called like the machine. Machines that share a name, in one data center or
+    several, become C(NAME-SHORTID), and members of a group C(NAME). So does, without the group, a
+    machine that is called like a group, like C(localhost), or like a host of another inventory file
+    that has an address of its own. A warning names them. This holds among all inventory files of
+    this plugin, in any order; of other plugins' files, only those that come first are known.
+  - A machine that two sources or files lead to is one host.
+  - Groups that O(groups) and O(keyed_groups) would call like a host, C(all), C(ungrouped) or
+    C(localhost) are left out, with a warning.
+  - What a file says in vain is an error, such as an option that is unknown, a state in which no
+    machine is listed, or a template where none is evaluated.
   - Tags C(tritoncli.ssh.ip), C(tritoncli.ssh.port), C(tritoncli.ssh.proxy) and
     C(tritoncli.ssh.proxyuser) are honoured as the C(triton) command does. What cannot be the name
     or the port of a host is passed over with a warning.
@@ -20,8 +27,9 @@ description:
     C(sdc_package), C(sdc_image), C(sdc_memory) and C(sdc_disk) (MiB), C(sdc_ips), C(sdc_networks),
     C(sdc_primary_ip), C(sdc_created), C(sdc_updated), C(sdc_compute_node) and
     C(sdc_firewall_enabled); C(sdc_tags) holds all tags, C(sdc_internal_ips) and
-    C(sdc_external_ips) the addresses in and outside of private address space, and
-    C(sdc_datacenter) the name of the profile or data center. Nothing of it is ever a template.
+    C(sdc_external_ips) the addresses in and outside of private address space (those of RFC 6598 are
+    internal beside a global one), and C(sdc_datacenter) the name of the profile or data center.
+    Nothing of it is ever a template.
   - How a machine is reached becomes C(ansible_host), C(ansible_port), C(ansible_user),
     C(ansible_ssh_common_args) and C(ansible_python_interpreter). Metadata, which may be secret, are
     neither variables nor in the cache.
@@ -189,27 +197,50 @@ keyed_groups: [{key: sdc_tags.release, prefix: release}]
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+import weakref
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ansible import context
-from ansible.errors import AnsibleParserError
+from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.data import InventoryData
+from ansible.inventory.group import Group, to_safe_group_name
+from ansible.inventory.host import Host
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.vars import combine_vars, load_extra_vars
+from jinja2 import Environment, TemplateSyntaxError
 
 SMARTDC_MISSING = False
 try:
-    from smartdc import addresses, config, errors, filters, hosts, pools, ssh
+    from smartdc import (
+        addresses,
+        config,
+        errors,
+        filters,
+        hostnames,
+        hosts,
+        inventoryfile,
+        pools,
+        ssh,
+    )
 except ImportError:
     SMARTDC_MISSING = True
 
 DATA_VERSION = 5
 """Part of the cache key: raised whenever the cached data change their shape."""
+
+ROUNDS = 4
+"""How often hosts are named anew because groups came to be called like them."""
+
+PLACE = {"ansible_host", "ansible_ssh_host", "ansible_connection"}
+"""Variables that say where a host is."""
 
 ACCESS = ("profile", "url", "account", "user", "key_id", "key_file", "insecure")
 
@@ -229,12 +260,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Fill the inventory from the file's settings."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        given = self._read_config_data(path)
         if SMARTDC_MISSING:
             raise AnsibleParserError(
                 "the inventory plugin needs the Python package smartdc of this repository; "
                 "run 'pip install -e .' with the Python that runs Ansible"
             )
+        self._check(given)
         self.cache_timeout = self.get_option("cache_timeout")
         if self.get_option("cache") and self.get_option("cache_stale_on_error"):
             # the plugin would drop what is old, so its age is judged here
@@ -247,16 +279,29 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.inventory.set_variable("all", "sdc_inventory_error", str(exc))
             raise AnsibleParserError(f"sdc inventory: {exc}") from exc
 
+    def _check(self, given: Mapping[str, Any]) -> None:
+        """Refuse what the file says in vain."""
+        try:
+            inventoryfile.check(given, self.option_definitions, ACCESS)
+        except errors.UsageError as exc:
+            raise AnsibleParserError(f"sdc inventory: {exc}") from exc
+        for name in ("compose", "groups"):
+            for key, expression in (given.get(name) or {}).items():
+                if not (name == "groups" and isinstance(expression, bool)):
+                    _check_expression(f"{name}: {key}", expression)
+        for entry in given.get("keyed_groups") or ():
+            _check_expression("keyed_groups: key", entry["key"])
+
     # --- data ------------------------------------------------------------------------------
 
     def _sources(self) -> list[dict[str, Any]]:
         """The access options of each data center."""
         own = {name: self.get_option(name) for name in ACCESS}
-        sources = self.get_option("sources") or [{}]
+        sources = [{**own, **source} for source in self.get_option("sources") or [{}]]
         for source in sources:
-            if set(source) - set(ACCESS):
-                raise AnsibleParserError(f"sdc inventory: sources take {', '.join(ACCESS)} only")
-        return [{**own, **source} for source in sources]
+            if source["insecure"] is not None:
+                source["insecure"] = boolean(source["insecure"])
+        return sources
 
     def _centers(self, path: str, use_cache: bool) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Settings of each data center, and what it said."""
@@ -350,11 +395,25 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         known_hosts = Path(self.get_option("known_hosts")).expanduser()
         known_hosts = _base_directory(Path(path)) / known_hosts
         self._tell_ssh(known_hosts)
-        found = [host for center in centers for host in self._hosts(*center, known_hosts)]
+        found: dict[str, Any] = {}
+        for center in centers:
+            for host in self._hosts(*center, known_hosts):
+                # two sources may lead to the same account
+                found.setdefault(host.machine["id"], host)
         if found:
             known_hosts.parent.mkdir(parents=True, exist_ok=True)
-        for host in hosts.distinguish(found, self.inventory.groups):
-            self._add(host)
+        known = _Known.of(self.inventory)
+        names, made = self._names(found, known)
+        self._warn(names)
+        known.drop_twins(self.inventory, names)
+        known.rename(self.inventory, names)
+        for ident, name in names.hosts.items():
+            if ident in found:
+                self._add(name, found[ident])
+                known.machines[ident] = found[ident].machine
+                if ident in made:
+                    self._add_constructed(name, made[ident])
+        known.put_twins(self.inventory, names)
 
     def _hosts(self, settings: Any, data: Mapping[str, Any], known_hosts: Path) -> Iterator[Any]:
         """The machines of one data center that pass the filters."""
@@ -420,24 +479,230 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         }
         self.inventory.set_variable("all", "sdc_ssh", access)
 
-    def _add(self, host: Any) -> None:
-        self.inventory.add_host(host.name)
-        record = self.inventory.hosts[host.name]
+    # --- names -----------------------------------------------------------------------------
+
+    def _names(
+        self, found: Mapping[str, Any], known: _Known
+    ) -> tuple[hostnames.Names, dict[str, _Constructed]]:
+        """The names of all machines, and what `compose`, `groups` and `keyed_groups` make of each.
+
+        A name may depend on what groups there are, and these on names: what a few rounds do not
+        settle is left out.
+        """
+        machines = [host.machine for host in found.values()]
+        machines += [machine for ident, machine in known.machines.items() if ident not in found]
+        strangers = known.strangers(self.inventory)
+        groups = set(self.inventory.groups) - set(known.twins)
+        groups.update(group for host in found.values() for group in host.groups)
+        made: dict[str, _Constructed] = {}
+        if not any(self.get_option(option) for option in inventoryfile.EVALUATED):
+            return hostnames.assign(machines, groups, strangers), made
+        for _ in range(ROUNDS):
+            names = hostnames.assign(machines, groups, strangers)
+            for ident, host in found.items():
+                if ident not in made or made[ident].host.name != names.hosts[ident]:
+                    present = known.names.get(ident, names.hosts[ident])
+                    own = [*host.groups, *names.groups(ident)]
+                    made[ident] = _Constructed(
+                        names.hosts[ident], own, host.variables, self.inventory.hosts.get(present)
+                    )
+                    self._construct(made[ident], host.variables)
+            more = set().union(*(result.groups for result in made.values())) - groups
+            clashes = more & {*names.hosts.values(), *names.twins}
+            groups |= more
+            if not clashes:
+                break
+        for result in made.values():
+            result.leave_out(clashes)
+        return names, made
+
+    def _construct(self, result: _Constructed, variables: dict[str, Any]) -> None:
+        """Let Ansible do to `result` what it would do to the inventory."""
+        name, strict = result.name, self.get_option("strict")
+        inventory, self.inventory = self.inventory, result
+        try:
+            self._set_composite_vars(self.get_option("compose"), variables, name, strict)
+            self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict)
+            for entry in self.get_option("keyed_groups"):
+                try:
+                    self._add_host_to_keyed_groups([entry], variables, name, strict)
+                except AnsibleError as exc:
+                    if strict:
+                        raise
+                    # such as a number for a key, which one machine's tag may be: it must not cost
+                    # the whole inventory
+                    self.display.warning(f"sdc inventory: {name}: keyed_groups: {exc}")
+        finally:
+            self.inventory = inventory
+
+    def _warn(self, names: hostnames.Names) -> None:
+        for reason, affected in names.conflicts.items():
+            shown = ", ".join(affected[:5]) + (", …" if len(affected) > 5 else "")
+            self.display.warning(f"sdc inventory: {reason}; as hosts: {shown}")
+
+    def _add(self, name: str, host: Any) -> None:
+        self.inventory.add_host(name)
+        record = self.inventory.hosts[name]
         # at once: set_variable would copy and mark each value, in half of the time of the plugin;
         # what comes from JSON is not trusted as a template anyhow
         record.vars = combine_vars(record.vars, host.variables)
         for group in host.groups:
             if group not in self.inventory.groups:
                 self.inventory.add_group(group)
-            self.inventory.add_child(group, host.name)
-        if any(self.get_option(option) for option in ("compose", "groups", "keyed_groups")):
-            self._construct(host.name, host.variables)
+            self.inventory.add_child(group, name)
 
-    def _construct(self, host: str, variables: dict[str, Any]) -> None:
-        strict = self.get_option("strict")
-        self._set_composite_vars(self.get_option("compose"), variables, host, strict)
-        self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict)
-        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict)
+    def _add_constructed(self, name: str, result: _Constructed) -> None:
+        for variable, value in result.variables.items():
+            self.inventory.set_variable(name, variable, value)
+        for group in result.groups:
+            self.inventory.add_group(group)
+        for group in result.memberships:
+            self.inventory.add_child(group, name)
+        for parent, group in result.parents:
+            try:
+                self.inventory.add_child(parent, group)
+            except AnsibleError as exc:
+                self.display.warning(f"sdc inventory: group {group} is not in {parent}: {exc}")
+        if result.left_out:
+            left_out = ", ".join(sorted(result.left_out))
+            self.display.warning(
+                f"sdc inventory: {name} is in no group that keyed_groups or groups call {left_out}"
+            )
+
+
+class _Name(str):
+    """The name of the host itself, where a group may be called alike."""
+
+    __slots__ = ()
+
+
+class _Constructed:
+    """What Ansible's constructed features do to an inventory, written down for one host.
+
+    They would look the host up by its name, and might find a group.
+    """
+
+    def __init__(
+        self, name: str, groups: list[str], variables: dict[str, Any], present: Host | None
+    ) -> None:
+        self.host = Host(name, gen_uuid=False)
+        self.name = _Name(name)
+        self.host.vars = combine_vars(present.vars if present else {}, variables)
+        self.host.groups = [*map(Group, groups), *(present.groups if present else ())]
+        self.variables: dict[str, Any] = {}
+        self.groups: list[str] = []
+        self.memberships: list[str] = []
+        self.parents: list[tuple[str, str]] = []
+        self.left_out: set[str] = set()
+
+    def get_host(self, name: str) -> Host:
+        return self.host
+
+    def set_variable(self, name: str, variable: str, value: Any) -> None:
+        self.host.set_variable(variable, value)
+        self.variables[variable] = value
+
+    def add_group(self, name: str) -> str:
+        if not name or not isinstance(name, str):
+            raise AnsibleError(f"{name!r} is no name for a group")
+        safe: str = to_safe_group_name(name)
+        if safe not in self.groups:
+            self.groups.append(safe)
+        return safe
+
+    def add_host(self, name: str, group: str | None = None, port: Any = None) -> str:
+        if group and group not in self.memberships:
+            self.memberships.append(group)
+            self.host.groups.append(Group(group))
+        return name
+
+    def add_child(self, group: str, child: str) -> None:
+        if isinstance(child, _Name):
+            self.add_host(child, group)
+        elif (group, child) not in self.parents:
+            self.parents.append((group, child))
+
+    def leave_out(self, clashes: Collection[str]) -> None:
+        """Drop groups that are called like a host, or like what means something else to Ansible."""
+        self.parents = [pair for pair in self.parents if pair[0] not in ("all", pair[1])]
+        named = {*self.memberships, *itertools.chain(*self.parents)}
+        self.left_out = {*clashes, *hostnames.RESERVED} & named
+        self.groups = [group for group in self.groups if group in named - self.left_out]
+        self.memberships = [group for group in self.memberships if group not in self.left_out]
+        self.parents = [pair for pair in self.parents if not self.left_out & set(pair)]
+
+
+@dataclass
+class _Known:
+    """What this plugin has put into an inventory so far, from this file and others."""
+
+    machines: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """Machine id -> host."""
+    twins: dict[str, list[str]] = field(default_factory=dict)
+    """Groups of machines that share a name -> their ids."""
+
+    @staticmethod
+    def of(inventory: InventoryData) -> _Known:
+        return _KNOWN.setdefault(inventory.groups["all"], _Known())
+
+    def strangers(self, inventory: InventoryData) -> set[str]:
+        """Hosts from elsewhere that have an address of their own.
+
+        One without is somebody's words about a machine, such as a group that it is in.
+        """
+        others = set(inventory.hosts) - set(self.names.values())
+        return {name for name in others if PLACE & set(inventory.hosts[name].vars)}
+
+    def rename(self, inventory: InventoryData, names: hostnames.Names) -> None:
+        """Give machines of earlier files the names that they have beside those of this one."""
+        before = {i: name for i, name in self.names.items() if names.hosts[i] != name}
+        moved: list[tuple[str, Host, list[str]]] = []
+        for ident, name in before.items():
+            host = inventory.hosts[name]
+            groups = [group.name for group in inventory.groups.values() if host in group.hosts]
+            inventory.remove_host(host)
+            moved.append((names.hosts[ident], host, groups))
+        for name, host, groups in moved:
+            host.name = host.address = name
+            inventory.hosts[name] = host
+            for group in groups:
+                inventory.add_child(group, name)
+        self.names.update(names.hosts)
+
+    def drop_twins(self, inventory: InventoryData, names: hostnames.Names) -> None:
+        """Undo groups of machines that shared a name, where it turned out to mean more."""
+        for name in set(self.twins) - set(names.twins):
+            group = inventory.groups[name]
+            for ident in self.twins[name]:
+                group.remove_host(inventory.hosts[self.names[ident]])
+            if not group.hosts and not group.child_groups:
+                inventory.remove_group(group)
+
+    def put_twins(self, inventory: InventoryData, names: hostnames.Names) -> None:
+        """Put machines that share a name into a group of that name."""
+        for group, idents in names.twins.items():
+            inventory.add_group(group)
+            for ident in idents:
+                inventory.add_child(group, names.hosts[ident])
+        self.twins = dict(names.twins)
+
+
+_KNOWN: weakref.WeakKeyDictionary[Group, _Known] = weakref.WeakKeyDictionary()
+"""By the group `all`: an inventory itself is handed over in a new wrapper each time."""
+
+
+def _check_expression(option: str, expression: Any) -> None:
+    """Refuse what is no expression: it would be passed over for each host in silence."""
+    advice = "write an expression of Jinja without {{ }}, and a plain word in two kinds of quotes"
+    if not isinstance(expression, str):
+        raise AnsibleParserError(f"sdc inventory: {option}: {expression!r} is no text; {advice}")
+    try:
+        Environment().parse(f"{{{{ ({expression}\n) }}}}")
+    except TemplateSyntaxError as exc:
+        raise AnsibleParserError(
+            f"sdc inventory: {option}: {expression!r}: {exc.message}; {advice}"
+        ) from exc
 
 
 def _base_directory(inventory_file: Path) -> Path:

@@ -105,27 +105,19 @@ class Machine:
 
     @property
     def public_ips(self) -> list[str]:
-        """The addresses that are not of a private range.
-
-        When there is none, as in a data center that has no public range at all, those on the
-        networks that it calls public.
-        """
-        ips = self.ips
-        public = [ip for ip in ips if pub(ip)]
-        if public:
-            return public
-        outside = self._outside()
-        return [ip for ip in ips if ip in outside]
+        """The addresses outside of private ranges; first those on networks called public."""
+        return self._in_order([ip for ip in self.ips if pub(ip)], public_first=True)
 
     @property
     def private_ips(self) -> list[str]:
-        """The addresses of a private range that are not among ``public_ips``."""
-        ips = self.ips
-        outside = set() if any(map(pub, ips)) else self._outside()
-        return [ip for ip in ips if priv(ip) and ip not in outside]
+        """The addresses of private ranges; last those on networks called public."""
+        return self._in_order([ip for ip in self.ips if priv(ip)], public_first=False)
 
-    def _outside(self) -> set[str]:
-        return {str(nic.get("ip")) for nic in self.nics if self.datacenter.is_public(nic)}
+    def _in_order(self, ips: list[str], public_first: bool) -> list[str]:
+        if len(ips) < 2 or not self.nics:
+            return ips
+        outside = {str(nic.get("ip")) for nic in self.nics if self.datacenter.is_public(nic)}
+        return sorted(ips, key=lambda ip: (ip in outside) != public_first)
 
     def refresh(self, credentials: bool = False) -> Machine:
         """Read all attributes anew.

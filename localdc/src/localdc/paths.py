@@ -40,6 +40,11 @@ class StateDir:
         return self.root / "catalogue.json"
 
     @property
+    def external_network(self) -> Path:
+        """The subnet of the external network, since some start."""
+        return self.root / "external_network"
+
+    @property
     def lenient(self) -> Path:
         """In what the machines are generous, since the last start."""
         return self.root / "lenient"

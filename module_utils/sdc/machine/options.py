@@ -46,7 +46,7 @@ OPTIONS: dict[str, Any] = {
         "choices": ["present", "absent", "started", "stopped", "restarted"],
     },
     "id": {"type": "str"},
-    "wait": {"type": "str", "default": "running", "choices": ["false", "running", "ssh"]},
+    "wait": {"type": "str", "default": "running"},
     "wait_timeout": {"type": "int", "default": 600},
     "check_key": {"type": "bool"},
     "ssh_config": {"type": "path"},
@@ -70,6 +70,7 @@ OPTIONS: dict[str, Any] = {
     },
     "protect": {"type": "list", "elements": "str", "default": []},
     "max_delete": {"type": "int"},
+    "max_count": {"type": "int", "default": 5000},
     "stop_first": {"type": "bool", "default": True},
     "parallel": {"type": "int", "default": 10},
 }

@@ -95,7 +95,7 @@ def predict(plan: Plan, offers: Offers, result: Result) -> None:
     result.created = [creation.name for creation in plan.create]
     result.deleted = [machine["id"] for machine in plan.delete]
     result.updated = [update.id for update in plan.update]
-    result.started = [machine["id"] for machine in plan.start]
+    result.started_ids = [machine["id"] for machine in plan.start]
 
 
 def _predicted(creation: Creation) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Result:
     created: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-    started: list[str] = field(default_factory=list)
+    started_ids: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     resized: list[str] = field(default_factory=list)
     failed_ids: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Result:
             if target.goal == "gone" and target.failure is None and target.done:
                 self.deleted.append(target.id)
             if "start" in target.asked and target.id not in self.created:
-                self.started.append(target.id)
+                self.started_ids.append(target.id)
             if target.failure:
                 self.failures.append(target.failure)
 

@@ -7,14 +7,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.module_utils.sdc.base import Refused
-from ansible.module_utils.sdc.client import lookup
+from ansible.module_utils.sdc.client import lookup, values, wire
 from ansible.module_utils.sdc.machine.group import Group, check_disjoint, check_group
-from ansible.module_utils.sdc.machine.values import (
-    metadatum_problem,
-    selector_problem,
-    tag_problem,
-)
 from ansible.module_utils.sdc.offers import Offers
 
 INHERITED = (
@@ -30,6 +26,19 @@ INHERITED = (
 """Options of a group for which the task's own stand in."""
 
 
+def what_to_wait_for(given: str) -> str:
+    """`false`, `running` or `ssh`; modules of other clouds have a truth value in this place.
+
+    :raises Refused: it is none of these
+    """
+    if given in ("running", "ssh"):
+        return given
+    try:
+        return "running" if boolean(given) else "false"
+    except TypeError:
+        raise Refused(f"wait is neither true, false, running nor ssh: {given!r}") from None
+
+
 def check_options(params: Mapping[str, Any]) -> None:
     """Look at the options without regard to what there is.
 
@@ -43,14 +52,52 @@ def check_options(params: Mapping[str, Any]) -> None:
             "state: present"
         )
     for part in (params, *(params["groups"] or ())):
-        for option, problem_of in (("selector", selector_problem), ("tags", tag_problem)):
+        for option, problem_of in (
+            ("selector", values.selector_problem),
+            ("tags", values.tag_problem),
+        ):
             for name, value in (part.get(option) or {}).items():
                 if problem := problem_of(name, value):
                     raise Refused(f"{option}: {name!r} {problem}")
         for option in ("metadata", "secret_metadata"):
             for name in part.get(option) or {}:
-                if problem := metadatum_problem(name):
+                if problem := values.metadatum_problem(name):
                     raise Refused(f"{option}: {name!r} {problem}")
+    _check_count(params)
+    _check_tags("selector", params["selector"], "tags", params["tags"])
+    for group in params["groups"] or ():
+        name = group["name"]
+        tags = {**(params["tags"] or {}), **(group["tags"] or {})}
+        own = f"the selector of {name}"
+        _check_tags("selector", params["selector"], own, group["selector"])
+        _check_tags("selector", params["selector"], f"tags of {name}", tags)
+        _check_tags(own, group["selector"], f"tags of {name}", tags)
+
+
+def _check_count(params: Mapping[str, Any]) -> None:
+    """Refuse more machines than anybody means, before each of them gets a name."""
+    counts = [params["exact_count"], *(group["exact_count"] for group in params["groups"] or ())]
+    wanted = sum(max(0, count) for count in counts if count is not None)
+    if wanted > params["max_count"]:
+        raise Refused(
+            f"exact_count asks for {wanted} machines, and max_count is {params['max_count']}; "
+            "correct exact_count, or give max_count too"
+        )
+
+
+def _check_tags(
+    first: str, selector: Mapping[str, Any] | None, second: str, tags: Mapping[str, Any] | None
+) -> None:
+    """Refuse tags with which a machine would not be found again.
+
+    :param first: where the selector is from, for the message; second, where the tags are from
+    """
+    for key, value in (selector or {}).items():
+        if tags and key in tags and wire(tags[key]) != wire(value):
+            raise Refused(
+                f"{second}: {key!r} is {tags[key]!r}, but {first} says {value!r}, by which "
+                "machines are found again; correct one of them"
+            )
 
 
 class Specification:

@@ -23,11 +23,12 @@ fail() {
     exit 1
 }
 
-# change TEXT COMMAND...: report the change, and make it unless this is check mode.
+# change TEXT COMMAND...: make the change unless this is check mode, and report it.
 change() {
-    printf 'changed: %s\n' "$1"
+    text=$1
     shift
     [ -n "$check_mode" ] || log=$("$@" 2>&1) || fail "Failed: $*" "$log"
+    printf 'changed: %s\n' "$text"
 }
 
 grant() {

@@ -69,17 +69,19 @@ END
     security_dir=$profile_dir/security
 }
 
-# The last private address (RFC 1918, RFC 6598), else the last one. That net1 is internal holds for
-# CloudAPI's own choice of networks only. The module ipcontroller_metadata goes by the same rule.
+# The last private address (RFC 1918), else the last shared one (RFC 6598), else the last one. That
+# net1 is internal holds for CloudAPI's own choice of networks only. The module
+# ipcontroller_metadata goes by the same rule.
 own_address() {
     ifconfig -a | awk '
         $1 != "inet" { next }
         { split($2, address, "/"); split(address[1], n, ".") }
         n[1] == 127 || address[1] == "0.0.0.0" { next }
         { last = address[1] }
-        n[1] == 10 || n[1] == 172 && n[2] >= 16 && n[2] <= 31 || n[1] == 192 && n[2] == 168 ||
-            n[1] == 100 && n[2] >= 64 && n[2] <= 127 { private = last }
+        n[1] == 10 || n[1] == 172 && n[2] >= 16 && n[2] <= 31 || n[1] == 192 && n[2] == 168 { private = last }
+        n[1] == 100 && n[2] >= 64 && n[2] <= 127 { shared = last }
         END {
+            if (shared != "") last = shared
             if (private != "") last = private
             if (last == "") exit 1
             print last

@@ -100,6 +100,13 @@ patiently() {
     done
 }
 
+# report WHAT WANTED LEFT: each of the wanted that is not left over.
+report() {
+    for name in $2; do
+        case "$nl$3$nl" in *"$nl$name$nl"*) ;; *) printf 'changed: %s %s installed\n' "$1" "$name" ;; esac
+    done
+}
+
 repository_failed() {
     fail "pkgin cannot read its package repository:" "$(printf '%s\n' "$log" | tail -n 3)" \
         "Look at the network of this machine and at /opt/local/etc/pkgin/repositories.conf, then run again."
@@ -195,6 +202,8 @@ install_with_pip() {
     venv_is_complete || log=$("$interpreter" -m venv --system-site-packages --without-pip "$venv" 2>&1) ||
         fail "Cannot make the virtual environment $venv:" "$(printf '%s\n' "$log" | tail -n 5)"
     if ! log=$("$venv/bin/python3" -m pip install --no-input --disable-pip-version-check "$@" 2>&1); then
+        # shellcheck disable=SC2086
+        report 'Python package' "$wanted" "$(unmet_requirements $wanted)"
         hint="Correct python_packages; this machine must reach the Python package index, or what /etc/pip.conf says."
         ! grep -q '^no-index' /etc/pip.conf 2>/dev/null ||
             hint="Machines of the embedded data center have no network. Fetch it for them: python -m localdc packages --pip $*"
@@ -228,13 +237,16 @@ if [ -n "$from_pip" ]; then
 fi
 [ -z "$pip_packages" ] || set -- "$@" "py$nn-pip"
 if all_missing "$@"; then wanted=$*; else wanted=$(missing "$@"); fi
-for name in $wanted; do printf 'changed: package %s installed\n' "$name"; done
-if [ -n "$wanted" ] && [ -z "$check_mode" ]; then
+if [ -n "$check_mode" ]; then
+    report package "$wanted" ''
+elif [ -n "$wanted" ]; then
     # shellcheck disable=SC2086
     patiently -y install $wanted || pkgin_failed=yes
+    left=
+    if [ -n "$pkgin_failed" ] || [ ! -x "$interpreter" ]; then left=$(missing "$@"); fi
+    report package "$wanted" "$left"
     case $log in *"Could not fetch"*) repository_failed ;; esac
     if [ -n "$pkgin_failed" ] || [ ! -x "$interpreter" ]; then
-        left=$(missing "$@")
         # shellcheck disable=SC2086
         [ -z "$left" ] || fail "Not installed:" $left "pkgin said:" "$(printf '%s\n' "$log" | tail -n 5)" \
             "Correct the names (pkgin search NAME on this machine) or choose another machine_image."
@@ -245,9 +257,9 @@ if [ -n "$pip_packages" ]; then
     wrapper=${link%/*}/venv-python${interpreter##*/python}
     # shellcheck disable=SC2086
     wanted=$(unmet_requirements $pip_packages) || fail "python_packages cannot be understood:" "$(printf '%s\n' "$wanted" | tail -n 1)"
-    for name in $wanted; do printf 'changed: Python package %s installed\n' "$name"; done
     # shellcheck disable=SC2086
     [ -z "$wanted" ] || [ -n "$check_mode" ] || install_with_pip $wanted
+    report 'Python package' "$wanted" ''
     if [ ! -x "$wrapper" ] && [ -z "$check_mode" ]; then
         # everything was met by pkgsrc: there may be no environment yet
         install_with_pip $pip_packages
@@ -257,9 +269,6 @@ elif [ -x "${link%/*}/venv-python${interpreter##*/python}" ]; then
     interpreter=${link%/*}/venv-python${interpreter##*/python}
 fi
 if [ "$linked" != "$interpreter" ]; then
-    # what runs already runs the other one
-    [ -z "$linked" ] || echo "fact: restart=yes"
-    printf 'changed: %s -> %s\n' "$link" "$interpreter"
     if [ -z "$check_mode" ]; then
         # the directory for Ansible's temporary files, which it would make with a warning
         mkdir -p -m 0700 "${HOME:-/root}/.ansible/tmp"
@@ -267,4 +276,7 @@ if [ "$linked" != "$interpreter" ]; then
         # what the user's computer and further machines go by
         mdata-put ipython.python "${interpreter##*python}" || printf '%s\n' "warning: cannot set the metadata ipython.python"
     fi
+    # what runs already runs the other one
+    [ -z "$linked" ] || echo "fact: restart=yes"
+    printf 'changed: %s -> %s\n' "$link" "$interpreter"
 fi

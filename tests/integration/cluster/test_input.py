@@ -15,6 +15,7 @@ from .playbooks import BIN, Cluster, DataCenter, run
     [
         ({"engines": -1}, "engines"),
         ({"engines": "abc"}, "engines"),
+        ({"engines": 1_000_000}, "at most 4999"),
         ({"engines_per_machine": 0}, "engines_per_machine"),
         ({"machine_package": "sample-512"}, "sample-512M"),
         ({"machine_image": "base-64-lst"}, "base-64-lts"),

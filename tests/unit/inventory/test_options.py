@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import time
@@ -106,6 +107,31 @@ def test_dhcp_is_passed_over():
         filters.matcher([{"colour": "red"}], [], {}, {})
 
 
+@pytest.mark.parametrize(
+    ("ips", "external", "internal", "innermost"),
+    [
+        ("203.0.113.7 10.0.0.1", "203.0.113.7", "10.0.0.1", "10.0.0.1"),
+        ("10.0.0.1 203.0.113.7", "203.0.113.7", "10.0.0.1", "10.0.0.1"),
+        ("100.64.0.5 10.99.0.5", "100.64.0.5", "10.99.0.5", "10.99.0.5"),
+        ("203.0.113.7 100.64.0.5", "203.0.113.7", "100.64.0.5", "100.64.0.5"),
+        ("203.0.113.7 10.0.0.1 100.64.0.5", "203.0.113.7", "10.0.0.1 100.64.0.5", "10.0.0.1"),
+        ("100.64.0.5", "100.64.0.5", "", "100.64.0.5"),
+        ("192.168.0.1 fd00::1", "", "192.168.0.1 fd00::1", "fd00::1"),
+        ("2001:db8::1 100.64.0.5", "2001:db8::1", "100.64.0.5", "100.64.0.5"),
+        ("203.0.113.7 198.51.100.4", "203.0.113.7 198.51.100.4", "", "198.51.100.4"),
+        ("", "", "", "None"),
+    ],
+)
+def test_inside_and_outside(ips, external, internal, innermost):
+    """An address of RFC 6598 is what the others of its machine are not."""
+    record = {"ips": ips.split(), "id": "i"}
+    known = addresses.addresses(record)
+    assert [" ".join(map(str, part)) for part in addresses.split(known)] == [external, internal]
+    assert str(addresses.innermost(known)) == innermost
+    for word, wanted in (("external", external), ("internal", internal)):
+        assert addresses.chooser([word], {})(record) == (wanted.split() or [None])[0]
+
+
 def proxy(host):
     words = shlex.split(host["ansible_ssh_common_args"])
     found = [word for word in words if word.startswith("ProxyCommand=")]
@@ -138,9 +164,10 @@ def test_two_data_centers_and_duplicate_names(tmp_path, cloud, tmp_path_factory)
         run_module("sdc_machine", **other.access, **OFFER, name="web-1", tags={"role": "web"})
         text = write(sources=[cloud.access, other.access], group_by=["role"])
         cloud.requests.clear()
-        listing, _ = inventory(tmp_path, text, {})
+        listing, stderr = inventory(tmp_path, text, {}, warnings=True)
     finally:
         other.stop()
+    assert "2 machines are called 'web-1'; as hosts: web-1-" in stderr
     assert len(cloud.requests) == len([r for r in other.requests if r[0] == "GET"][-1:]) == 1
     twins = listing["web_1"]["hosts"]
     assert len(twins) == 2 and all(twin.startswith("web-1-") for twin in twins)
@@ -176,19 +203,84 @@ def test_stale_answer_only_on_request_and_with_a_warning(tmp_path, tmp_path_fact
     assert without["_meta"]["hostvars"] == {}
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"sources": [{"uri": "x"}]}, "sources take"),
-        ({"include": [{"colour": "red"}]}, "unknown property 'colour'"),
-        ({"address": ["lan"]}, "networks: external, internal"),
-        ({"jump_host": "a:b"}, "[user@]host[:port]"),
-    ],
-)
-def test_wrong_options(tmp_path, cloud, options, words):
-    listing, stderr = inventory(tmp_path, write(**options), cloud.environment, warnings=True)
-    assert words in stderr and "Traceback" not in stderr, json.dumps(listing)
-    assert listing["_meta"]["hostvars"] == {}
+WRONG = [
+    ({"selectr": {"role": "web"}}, "option 'selectr' is unknown - nearest: selector"),
+    ({"filters": []}, "option 'filters' is unknown"),
+    ({"sources": [{"uri": "x"}]}, "sources: option 'uri' is unknown - nearest: url"),
+    ({"sources": ["east"]}, "sources: 'east' is not a mapping"),
+    ({"sources": [{"insecure": "maybe"}]}, "sources: insecure: 'maybe' is neither true nor false"),
+    ({"insecure": "maybe"}, "insecure: 'maybe' is neither true nor false"),
+    ({"strict": "sometimes"}, "strict: 'sometimes' is neither true nor false"),
+    ({"cache_stale_on_error": 2}, "cache_stale_on_error: 2 is neither true nor false"),
+    ({"cache_timeout": -1}, "cache_timeout: -1 is not a number from 0 upwards"),
+    ({"cache_timeout": "soon"}, "cache_timeout"),
+    ({"states": ["nope"]}, "states: machines are in no list with the state 'nope'"),
+    ({"states": "running, deleted"}, "with the state 'deleted'"),
+    ({"states": []}, "states: is empty"),
+    ({"states": [["running"]]}, "states: ['running'] is not a word"),
+    ({"selector": {"a": [1]}}, "selector: 'a' must be a string"),
+    ({"selector": "role=web"}, "selector"),
+    ({"selector": {"a": "x=y"}}, "selector: 'a' has one of ="),
+    ({"include": [{"colour": "red"}]}, "include: filter on unknown property 'colour'"),
+    ({"exclude": [{}]}, "exclude: filter {} is not a mapping"),
+    ({"include": "web-*"}, "include: 'web-*' is not a list of mappings"),
+    ({"include": [{"name": {"a": 1}}]}, "include: name: {'a': 1} is neither a pattern"),
+    ({"include": [{"name": []}]}, "include: name: [] is neither a pattern"),
+    ({"exclude": [{"state": "runing"}]}, "exclude: state: 'runing' is no state: running"),
+    ({"group_by": ["colour"]}, "group_by"),
+    ({"address": ["lan"]}, "networks: "),
+    ({"address": []}, "address: is empty"),
+    ({"jump_host": "a:b"}, "[user@]host[:port]"),
+    ({"jump_host": "{{ gateway }}"}, "jump_host: '{{ gateway }}' would not be evaluated"),
+    ({"selector": {"cluster": "{{ cluster }}"}}, "selector: '{{ cluster }}' would not be"),
+    ({"include": [{"{% if x %}": "y"}]}, "include: '{% if x %}' would not be evaluated"),
+    ({"ssh_user": ""}, "ssh_user: is empty"),
+    ({"ssh_user": ["root"]}, "ssh_user"),
+    ({"keyed_groups": [{"kye": "sdc_tags"}]}, "keyed_groups: option 'kye' is unknown"),
+    ({"keyed_groups": [{"prefix": "x"}]}, "keyed_groups: an entry has no key"),
+    ({"keyed_groups": [{"key": "x", "default_value": "y", "trailing_separator": False}]},
+     "keyed_groups: default_value and trailing_separator exclude each other"),
+    ({"keyed_groups": [{"key": "sdc_name", "prefix": "{{ x }}"}]}, "keyed_groups: prefix: '{{ x"),
+    ({"keyed_groups": [{"key": "{{ sdc_name }}"}]}, "keyed_groups: key: '{{ sdc_name }}'"),
+    ({"compose": {"x": "{{ sdc_name }}"}}, "compose: x: '{{ sdc_name }}'"),
+    ({"compose": {"x": "plain words"}}, "compose: x: 'plain words'"),
+    ({"compose": {"x": 5}}, "compose: x: 5 is no text"),
+    ({"groups": {"x": "sdc_name =="}}, "groups: x: 'sdc_name =='"),
+]  # fmt: skip
+
+
+def test_wrong_options(tmp_path, cloud):
+    """A file for each, all in one folder: each is an error that names the option."""
+    folder = tmp_path / "inventory"
+    folder.mkdir()
+    for number, (options, _) in enumerate(WRONG):
+        (folder / f"{number}.sdc.yml").write_text(write(**options))
+    listing, stderr = run_inventory(tmp_path, folder, cloud.environment, warnings=True)
+    assert "Traceback" not in stderr and listing["_meta"]["hostvars"] == {}
+    parts = stderr.split("[WARNING]: Failed to parse inventory with 'sdc' plugin")
+    texts = {}
+    for part in parts[1:]:
+        number = re.search(r"inventory/(\d+)\.sdc\.yml", part).group(1)
+        texts[int(number)] = " ".join(part.split())
+    for number, (options, words) in enumerate(WRONG):
+        assert words in texts.get(number, ""), (options, texts.get(number))
+
+
+def test_right_options(tmp_path, cloud):
+    """What is next to an error and none."""
+    options = {
+        "insecure": "no", "strict": "yes", "states": "running, stopped", "group_by": [],
+        "selector": {"role": "web", "hot": True}, "ssh_config": None, "sources": [{"user": None}],
+        "include": [{"name": "web-*", "state": ["run*"]}], "cache_timeout": "60",
+        "compose": {"words": "'plain {{ words'", "number": "5"},
+        "groups": {"all_of_it": True, "odd": "sdc_memory % 2 == 1"},
+        "keyed_groups": [{"key": "sdc_tags", "parent_group": "tags_{{ sdc_tags.role }}"}],
+    }  # fmt: skip
+    listing, _ = inventory(tmp_path, write(**options), cloud.environment)
+    found = listing["_meta"]["hostvars"]
+    assert set(found) == {"web-1"} and found["web-1"]["words"] == "plain {{ words"
+    assert listing["all_of_it"]["hosts"] == ["web-1"] and "odd" not in listing
+    assert set(listing["tags_web"]["children"]) >= {"_role_web", "_hot_True"}
 
 
 def test_examples_are_written_in_the_plugins_own_options():

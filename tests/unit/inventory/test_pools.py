@@ -90,7 +90,7 @@ def test_the_primary_address_is_the_public_one(tmp_path, listing):
         run_module(
             "sdc_machine", **cloud.access, **OFFER, name="web", networks=["Private", "Public"]
         )
-        for pool, start in (("Public", "10.88."), ("Private", "10.99.")):
+        for pool, start in (("Public", "100.64."), ("Private", "10.99.")):
             hosts = listing(cloud, address=[pool], include=[{"network": pool}])[0]
             assert hosts["_meta"]["hostvars"]["web"]["ansible_host"].startswith(start)
     finally:

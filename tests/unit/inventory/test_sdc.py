@@ -67,6 +67,8 @@ def test_groups_and_variables(tmp_path, cloud, machines):
     assert "stopped" not in listing["_meta"]["hostvars"]
     host = listing["_meta"]["hostvars"]["ipython-engine-001"]
     assert host["ansible_host"] == host["sdc_primary_ip"]
+    assert host["sdc_external_ips"] == [host["sdc_primary_ip"]]
+    assert host["sdc_internal_ips"] == host["sdc_ips"][1:]
     assert host["ansible_user"] == "root"
     assert host["ansible_python_interpreter"] == "/opt/local/libexec/ipyparallel/python3"
     assert host["sdc_id"] == machines["ipython-engine-001"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -11,12 +13,26 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from ..modules.modules_support import ROOT, without_settings
 from ..smartdc.fake_cloud import FakeCloud, serving, write_key
+from ..smartdc.hostile_server import certificate
 from .runs import TOOL, inventory
 
 
 @pytest.fixture
 def cloud():
     return FakeCloud()
+
+
+@pytest.mark.parametrize("insecure", ["no", "yes"])
+def test_no_is_no_in_sources_too(tmp_path, cloud, environment, insecure):
+    cloud.add(name="web")
+    access = {key.removeprefix("SDC_").lower(): value for key, value in environment.items()}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate(tmp_path))
+    with serving(cloud, context) as url:
+        source = {**access, "url": url, "insecure": insecure}
+        listing, stderr = inventory(tmp_path, text(sources=[source]), {}, warnings=True)
+    assert list(listing["_meta"]["hostvars"]) == (["web"] if insecure == "yes" else [])
+    assert ("certificate" in stderr) == (insecure == "no")
 
 
 @pytest.fixture
@@ -120,7 +136,7 @@ def test_names_pass_for_nobody_else(tmp_path, cloud, environment):
     twins = [cloud.add(name="role.engine") for _ in "12"]
     digits = [cloud.add(name="1st") for _ in "12"]
     literal = cloud.add(name=f"1st-{digits[0]['id'][:8]}")
-    listing, _ = inventory(tmp_path, text(), environment)
+    listing, _ = inventory(tmp_path, text(), environment, warnings=True)
     hosts = listing["_meta"]["hostvars"]
     by_id = {host["sdc_id"]: name for name, host in hosts.items()}
     assert len(by_id) == len(hosts) == len(cloud.machines)
@@ -134,6 +150,26 @@ def test_names_pass_for_nobody_else(tmp_path, cloud, environment):
     assert set(listing["_1st"]["hosts"]) == {by_id[digit["id"]] for digit in digits}
     here = ansible(tmp_path, environment, "localhost", "-m", "debug", "-a", "var=ansible_host")
     assert "198.51.100.9" not in here.stdout and here.returncode == 0, here.stdout + here.stderr
+
+
+def test_names_that_foresee_what_others_become(tmp_path, cloud, environment):
+    """Each machine is called like the group that the one before makes under its longer name."""
+    name, names = "web", []
+    for number in range(9):
+        ident = f"{number:08d}-0000-4000-8000-000000000000"
+        cloud.add(id=ident, name=name, tags={"first": number == 0})
+        names.append(name)
+        name = f"{name}_{number:08d}"
+    key = "inventory_hostname if '-' in inventory_hostname or sdc_tags.first else ''"
+    keyed = [{"key": key, "separator": ""}]
+    listing, stderr = inventory(tmp_path, text(keyed_groups=keyed), environment, warnings=True)
+    hosts = listing["_meta"]["hostvars"]
+    assert sorted(host["sdc_name"] for host in hosts.values()) == names
+    assert not set(hosts) & set(listing) and "is in no group that keyed_groups" in stderr
+    assert "Found both group and host" not in stderr
+    for group in set(listing) - {"_meta", "all", "ungrouped"}:
+        members = listing[group]["hosts"]
+        assert [re.sub("[^a-z0-9_]", "_", member) for member in members] == [group]
 
 
 def test_one_account_by_two_ways_is_listed_once(tmp_path, cloud, environment):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .modules_support import ROOT, cluster, load, run_module, without_settings
+from .modules_support import RESERVED, ROOT, cluster, load, run_module, without_settings
 
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
 IMPLICIT = {"type": "str", "required": False, "default": None, "choices": None, "elements": None}
@@ -68,6 +68,51 @@ def test_examples_and_results(name):
         assert value["description"] and value["returned"] and value["type"], key
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_results_have_names_of_their_own(name):
+    assert {"started", "finished", "ansible_job_id", "results"} <= RESERVED
+    returned = set(yaml.safe_load(load(name).RETURN))
+    assert not returned & RESERVED, f"{name}: {returned & RESERVED}"
+
+
+@pytest.mark.parametrize("poll", [1, 0])
+def test_through_async(cloud, tmp_path, poll):
+    """Polled by the task, and by async_status: made, started again, and a failure."""
+    cloud.fault(kind="provision_delay", machine="ipython-engine-001", seconds=1)
+    steps = [
+        {**cluster(2), "state": "started"},
+        {"state": "stopped", "selector": {"cluster": "ipython"}},
+        {**cluster(2), "state": "started"},
+        {**cluster(2), "package": "nosuch"},
+    ]
+    tasks = []
+    for number, options in enumerate(steps):
+        tasks += [
+            {"sdc_machine": options, "async": 60, "poll": poll, "register": f"r{number}",
+             "ignore_errors": True},
+            {"async_status": {"jid": f"{{{{ r{number}.ansible_job_id }}}}"},
+             "register": f"r{number}", "until": f"r{number}.finished", "retries": 60, "delay": 1,
+             "ignore_errors": True, "when": poll == 0},
+        ]  # fmt: skip
+        if poll:
+            tasks.pop()
+    last = f"r{len(steps) - 1}"
+    tasks.append({"assert": {"that": [
+        "r0.created | length == 3", "r1.machines | length == 3", "r2.started_ids | length == 3",
+        f"{last}.failed", f"'nosuch' in {last}.msg",
+    ]}})  # fmt: skip
+    play = {
+        "hosts": "localhost",
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "tasks": tasks,
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", "play.yml"]
+    done = ansible(*command, cwd=tmp_path, ANSIBLE_ASYNC_DIR=str(tmp_path / "jobs"),
+                   **cloud.environment)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_pages_are_up_to_date():
     command = [sys.executable, ROOT / "tools/describe-modules", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -103,7 +148,10 @@ def test_through_ansible(cloud, tmp_path):
         {
             "hosts": "localhost",
             "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-            "tasks": [{"sdc_machine": cluster(2)}, {"sdc_machine": {**cluster(2), "wait": False}}],
+            "tasks": [
+                {"sdc_machine": {**cluster(2), "wait": True}},
+                {"sdc_machine": {**cluster(2), "wait": False}},
+            ],
         }
     ]
     (tmp_path / "play.yml").write_text(json.dumps(play))

@@ -33,10 +33,10 @@ RFC_1918 = {
     "networks": (
         replace(
             WEST,
-            subnet="10.88.0.0/22",
-            provision_start="10.88.0.5",
-            provision_end="10.88.0.9",
-            gateway="10.88.0.1",
+            subnet="100.64.0.0/22",
+            provision_start="100.64.0.5",
+            provision_end="100.64.0.9",
+            gateway="100.64.0.1",
         ),
         EAST,
         INTERNAL,
@@ -286,7 +286,7 @@ def test_public_addresses_of_the_package_of_2013(pooled):
     run("sdc_machine", name="web", **OFFER, networks=["Private", "Public"])
     with DataCenter.of(resolve(**cloud.access, env={})) as sdc:
         (machine,) = sdc.machines()
-        assert (machine.public_ips, machine.private_ips) == (["10.88.0.5"], ["10.99.0.5"])
+        assert (machine.public_ips, machine.private_ips) == (["100.64.0.5"], ["10.99.0.5"])
 
 
 # --- a bad day ---------------------------------------------------------------------------------

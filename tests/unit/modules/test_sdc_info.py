@@ -89,10 +89,11 @@ def test_packages(info):
 
 
 def test_networks(info):
-    assert set(names(info("network"))) == {"external", "internal"}
+    fabric = "My-Fabric-Network"
+    assert set(names(info("network"))) == {"external", "internal", fabric}
     assert names(info("network", public=True)) == ["external"]
-    assert names(info("network", public=False)) == ["internal"]
-    assert info("network", fabric=True) == []
+    assert set(names(info("network", public=False))) == {"internal", fabric}
+    assert names(info("network", fabric=True)) == [fabric]
     external = info("network", name="external", addresses=True)[0]
     assert len(external["addresses"]) >= 3
     assert names(info("network", name=external["id"])) == ["external"]

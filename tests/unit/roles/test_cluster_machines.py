@@ -24,7 +24,7 @@ HOSTS = {
     "a__b-engine-001": {
         **host("b", **OURS, role="engine"),
         "sdc_name": "a__b-engine-001",
-        "sdc_ips": ["10.88.0.7", "10.99.0.7"],
+        "sdc_ips": ["100.64.0.7", "10.99.0.7"],
     },
     "accounting-db": host("c", cluster="a__b", role="db"),
     "a__b-engine-002": host("d", cluster="a__b", role="engine"),
@@ -66,7 +66,7 @@ def test_an_engine_is_known_by_all_that_it_may_call_itself(inventory: Path) -> N
         IDS["b"],
         "a__b-engine-001",
         "a-b-engine-001",
-        "10.88.0.7",
+        "100.64.0.7",
         "10.99.0.7",
     }
 

@@ -121,6 +121,14 @@ def test_a_requirement_that_cannot_be_met(zone: Zone) -> None:
     assert "failed: pip could not install plain>=3:\n" in done.stdout
     assert "No matching distribution found for plain>=3" in done.stdout
     assert not zone.link.is_symlink()
+    assert "changed: Python package" not in done.stdout and "changed: package" in done.stdout
+
+
+def test_a_failed_pip_installs_and_reports_nothing(zone: Zone) -> None:
+    zone.bootstrap(python=PYTHON, pip_packages="plain<2")
+    done = zone.bootstrap(pip_packages="plain<2 fancy nosuch")
+    assert done.returncode == 1 and "failed: pip could not install fancy nosuch:" in done.stdout
+    assert "changed:" not in done.stdout and zone.versions() == {"plain-1.0"}
 
 
 SETUP = """[build-system]

@@ -144,6 +144,7 @@ def test_a_repository_that_does_not_answer(zone: RecordingZone) -> None:
     assert "failed: pkgin cannot read its package repository:" in done.stdout
     assert "Host not found" in done.stdout
     assert "Not installed" not in done.stdout and not zone.link.is_symlink()
+    assert "changed:" not in done.stdout
     # and the next run goes on where this one stopped
     assert zone.bootstrap(python="3.11", patience="0").returncode == 0
 
@@ -164,6 +165,21 @@ def test_a_package_that_does_not_exist_is_named(zone: RecordingZone) -> None:
     done = zone.bootstrap(packages="nosuch")
     assert done.returncode == 1
     assert "failed: nosuch" in done.stdout
+    assert "changed:" not in done.stdout and not zone.link.is_symlink()
+
+
+def test_what_came_before_a_failure_is_reported_and_no_more(zone: RecordingZone) -> None:
+    """pkgin stops at a package, and leaves those before it where they are."""
+    text = (zone.root / "pkgin").read_text()
+    stop = 'for name; do\n        [ "$name" != broken ] || exit 1\n'
+    (zone.root / "pkgin").write_text(text.replace("for name; do\n", stop))
+    done = zone.bootstrap(python="3.11", packages="pyNN-numpy broken git-base")
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if line.startswith("changed: ")] == [
+        "changed: package python311 installed",
+        "changed: package py311-numpy installed",
+    ]
+    assert "failed: broken" in done.stdout and "failed: git-base" in done.stdout
 
 
 def test_a_user_script_that_failed(zone: RecordingZone) -> None:

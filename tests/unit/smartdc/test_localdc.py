@@ -191,7 +191,11 @@ def test_account_and_offers(sdc: DataCenter, localdc: str) -> None:
     assert sdc.key("rsa") == keys["rsa"]
     assert sdc.image("base-64-lts")["id"] == sdc.dataset("sdc:sdc:base64:")["id"]
     assert sdc.package("sample-512M")["memory"] == 512
-    assert {n["name"] for n in sdc.networks()} == {"external", "internal"}
+    assert {n["name"] for n in sdc.networks()} == {
+        "external",
+        "internal",
+        "My-Fabric-Network",
+    }
     assert sdc.network("internal")["public"] is False
     assert list(sdc.datacenters())
 
@@ -207,7 +211,7 @@ def test_a_life(sdc: DataCenter) -> None:
     with pytest.raises(Conflict, match="UnallocatedVM"):
         machine.stop()
     machine.poll_until("running", interval=0.05)
-    assert (len(machine.public_ips), len(machine.private_ips)) == (1, 1)
+    assert (len(machine.public_ips), len(machine.private_ips)) == (1, 2)
     assert [m.id for m in sdc.machines(tags={"n": 5, "on": True, "s": "x y/ü"})] == [machine.id]
     assert machine.get_tag("on") == "true"
     machine.add_tags({"a.b": "c"})

@@ -138,6 +138,18 @@ def test_plain_calls(cloud: FakeCloud, sdc: DataCenter) -> None:
         sdc.get_machine("nobody")
 
 
+def test_addresses_go_by_their_value(cloud: FakeCloud, sdc: DataCenter) -> None:
+    """As in smartdc 0.2; of several, those on networks called public come first, or last."""
+    on = {"198.51.100.4": "n2", "203.0.113.7": "n1", "10.0.0.1": "n1", "100.64.0.5": "n2",
+          "10.99.0.7": "n2"}  # fmt: skip
+    nics = [{"ip": ip, "network": network, "mac": ip} for ip, network in on.items()]
+    machine = sdc.machine(cloud.add(ips=[*on], nics=nics)["id"])
+    assert machine.public_ips == ["203.0.113.7", "198.51.100.4", "100.64.0.5"]
+    assert machine.private_ips == ["10.99.0.7", "10.0.0.1"]
+    inner = sdc.machine(cloud.add(ips=["10.0.0.1"], nics=nics[2:3])["id"])
+    assert (inner.public_ips, inner.private_ips) == ([], ["10.0.0.1"])
+
+
 def test_machine_object(cloud: FakeCloud, sdc: DataCenter, home: Path) -> None:
     record = cloud.add(
         name="web",

@@ -240,25 +240,82 @@ def packages() -> tuple[Package, ...]:
     return (*listed, retired)
 
 
-def networks() -> tuple[Network, ...]:
+EXTERNAL = IPv4Network("100.64.0.0/22")
+"""Subnet of the external network.
+
+Clients that tell public addresses from private ones by their value take it for public (smartdc 0.2,
+smartdc/machine.py, priv; libcloud, utils/networking.py, is_private_subnet; `is_private` of
+`ipaddress`), and nobody routes it (RFC 6598).
+"""
+FORMER_EXTERNAL = IPv4Network("10.88.0.0/22")
+"""That of data centers made before it could be chosen."""
+INTERNAL = IPv4Network("10.99.0.0/22")
+USUAL = (EXTERNAL, FORMER_EXTERNAL, INTERNAL)
+SPARED = 5
+"""Addresses at each end of a subnet that no machine gets."""
+
+
+FABRIC_VLAN = 2
+FABRIC_VLAN_NAME = "My-Fabric-VLAN"
+
+
+def fabric_network(identifier: str, resolvers: tuple[str, ...]) -> Network:
+    """The network that a new account has, on a VLAN of its own.
+
+    Sources: sdc-cloudapi, test/fabrics.test.js (names, and the VLAN's number); sdcadm, the default
+    fabric network of its post-setup (addresses).  Resolvers are the data center's own.
+    """
+    return Network(
+        id=identifier,
+        name="My-Fabric-Network",
+        description="",
+        subnet="192.168.128.0/22",
+        provision_start="192.168.128.5",
+        provision_end="192.168.131.250",
+        nic_tag="fabric",
+        public=False,
+        gateway="192.168.128.1",
+        resolvers=resolvers,
+        fabric=True,
+        vlan_id=FABRIC_VLAN,
+        internet_nat=True,
+    )
+
+
+def check_external(subnet: IPv4Network) -> None:
+    """Raise ValueError for a subnet that the external network cannot have."""
+    if not 16 <= subnet.prefixlen <= 27:
+        raise ValueError(f"{subnet} is not of a size from /27 to /16")
+    room = INTERNAL.supernet(new_prefix=16)
+    if subnet.overlaps(room):
+        raise ValueError(f"{subnet} overlaps with {room}, where the internal network is")
+    first = subnet.network_address
+    if first.is_loopback or first.is_link_local or first.is_multicast or first.is_reserved:
+        raise ValueError(f"{subnet} has addresses that no machine can have")
+
+
+def networks(external: IPv4Network = EXTERNAL) -> tuple[Network, ...]:
+    """The networks of a data center; raises ValueError for an external subnet that cannot be."""
+    check_external(external)
+    gateway = str(external[1])
     return (
         Network(
             id="b6dc4b2e-6f0d-4e06-9d0a-9d5d0b1f0088",
             name="external",
             description="Reached from the host through `localdc connect`; no way out of the host",
-            subnet="10.88.0.0/22",
-            provision_start="10.88.0.5",
-            provision_end="10.88.3.250",
+            subnet=str(external),
+            provision_start=str(external[SPARED]),
+            provision_end=str(external[-1 - SPARED]),
             nic_tag="external",
             public=True,
-            gateway="10.88.0.1",
-            resolvers=("10.88.0.1",),
+            gateway=gateway,
+            resolvers=(gateway,),
         ),
         Network(
             id="c0a1f7b4-3d4e-4e7b-8f0e-6a2b1c9e0099",
             name="internal",
             description="Between the machines of this data center only",
-            subnet="10.99.0.0/22",
+            subnet=str(INTERNAL),
             provision_start="10.99.0.5",
             provision_end="10.99.3.250",
             nic_tag="internal",

@@ -55,6 +55,7 @@ class DataCenterSettings:
     compute_nodes: how many there are; all of them are this computer.
     brands: what the compute nodes can run.
     firewall: the compute nodes enforce firewalls; otherwise they are refused.
+    fabrics: new accounts get a VLAN and a network of their own, as on Triton.
     repository: directory of the package repository; None = there is none.
     metadata_seconds: how long a change of metadata takes at least, when nothing
         else waits for the machine.
@@ -81,6 +82,7 @@ class DataCenterSettings:
     brands: tuple[str, ...] = ("joyent", "joyent-minimal")
     firewall: bool = False
     metadata_seconds: float = 0.0
+    fabrics: bool = True
     repository: Path | None = None
 
     def __post_init__(self) -> None:

@@ -75,6 +75,12 @@ def _check_running(paths: StateDir, options: StartOptions) -> None:
         raise LocalDCError(
             "The data center runs with another catalogue. Stop it first: python -m localdc stop"
         )
+    external = paths.external_network
+    if options.external_network not in (None, external.exists() and external.read_text().strip()):
+        raise LocalDCError(
+            "The data center runs with another external network. Stop it first: "
+            "python -m localdc stop"
+        )
     has = paths.lenient.read_text().strip() if paths.lenient.exists() else ""
     if options.lenient and _names(options) != has:
         how = f"with --lenient {has}" if has else "without --lenient"

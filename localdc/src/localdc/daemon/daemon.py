@@ -19,13 +19,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from localdc import LocalDCError, access
-from localdc.api.catalogue import BRANDS, widened
+from localdc.api.catalogue import BRANDS, USUAL, networks, widened
 from localdc.api.compute import Compute, ComputeError
 from localdc.api.engine.records_only import RecordsCompute
 from localdc.api.http.app import create_app, server_config
@@ -33,6 +34,7 @@ from localdc.api.routes import ROUTES
 from localdc.api.settings import AccountKey, DataCenterSettings
 from localdc.api.store import StoreError
 from localdc.daemon.control import ControlServer
+from localdc.daemon.external import settle
 from localdc.daemon.nameserver import NameServer
 from localdc.daemon.options import StartOptions, offered
 from localdc.image import ImageError, Layer, build_layer
@@ -134,8 +136,12 @@ class Daemon:
 
     def settings(self, key: access.AccountKeyPair) -> DataCenterSettings:
         """What the data center is like."""
+        external = settle(
+            self.paths, self.options.external_network, lambda text: self._tell(progress=text)
+        )
         return DataCenterSettings(
             **offered(self.paths),
+            networks=networks(external),
             name=access.NAME,
             account=access.ACCOUNT,
             keys=(AccountKey("localdc", key.public),),
@@ -291,11 +297,14 @@ class RecordsDaemon(Daemon):
         self._run(lambda _: RecordsCompute(self.options.provision_seconds))
 
     def settings(self, key: access.AccountKeyPair) -> DataCenterSettings:
-        """As with zones, but room for thousands of machines on each network."""
+        """As with zones, but room for thousands of machines on networks that nobody chose."""
         settings = super().settings(key)
         return replace(
             settings,
-            networks=tuple(widened(network) for network in settings.networks),
+            networks=tuple(
+                widened(network) if IPv4Network(network.subnet) in USUAL else network
+                for network in settings.networks
+            ),
             provision_concurrency=RECORDS_AT_ONCE,
             brands=BRANDS,
             firewall=True,

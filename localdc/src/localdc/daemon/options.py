@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from localdc import LocalDCError
 from localdc.api import offers
+from localdc.api.catalogue import EXTERNAL, check_external
 from localdc.api.settings import COMPUTE_NODES, MAX_COMPUTE_NODES, Throttle
 from localdc.paths import StateDir
 
@@ -32,6 +34,7 @@ class StartOptions:
         did before.
     lenient: names of LENIENT.
     compute_nodes: how many new machines are spread over.
+    external_network: its subnet; None = what it was before, or the one of a new data center.
     """
 
     records_only: bool = False
@@ -40,6 +43,7 @@ class StartOptions:
     catalogue: str | None = None
     lenient: tuple[str, ...] = ()
     compute_nodes: int = COMPUTE_NODES
+    external_network: str | None = None
 
     @property
     def mode(self) -> str:
@@ -80,6 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default %(default)s)",
     )
     parser.add_argument(
+        "--external-network",
+        type=_external_network,
+        metavar="SUBNET",
+        help=f"the subnet of the external network, from now on (default {EXTERNAL})",
+    )
+    parser.add_argument(
         "--lenient",
         type=_lenient,
         default=(),
@@ -106,6 +116,7 @@ def from_arguments(options: argparse.Namespace) -> StartOptions:
         options.catalogue,
         options.lenient,
         options.compute_nodes,
+        options.external_network,
     )
 
 
@@ -152,6 +163,15 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= 3600:
         raise argparse.ArgumentTypeError("must be 0 to 3600")
     return seconds
+
+
+def _external_network(text: str) -> str:
+    try:
+        subnet = IPv4Network(text)
+        check_external(subnet)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return str(subnet)
 
 
 def _compute_nodes(text: str) -> int:

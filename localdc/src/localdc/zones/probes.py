@@ -146,7 +146,7 @@ def _links(_: Path) -> str:
             step = "put an interface on a bridge"
             route.link("set", index=index, master=bridge, state="up")
             step = "set an address"
-            route.addr("add", index=bridge, address="10.88.0.1", prefixlen=22)
+            route.addr("add", index=bridge, address="100.64.0.1", prefixlen=22)
     except NetlinkError as error:
         raise OSError(error.code, os.strerror(error.code), step) from None
     return "bridge, veth pair, addresses"
@@ -154,7 +154,7 @@ def _links(_: Path) -> str:
 
 def _firewall(_: Path) -> str:
     sc.unshare(sc.CLONE_NEWNET, "create a network namespace")
-    rules = (FirewallRule("in", "allow", "tcp", ("10.88.0.1",), ((22, 22),)),)
+    rules = (FirewallRule("in", "allow", "tcp", ("100.64.0.1",), ((22, 22),)),)
     try:
         packetfilter.apply(packetfilter.ruleset(rules))
         packetfilter.apply(packetfilter.masquerade("inside", "outside"))

@@ -42,7 +42,7 @@ class Fabrics:
             "provision_start_ip": f"{subnet}.10",
             "provision_end_ip": f"{subnet}.99",
             "gateway": f"{subnet}.1",
-            "resolvers": ["10.88.0.1"],
+            "resolvers": ["100.64.0.1"],
             **more,
         }
         made, _ = api.request("POST", f"{vlans}/{vlan}/networks", data=wanted)

@@ -51,7 +51,7 @@ def test_nat_is_a_way_out_and_no_way_in(
     assert fabrics.reached(inner) == ["yes", "no", target.public_ips[0]]
     assert fabrics.reached(cut_off) == ["no", "no"]
     (masked,) = callers(center, target)
-    assert masked.startswith("10.88.") and masked != target.public_ips[0]
+    assert masked.startswith("100.64.") and masked != target.public_ips[0]
     listed, _ = api.request("GET", f"networks/{target.networks[0]}/ips/{masked}")
     assert isinstance(listed, dict) and listed["reserved"] is True
 

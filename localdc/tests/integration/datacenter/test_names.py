@@ -22,8 +22,8 @@ def resolved(center: Center, machine: Machine, name: str) -> set[str]:
 def test_machines_find_each_other_by_name(center: Center, pair: tuple[Machine, Machine]) -> None:
     first, second = pair
     servers = center.ssh(first.public_ips[0], "cat /etc/resolv.conf; mdata-get sdc:resolvers")
-    assert "nameserver 10.88.0.1" in servers
-    assert '["10.88.0.1", "10.99.0.1"]' in servers
+    assert "nameserver 100.64.0.1" in servers
+    assert '["100.64.0.1", "10.99.0.1"]' in servers
     private = f"beta.inst.localdc.{DOMAIN}"
     assert resolved(center, first, private) == set(second.private_ips)
     assert resolved(center, first, "beta.inst.localdc.localdc.triton.local") == set(

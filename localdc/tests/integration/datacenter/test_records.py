@@ -86,6 +86,22 @@ def test_life_without_zones(center: Center) -> None:
     assert [m["name"] for m in center.status()["machines"]] == ["one"]
 
 
+def test_another_external_network(center: Center) -> None:
+    center.run("start", "--records-only", "--external-network", "203.0.113.0/24")
+    machine = center.api().create_machine("one", PACKAGE, image=IMAGE)
+    machine.poll_until("running", interval=0.1, timeout=30)
+    machine.refresh()
+    assert machine.public_ips == ["203.0.113.6"] and machine.private_ips == ["10.99.0.5"]
+    other = ("start", "--records-only", "--external-network", "198.51.100.0/24")
+    running = center.run(*other, check=False)
+    assert running.returncode == 1 and "with another external network" in running.stderr
+    center.run("stop")
+    refused = center.run(*other, check=False)
+    assert refused.returncode == 1 and "203.0.113.0/24 (1). Delete" in refused.stderr
+    center.run("start", "--records-only")
+    assert center.status()["machines"][0]["ips"] == ["203.0.113.6", "10.99.0.5"]
+
+
 def multiply(center: Center) -> None:
     """Make of the one machine in the state file as many as the test is about."""
     networks = [widened(network) for network in DataCenterSettings().networks]

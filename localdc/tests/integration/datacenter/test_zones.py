@@ -52,7 +52,7 @@ def test_the_gateway_keeps_its_ethernet_address(center: Center, pair: Pair) -> N
     """Whatever comes and goes on its wire: machines go on sending to the address they know."""
     known = "getent hosts nobody; cat /proc/net/arp"
     table = [line.split() for line in center.ssh(address(pair[0]), known).splitlines()]
-    (before,) = (words[3] for words in table if words[0] == "10.88.0.1")
+    (before,) = (words[3] for words in table if words[0] == "100.64.0.1")
     ip = ["nsenter", "--target", str(center.process()["pid"]), "--net", "ip", "link"]
     lowest = ["add", "lowest", "address", "00:00:00:00:00:01", "master", "br0", "type", "veth"]
     subprocess.run([*ip, *lowest], check=True)
@@ -207,7 +207,7 @@ def test_connect_relays_bytes_for_programs_without_fdpass(center: Center, pair: 
     [
         ("alpha", "9", "refused"),
         ("nobody", "22", "no machine"),
-        ("10.88.3.251", "22", "route|no answer"),
+        ("100.64.3.251", "22", "route|no answer"),
     ],
 )
 def test_connect_says_why_not(center: Center, pair: Pair, host: str, port: str, words: str) -> None:

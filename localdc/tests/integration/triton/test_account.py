@@ -43,7 +43,7 @@ def test_addresses_of_a_network(shell: Shell, web: str) -> None:
     network = shell.triton_json("network", "get", "external")["id"]
     rows = shell.triton("network", "ip", "list", "-H", "-o", "ip,belongs_to_uuid", network)
     assert [shell.triton("ip", "web").strip(), web] in [row.split() for row in rows.splitlines()]
-    address = shell.triton_json("network", "ip", "get", network, "10.88.0.1")
+    address = shell.triton_json("network", "ip", "get", network, "100.64.0.1")
     assert address["reserved"] is True
     shell.triton_fails(3, "network", "ip", "list", "nothing")
 

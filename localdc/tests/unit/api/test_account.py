@@ -37,8 +37,9 @@ def test_account(dc):
 
 
 def test_config(dc):
-    external, internal = networks()
-    assert dc.get("/my/config").json() == {"default_network": internal.id}
+    external, _ = networks()
+    (own,) = dc.get("/my/networks?fabric=true").json()
+    assert dc.get("/my/config").json() == {"default_network": own["id"]}
     assert dc.put("/my/config", json={"default_network": external.id}).status_code == 200
     assert dc.get("/my/config").json() == {"default_network": external.id}
     bad = dc.put("/my/config", json={"default_network": "x"})
@@ -219,11 +220,11 @@ def test_short_ids_tell_apart():
 
 
 def test_networks(shared):
-    external, internal = shared.get("/my/networks").json()
+    external, internal, own = shared.get("/my/networks").json()
     assert (external["name"], external["public"]) == ("external", True)
     assert (internal["name"], internal["public"]) == ("internal", False)
     assert shared.get(f"/my/networks/{external['id']}").json() == external
-    assert shared.get("/my/networks", params={"fabric": "true"}).json() == []
+    assert shared.get("/my/networks", params={"fabric": "true"}).json() == [own]
     assert shared.get(f"/my/networks/{BASE64}").status_code == 404
 
 
@@ -236,7 +237,7 @@ def test_network_ips(dc):
     assert answer.headers["x-resource-count"] == "1"
     assert answer.headers["x-query-limit"] == "1000"
     gateway, own = dc.get(f"/my/networks/{external.id}/ips").json()
-    assert gateway == {"ip": "10.88.0.1", "reserved": True, "managed": True}
+    assert gateway == {"ip": "100.64.0.1", "reserved": True, "managed": True}
     assert own["belongs_to_uuid"] == uuid
     page = dc.get(f"/my/networks/{external.id}/ips", params={"limit": 1, "offset": 1})
     assert page.json() == [own]
@@ -256,7 +257,7 @@ def test_network_ips(dc):
         (1, "10.99.0.9", {"reserved": "maybe"}, 409),
         (1, "10.1.1.1", {"reserved": True}, 404),
         (1, "ten", {"reserved": True}, 409),
-        (0, "10.88.0.9", {"reserved": True}, 409),
+        (0, "100.64.0.9", {"reserved": True}, 409),
     ],
 )
 def test_bad_changes_of_ips(shared, network, ip, body, status):

@@ -151,7 +151,7 @@ def test_what_is_no_rule_is_refused_in_the_words_of_the_original(text, message):
 
 
 def machine(number, **tags):
-    nic = NicRecord("m", f"10.88.0.{number}", "255.0.0.0", 8, None, "n", True)
+    nic = NicRecord("m", f"100.64.0.{number}", "255.0.0.0", 8, None, "n", True)
     fields = dict.fromkeys(("image", "package", "brand", "type", "created", "updated"), "")
     fields |= {"uuid": f"{number}", "account": "a", "name": f"m{number}", "state": "running"}
     return Machine(memory=1, disk=1, requested=[], nics=[nic], tags=tags, **fields)
@@ -168,11 +168,11 @@ def test_rules_become_addresses_in_the_order_that_decides():
     told = resolve(rules, db, machines)
     assert [(r.direction, r.action, r.peers) for r in told] == [
         ("out", "block", None),
-        ("in", "allow", ("10.88.0.1",)),
+        ("in", "allow", ("100.64.0.1",)),
         ("in", "block", None),
     ]
     assert {(r.direction, r.action, r.peers) for r in resolve(rules, web, machines)} == {
-        ("out", "allow", ("10.88.0.2",)),
+        ("out", "allow", ("100.64.0.2",)),
         ("in", "block", None),
     }
     assert resolve(rules, other, machines) == ()

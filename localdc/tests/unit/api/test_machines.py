@@ -41,11 +41,11 @@ def test_life_of_a_machine(start):
     assert machine["metadata"]["ipython.url"] == "tcp://x"
     assert machine["metadata"]["root_authorized_keys"] == f"{dc.key.line}\n"
     assert machine["networks"] == [EXTERNAL.id, INTERNAL.id]
-    assert machine["ips"] == ["10.88.0.5", "10.99.0.5"] and machine["primaryIp"] == "10.88.0.5"
+    assert machine["ips"] == ["100.64.0.5", "10.99.0.5"] and machine["primaryIp"] == "100.64.0.5"
     assert [nic["primary"] for nic in machine["nics"]] == [True, False]
     assert all(re.fullmatch("90:b8:d0(:[0-9a-f]{2}){3}", nic["mac"]) for nic in machine["nics"])
     assert machine["nics"][0]["netmask"] == "255.255.252.0"
-    assert machine["nics"][0]["gateway"] == "10.88.0.1" and "gateway" not in machine["nics"][1]
+    assert machine["nics"][0]["gateway"] == "100.64.0.1" and "gateway" not in machine["nics"][1]
     assert (machine["package"], machine["memory"], machine["disk"]) == ("sample-512M", 512, 10240)
     assert (machine["type"], machine["brand"]) == ("smartmachine", "joyent")
     assert machine["compute_node"] == dc.settings.server_uuid
@@ -139,7 +139,7 @@ def test_names(dc):
             "Invalid Networks",
         ),
         (
-            {"networks": [{"ipv4_uuid": EXTERNAL.id, "ipv4_ips": ["10.88.0.1"]}]},
+            {"networks": [{"ipv4_uuid": EXTERNAL.id, "ipv4_ips": ["100.64.0.1"]}]},
             409,
             "InvalidArgument",
             "",
@@ -221,7 +221,7 @@ def test_networks_of_choice(dc):
     assert dc.machine(uuid)["ips"] == ["10.99.0.5"]
     assert dc.machine(uuid)["primaryIp"] == "10.99.0.5"
     uuid = dc.create("b", networks=[{"ipv4_uuid": INTERNAL.id}, {"ipv4_uuid": EXTERNAL.id}])
-    assert dc.machine(uuid)["primaryIp"] == "10.88.0.5"
+    assert dc.machine(uuid)["primaryIp"] == "100.64.0.5"
     wanted = {"ipv4_uuid": INTERNAL.id, "ipv4_ips": ["10.99.1.1"]}
     uuid = dc.create("c", networks=[wanted])
     assert dc.machine(uuid)["ips"] == ["10.99.1.1"]
@@ -246,7 +246,7 @@ def test_reserved_address_waits_for_who_asks_for_it(dc):
 def test_full_subnet_fails_the_machine_and_addresses_come_back(start):
     small = [
         type(n)(**{**{f: getattr(n, f) for f in n.__slots__}, "provision_end": end})
-        for n, end in ((EXTERNAL, "10.88.0.6"), (INTERNAL, "10.99.0.250"))
+        for n, end in ((EXTERNAL, "100.64.0.6"), (INTERNAL, "10.99.0.250"))
     ]
     dc = start(networks=tuple(small))
     first, second, third = (dc.create(name) for name in "abc")
@@ -256,7 +256,7 @@ def test_full_subnet_fails_the_machine_and_addresses_come_back(start):
     dc.delete(f"/my/machines/{first}")
     dc.settle()
     again = dc.create("c")
-    assert dc.machine(again)["ips"][0] == "10.88.0.5"
+    assert dc.machine(again)["ips"][0] == "100.64.0.5"
     held = {ip for uuid in (second, again) for ip in dc.machine(uuid)["ips"]}
     assert len(held) == 4
 
@@ -265,7 +265,7 @@ def test_addresses_are_not_reused_at_once(dc):
     first = dc.create("a")
     dc.delete(f"/my/machines/{first}")
     dc.settle()
-    assert dc.machine(dc.create("b"))["ips"] == ["10.88.0.6", "10.99.0.6"]
+    assert dc.machine(dc.create("b"))["ips"] == ["100.64.0.6", "10.99.0.6"]
 
 
 def test_list_filters(dc):

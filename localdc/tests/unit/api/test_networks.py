@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import pytest
+import requests
 
 from localdc.api.catalogue import Package, networks, packages
 from localdc.api.compute import WayOut
 
 from .harness import BASE64, error
+from .signer import Key, Signer
 
 EXTERNAL, INTERNAL = networks()
 VLANS = "/my/fabrics/default/vlans"
@@ -32,7 +34,8 @@ def make_fabric(dc, vlan, number=5, **more):
     return path, dc.post(path, json=fabric(number, **more))
 
 
-def test_fabric_networks_and_machines_on_them(dc):
+def test_fabric_networks_and_machines_on_them(start):
+    dc = start(fabrics=False)
     made = dc.post(VLANS, json={"vlan_id": 7, "name": "seven"})
     assert made.json() == {"vlan_id": 7, "name": "seven"}
     assert dc.put(f"{VLANS}/7", json={"name": "lucky"}).status_code == 202
@@ -234,7 +237,7 @@ def test_default_networks_are_the_first_of_each_kind(dc):
 
 
 def test_default_networks_where_only_fabrics_are_internal(start):
-    dc = start(networks=(EXTERNAL,), fabric_package_prefixes=("g4-", "k4-"))
+    dc = start(networks=(EXTERNAL,), fabrics=False, fabric_package_prefixes=("g4-", "k4-"))
     assert networks_of(dc, dc.create("none")) == [EXTERNAL.id]
     first, _ = (make_fabric(dc, vlan, vlan)[1].json()["id"] for vlan in (8, 7))
     assert networks_of(dc, dc.create("a", package="g4-highcpu-512M")) == [EXTERNAL.id, first]
@@ -274,19 +277,19 @@ def external_ips(dc):
 
 
 def test_nat_takes_an_external_address(start):
-    dc = start(firewall=True)
+    dc = start(firewall=True, fabrics=False)
     place, made = make_fabric(dc, 2)
     assert made.json()["internet_nat"] is True and "nat_ip" not in made.json()
-    assert external_ips(dc) == [EXTERNAL.gateway, "10.88.0.5"]
+    assert external_ips(dc) == [EXTERNAL.gateway, "100.64.0.5"]
     make_fabric(dc, 3, 6, internet_nat=False)
     make_fabric(dc, 4, 7, gateway=None)
     assert len(external_ips(dc)) == 2
     uuid = dc.create("inside", networks=[made.json()["id"]])
     (nic,) = dc.compute.zones[uuid].nics
-    assert nic.way_out == WayOut("external", "10.88.0.5", 22)
-    assert dc.machine(dc.create("outside"))["ips"][0] == "10.88.0.6"
+    assert nic.way_out == WayOut("external", "100.64.0.5", 22)
+    assert dc.machine(dc.create("outside"))["ips"][0] == "100.64.0.6"
     # nor can anybody ask for it: sdc-cloudapi, lib/validation/networks.js
-    network = {"ipv4_uuid": EXTERNAL.id, "ipv4_ips": ["10.88.0.5"]}
+    network = {"ipv4_uuid": EXTERNAL.id, "ipv4_ips": ["100.64.0.5"]}
     thief = {"name": "thief", "image": BASE64, "package": "sample-512M", "networks": [network]}
     refusal = error(dc.post("/my/machines", json=thief))
     assert refusal[:2] == (409, "InvalidArgument")
@@ -296,11 +299,11 @@ def test_nat_takes_an_external_address(start):
     dc.delete(f"/my/machines/{uuid}")
     dc.settle()
     assert dc.delete(f"{place}/{made.json()['id']}").status_code == 204
-    assert external_ips(dc) == [EXTERNAL.gateway, "10.88.0.6"]
+    assert external_ips(dc) == [EXTERNAL.gateway, "100.64.0.6"]
 
 
 def test_nat_where_nothing_can_masquerade(start, tmp_path):
-    dc = start(tmp_path / "state.db")
+    dc = start(tmp_path / "state.db", fabrics=False)
     _, made = make_fabric(dc, 2, internet_nat=True)
     assert error(made)[:2] == (501, "NotImplementedError")
     place, made = make_fabric(dc, 2)
@@ -309,8 +312,49 @@ def test_nat_where_nothing_can_masquerade(start, tmp_path):
     dc.stop()
     # and with the next start, that finds it installed
     again = start(tmp_path / "state.db", firewall=True)
-    assert external_ips(again) == [EXTERNAL.gateway, "10.88.0.5"]
+    assert external_ips(again) == [EXTERNAL.gateway, "100.64.0.5"]
     assert again.get(f"{place}/{made.json()['id']}").json() == made.json()
+
+
+def test_a_new_account_has_a_fabric(start, tmp_path):
+    """sdc-cloudapi, test/fabrics.test.js; sdcadm, the default fabric network of its post-setup."""
+    dc = start(tmp_path / "state.db", firewall=True)
+    vlans = "/my/fabrics/default/vlans"
+    assert dc.get(vlans).json() == [{"vlan_id": 2, "name": "My-Fabric-VLAN"}]
+    (network,) = dc.get(f"{vlans}/2/networks").json()
+    assert network == {
+        "id": network["id"],
+        "name": "My-Fabric-Network",
+        "public": False,
+        "fabric": True,
+        "subnet": "192.168.128.0/22",
+        "provision_start_ip": "192.168.128.5",
+        "provision_end_ip": "192.168.131.250",
+        "gateway": "192.168.128.1",
+        "resolvers": [EXTERNAL.gateway],
+        "internet_nat": True,
+        "vlan_id": 2,
+    }
+    assert error(dc.delete(f"{vlans}/2/networks/{network['id']}"))[2] == (
+        "cannot delete default network"
+    )
+    uuid = dc.create("inside", networks=[network["id"]])
+    assert dc.machine(uuid)["ips"] == ["192.168.128.5"]
+    assert dc.compute.zones[uuid].nics[0].way_out == WayOut("external", "100.64.0.5", 22)
+    # and one that comes later, at once
+    other = Key("rsa")
+    body = {"login": "second", "key": other.line}
+    assert dc.admin("POST", "accounts", json=body).status_code == 201
+    assert external_ips(dc) == [EXTERNAL.gateway, "100.64.0.5", "100.64.0.6"]
+    answer = requests.get(f"{dc.url}/my/networks?fabric=true", auth=Signer(other, "second"))
+    (its,) = answer.json()
+    assert its["name"] == network["name"] and its["id"] != network["id"]
+    assert dc.get(f"/my/networks/{its['id']}").status_code == 404
+
+
+def test_an_account_from_before_has_what_it_had(start, tmp_path):
+    start(tmp_path / "state.db", fabrics=False).stop()
+    assert start(tmp_path / "state.db").get("/my/fabrics/default/vlans").json() == []
 
 
 def test_routes_of_a_network_reach_its_machines(dc):

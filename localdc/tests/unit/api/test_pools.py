@@ -12,15 +12,15 @@ from .harness import error
 
 EXTERNAL, INTERNAL = networks()
 # two addresses each, on the same wire; NAPI tries them in the order of their ids
-FIRST = replace(EXTERNAL, id="1" + EXTERNAL.id[1:], name="first", provision_end="10.88.0.6")
+FIRST = replace(EXTERNAL, id="1" + EXTERNAL.id[1:], name="first", provision_end="100.64.0.6")
 SECOND = replace(
     EXTERNAL,
     id="2" + EXTERNAL.id[1:],
     name="second",
-    subnet="10.88.4.0/24",
-    provision_start="10.88.4.5",
-    provision_end="10.88.4.6",
-    gateway="10.88.4.1",
+    subnet="100.64.4.0/24",
+    provision_start="100.64.4.5",
+    provision_end="100.64.4.6",
+    gateway="100.64.4.1",
 )
 POOL = Pool("d" + EXTERNAL.id[1:], "Joyent-SDC-Public", (SECOND.id, FIRST.id), "Reached by all")
 SETTINGS = {"networks": (FIRST, SECOND, INTERNAL), "pools": (POOL,)}
@@ -55,8 +55,8 @@ def test_addresses_of_a_pool_are_not_told(pooled):
     """validateNetworkForIps."""
     words = (409, "InvalidArgument", f"cannot get IPs in a network pool: {POOL.id}")
     assert error(pooled.get(f"/my/networks/{POOL.id}/ips")) == words
-    assert error(pooled.get(f"/my/networks/{POOL.id}/ips/10.88.0.5")) == words
-    reserve = pooled.put(f"/my/networks/{POOL.id}/ips/10.88.0.5", json={"reserved": True})
+    assert error(pooled.get(f"/my/networks/{POOL.id}/ips/100.64.0.5")) == words
+    reserve = pooled.put(f"/my/networks/{POOL.id}/ips/100.64.0.5", json={"reserved": True})
     assert error(reserve) == words
 
 
@@ -67,9 +67,9 @@ def test_machines_get_the_first_network_with_room(pooled):
     assert [machine["networks"] for machine in machines[:4]] == [
         [FIRST.id], [FIRST.id], [SECOND.id], [SECOND.id],
     ]  # fmt: skip
-    assert machines[2]["ips"] == ["10.88.4.5"]
+    assert machines[2]["ips"] == ["100.64.4.5"]
     (nic,) = machines[2]["nics"]
-    assert (nic["network"], nic["gateway"]) == (SECOND.id, "10.88.4.1")
+    assert (nic["network"], nic["gateway"]) == (SECOND.id, "100.64.4.1")
     (plugged,) = pooled.compute.zones[uuids[2]].nics
     assert (plugged.network_id, plugged.nic_tag) == (SECOND.id, "external")
     assert machines[4]["state"] == "failed"
@@ -81,7 +81,7 @@ def test_machines_get_the_first_network_with_room(pooled):
 
 def test_a_pool_is_asked_for_without_an_address(pooled):
     """sdc-cloudapi, lib/validation/networks.js, validateNetworkObject."""
-    asked = {"ipv4_uuid": POOL.id, "ipv4_ips": ["10.88.0.5"]}
+    asked = {"ipv4_uuid": POOL.id, "ipv4_ips": ["100.64.0.5"]}
     body = {"name": "m", "image": "x", "package": "sample-512M"}
     body["image"] = pooled.get("/my/images").json()[0]["id"]
     words = (409, "InvalidArgument", f"ipv4_uuid: {POOL.id} cannot specify IP on a network pool")
@@ -89,7 +89,7 @@ def test_a_pool_is_asked_for_without_an_address(pooled):
     uuid = pooled.create("m", networks=[{"ipv4_uuid": INTERNAL.id}])
     nics = f"/my/machines/{uuid}/nics"
     assert error(pooled.post(nics, json={"network": asked})) == words
-    of_member = {"ipv4_uuid": FIRST.id, "ipv4_ips": ["10.88.0.5"]}
+    of_member = {"ipv4_uuid": FIRST.id, "ipv4_ips": ["100.64.0.5"]}
     assert error(pooled.post(nics, json={"network": of_member}))[0] == 404
     for wanted in ([FIRST.id], [{"ipv4_uuid": FIRST.id}], ["e" + POOL.id[1:]]):
         refused = pooled.post("/my/machines", json={**body, "name": "n", "networks": wanted})

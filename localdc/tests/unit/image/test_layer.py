@@ -19,7 +19,7 @@ from localdc.pkgsrc.store import Store
 
 NICS = (
     Nic(
-        *("net0", "90:b8:d0:00:00:01", "10.88.0.10", "255.255.252.0", 22, "10.88.0.1"),
+        *("net0", "90:b8:d0:00:00:01", "100.64.0.10", "255.255.252.0", 22, "100.64.0.1"),
         *("n0", "external", "external", True),
     ),
     Nic(
@@ -44,7 +44,7 @@ SPEC = ZoneSpec(
     customer_metadata={},
     internal_metadata={},
     authorized_keys=("ssh-ed25519 AAAA one",),
-    resolvers=("10.88.0.1",),
+    resolvers=("100.64.0.1",),
     dc_name="localdc",
     server_uuid="server",
     dns_domain="localdc.test",
@@ -248,9 +248,9 @@ def test_names_and_addresses(root: Path) -> None:
     assert (root / "etc/hosts").read_text() == (root / "etc/inet/hosts").read_text() == hosts
     assert (root / "etc/nodename").read_text() == "ip-controller\n"
     assert (root / "etc/zonename").read_text() == f"{SPEC.uuid}\n"
-    assert (root / "etc/hostname.net0").read_text() == "10.88.0.10/22\n"
-    assert (root / "etc/defaultrouter").read_text() == "10.88.0.1\n"
-    assert (root / "etc/resolv.conf").read_text() == "search localdc.test\nnameserver 10.88.0.1\n"
+    assert (root / "etc/hostname.net0").read_text() == "100.64.0.10/22\n"
+    assert (root / "etc/defaultrouter").read_text() == "100.64.0.1\n"
+    assert (root / "etc/resolv.conf").read_text() == "search localdc.test\nnameserver 100.64.0.1\n"
     keys = root / "var/ssh/authorized_keys/root"
     assert keys.read_text() == "ssh-ed25519 AAAA one\n"
 

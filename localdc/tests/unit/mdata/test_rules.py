@@ -209,11 +209,11 @@ def test_values_are_text(
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("sdc:nics.0.ip", "10.88.0.5"),
+        ("sdc:nics.0.ip", "100.64.0.5"),
         ("sdc:nics.1.ips.0", "10.99.0.5/22"),
         ("sdc:tags.role", "controller"),
         ("sdc:tags.paid", "true"),
-        ("sdc:resolvers", '["10.88.0.1"]'),
+        ("sdc:resolvers", '["100.64.0.1"]'),
         ("sdc:max_physical_memory", "512"),
     ],
 )

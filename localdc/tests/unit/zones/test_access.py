@@ -83,7 +83,7 @@ def test_ssh_understands_the_configuration(tmp_path: Path) -> None:
     paths.prepare()
     access.write_ssh_config(paths)
     done = subprocess.run(
-        ["ssh", "-G", "-F", str(paths.ssh_config), "10.88.0.5"],
+        ["ssh", "-G", "-F", str(paths.ssh_config), "100.64.0.5"],
         capture_output=True,
         text=True,
         check=True,
@@ -107,7 +107,7 @@ def test_programs_are_not_told_the_key(tmp_path: Path) -> None:
 
 @pytest.fixture
 def daemon(paths: StateDir) -> Iterator[None]:
-    """A daemon that knows one machine, 10.88.0.5."""
+    """A daemon that knows one machine, 100.64.0.5."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(paths.control))
         server.listen()
@@ -116,7 +116,7 @@ def daemon(paths: StateDir) -> Iterator[None]:
             for client in iter(lambda: server.accept()[0], None):
                 with client:
                     request = json.loads(client.recv(1000))
-                    known = request == {"op": "knows", "host": "10.88.0.5"}
+                    known = request == {"op": "knows", "host": "100.64.0.5"}
                     client.sendall(json.dumps({"known": known}).encode() + b"\n")
 
         threading.Thread(target=serve, daemon=True).start()
@@ -133,14 +133,14 @@ def settings_of(paths: StateDir, host: str) -> dict[str, str]:
 
 def test_ssh_of_path_knows_the_machines_and_nothing_else(paths: StateDir, daemon: None) -> None:
     access.write_ssh_config(paths)
-    assert "proxycommand" in settings_of(paths, "10.88.0.5")
-    assert "proxycommand" not in settings_of(paths, "10.88.0.6")
+    assert "proxycommand" in settings_of(paths, "100.64.0.5")
+    assert "proxycommand" not in settings_of(paths, "100.64.0.6")
     assert "proxycommand" not in settings_of(paths, "example.org")
 
 
 def test_ssh_of_path_is_ordinary_without_a_daemon(paths: StateDir) -> None:
     access.write_ssh_config(paths)
-    assert "proxycommand" not in settings_of(paths, "10.88.0.5")
+    assert "proxycommand" not in settings_of(paths, "100.64.0.5")
 
 
 def test_a_relayed_connection_that_the_machine_resets(paths: StateDir) -> None:
@@ -156,7 +156,7 @@ def test_a_relayed_connection_that_the_machine_resets(paths: StateDir) -> None:
             "-IS",
             str(access.CONNECT),
             str(paths.control),
-            "10.88.0.5",
+            "100.64.0.5",
             "22",
         ]
         with subprocess.Popen(
@@ -171,14 +171,14 @@ def test_a_relayed_connection_that_the_machine_resets(paths: StateDir) -> None:
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             accepted.close()
             _, text = relay.communicate(timeout=10)
-    assert text == b"localdc: 10.88.0.5 port 22: [Errno 104] Connection reset by peer\n"
+    assert text == b"localdc: 100.64.0.5 port 22: [Errno 104] Connection reset by peer\n"
     assert relay.returncode == 1
 
 
 def test_host_keys_of_reused_addresses_are_forgotten(paths: StateDir) -> None:
-    paths.known_hosts.write_text("10.88.0.5 ssh-ed25519 A\n10.88.0.50 ssh-ed25519 B\n")
-    access.forget_host_keys(paths, {"10.88.0.5"})
-    assert paths.known_hosts.read_text() == "10.88.0.50 ssh-ed25519 B\n"
+    paths.known_hosts.write_text("100.64.0.5 ssh-ed25519 A\n100.64.0.50 ssh-ed25519 B\n")
+    access.forget_host_keys(paths, {"100.64.0.5"})
+    assert paths.known_hosts.read_text() == "100.64.0.50 ssh-ed25519 B\n"
 
 
 def test_agent_socket_fits_into_an_address(tmp_path: Path) -> None:

@@ -35,10 +35,10 @@ def ask(agent: MetadataAgent, **request: Any) -> dict[str, Any]:
         ("dns_domain", "local"),
         ("max_physical_memory", "512"),
         ("maintain_resolvers", "true"),
-        ("nics.0.ip", "10.88.0.5"),
+        ("nics.0.ip", "100.64.0.5"),
         ("nics.1.ips.0", "10.99.0.5/22"),
         ("nics.0.primary", "true"),
-        ("resolvers.0", "10.88.0.1"),
+        ("resolvers.0", "100.64.0.1"),
         ("tags.role", "controller"),
         ("tags.paid", "true"),
         ("tags.weight", "7"),
@@ -63,8 +63,8 @@ def test_nics_are_json_with_the_fields_of_the_platform() -> None:
     assert text is not None
     first, second = json.loads(text)
     assert first["interface"] == "net0"
-    assert first["ips"] == ["10.88.0.5/22"]
-    assert (first["gateway"], first["gateways"]) == ("10.88.0.1", ["10.88.0.1"])
+    assert first["ips"] == ["100.64.0.5/22"]
+    assert (first["gateway"], first["gateways"]) == ("100.64.0.1", ["100.64.0.1"])
     assert first["primary"] is True
     assert "gateway" not in second
     assert "primary" not in second

@@ -97,7 +97,7 @@ def test_goals(apply, goal, state, call):
     api = Recorder(machine("m", state))
     result = apply(api, Plan(keep=[api.machines[0]], goal=goal))
     assert api.calls == ([("id-m", call)] if call else [])
-    assert result.started == (["id-m"] if call == "start" else [])
+    assert result.started_ids == (["id-m"] if call == "start" else [])
 
 
 def test_one_that_fails_does_not_end_it_for_the_others(apply):

@@ -132,7 +132,7 @@ def test_stopped_machines_are_started(cloud, sdc_machine):
     assert {m["state"] for m in cloud.machines().values()} == {"stopped"}
     assert not sdc_machine(state="stopped", selector=SELECTOR)["changed"]
     started = sdc_machine(**cluster(2))
-    assert len(started["started"]) == 3 and started["created"] == []
+    assert len(started["started_ids"]) == 3 and started["created"] == []
     assert {m["state"] for m in cloud.machines().values()} == {"running"}
     assert started["diff"]["after"]["ipython-controller"] == {"state": "running"}
 

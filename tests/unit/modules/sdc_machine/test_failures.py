@@ -72,6 +72,72 @@ def test_changes_that_do_not_show_fail_and_are_named(cloud, sdc_machine, monkeyp
     assert sdc_machine(**cluster(1), tags={"a": "b"}, wait="false")["changed"]
 
 
+@pytest.mark.parametrize(
+    ("wait", "waits"),
+    [(True, True), ("yes", True), ("running", True), ("1", True), (False, False), ("no", False),
+     ("false", False), ("off", False)],
+)  # fmt: skip
+def test_wait_as_a_truth_value(cloud, sdc_machine, wait, waits):
+    cloud.fault(kind="provision_delay", machine="*", seconds=1)
+    made = sdc_machine(**cluster(0), wait=wait)
+    assert made["machines"][0]["state"] == ("running" if waits else "provisioning")
+
+
+def test_wait_that_is_nothing(cloud, sdc_machine):
+    failed = sdc_machine(expect="fail", **cluster(0), wait="maybe")
+    assert failed.msg == "wait is neither true, false, running nor ssh: 'maybe'"
+    assert cloud.requests == []
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted", "limit"),
+    [
+        ({"name": "m-{index}", "selector": SELECTOR, "exact_count": 1_000_000}, 1_000_000, 5000),
+        ({"name": "m-{index}", "selector": SELECTOR, "exact_count": 10**30}, 10**30, 5000),
+        (cluster(5000), 5001, 5000),
+        ({**cluster(3), "max_count": 3}, 4, 3),
+    ],
+)
+def test_more_machines_than_anybody_means(cloud, sdc_machine, options, wanted, limit):
+    for check in (False, True):
+        failed = sdc_machine(check=check, expect="fail", **options)
+        assert f"exact_count asks for {wanted} machines, and max_count is {limit};" in failed.msg
+    assert cloud.requests == []
+
+
+def test_as_many_machines_as_max_count(cloud, sdc_machine):
+    assert len(sdc_machine(**cluster(3), max_count=4)["created"]) == 4
+    assert len(sdc_machine(check=True, **cluster(4999))["created"]) == 5000 - 4
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({**cluster(1), "tags": {"cluster": "other"}},
+         "tags: 'cluster' is 'other', but selector says 'ipython'"),
+        ({**cluster(1), "tags": {"role": "engine"}},
+         "tags of ipython-controller: 'role' is 'engine', but the selector of ipython-controller"),
+        ({**OFFER, "selector": SELECTOR, "groups": [{"name": "a", "tags": {"cluster": "b"}}]},
+         "tags of a: 'cluster' is 'b', but selector says 'ipython'"),
+        ({**OFFER, "selector": SELECTOR, "groups": [{"name": "a", "selector": {"cluster": "b"}}]},
+         "the selector of a: 'cluster' is 'b', but selector says 'ipython'"),
+        ({**OFFER, "selector": SELECTOR,
+          "groups": [{"name": "a", "selector": {"hot": True}, "tags": {"hot": False}}]},
+         "tags of a: 'hot' is False, but the selector of a says True"),
+        ({**OFFER, "name": "solo", "selector": {"n": 1}, "tags": {"n": 2}},
+         "tags: 'n' is 2, but selector says 1"),
+    ],
+)  # fmt: skip
+def test_tags_that_contradict_the_selector(cloud, sdc_machine, options, words):
+    failed = sdc_machine(expect="fail", **options)
+    assert words in failed.msg and cloud.requests == []
+
+
+def test_tags_that_agree_with_the_selector(cloud, sdc_machine):
+    made = sdc_machine(**OFFER, name="solo", selector={"n": 1}, tags={"n": "1", "m": 2})
+    assert made["machines"][0]["tags"]["m"] == 2
+
+
 def test_absent_removes_failed_machines_too(cloud, sdc_machine):
     cloud.fault(kind="provision_failure", machine="ipython-engine-001")
     failed = sdc_machine(expect="fail", **cluster(1))
@@ -253,7 +319,7 @@ def test_ssh_that_never_works_names_the_machine_and_the_reason(cloud, sdc_machin
 
 
 def test_a_key_that_machines_refuse_ends_the_wait(cloud, sdc_machine, fake_ssh):
-    (fake_ssh / "says").write_text("root@10.88.0.5: Permission denied (publickey).\n")
+    (fake_ssh / "says").write_text("root@100.64.0.5: Permission denied (publickey).\n")
     failed = sdc_machine(
         expect="fail", **cluster(6), wait="ssh", wait_timeout=300, ssh_refused_timeout=2, parallel=1
     )
@@ -267,8 +333,8 @@ def test_a_key_that_machines_refuse_ends_the_wait(cloud, sdc_machine, fake_ssh):
     "line",
     [
         "percent_expand: unknown key %k",
-        "Unable to negotiate with 10.88.0.5 port 22: no matching host key type found.",
-        'Load key "/home/me/.ssh/triton": bad permissions\nme@10.88.0.5: Permission denied.',
+        "Unable to negotiate with 100.64.0.5 port 22: no matching host key type found.",
+        'Load key "/home/me/.ssh/triton": bad permissions\nme@100.64.0.5: Permission denied.',
     ],
 )
 def test_what_no_later_attempt_changes_ends_the_wait(cloud, sdc_machine, fake_ssh, line):

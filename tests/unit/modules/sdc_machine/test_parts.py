@@ -136,7 +136,7 @@ def test_diff_and_prediction_agree():
     states = {m["name"]: m["state"] for m in result.machines}
     assert states == {"e-1": "running", "e-2": "running"}
     assert (result.created, result.deleted) == (["e-2"], ["id-old"])
-    assert (result.started, result.updated) == (["id-e-1"], [])
+    assert (result.started_ids, result.updated) == (["id-e-1"], [])
 
 
 # --- result ------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def test_a_failure_names_every_machine_and_has_the_details_of_the_first():
     late.fail("start", "no room", code="Full", status=503)
     result.failed({"name": "none"}, "create", "refused")
     result.settled([gone, new, late])
-    assert (result.deleted, result.started) == (["id-old"], ["id-late"])
+    assert (result.deleted, result.started_ids) == (["id-old"], ["id-late"])
     with pytest.raises(Refused, match=r"2 machines failed: none \(create\): refused; late") as why:
         result.check()
     assert why.value.details == {"machine_id": None} and result.failed_ids == ["id-late"]

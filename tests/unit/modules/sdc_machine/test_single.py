@@ -18,7 +18,7 @@ def test_life_of_a_machine(cloud, sdc_machine):
     assert not sdc_machine(name="web", state="stopped")["changed"]
     assert not sdc_machine(name="web", **OFFER)["changed"], "present leaves the power alone"
     started = sdc_machine(name="web", state="started")
-    assert started["started"] == [ident] and started["machines"][0]["state"] == "running"
+    assert started["started_ids"] == [ident] and started["machines"][0]["state"] == "running"
     assert sdc_machine(name="web", state="restarted")["changed"]
 
     assert sdc_machine(check=True, name="web", state="absent")["deleted"] == [ident]

@@ -110,7 +110,7 @@ def test_stopped_machines_need_not_count(cloud, sdc_machine):
     assert cloud.machines()["ipython-engine-001"]["state"] == "stopped"
     assert not sdc_machine(**cluster(2), count_stopped=False)["changed"]
     counted = sdc_machine(**cluster(3))
-    assert counted["started"] == [stopped] and not counted["created"]
+    assert counted["started_ids"] == [stopped] and not counted["created"]
 
 
 def test_many_updates_in_one_task(cloud, sdc_machine):

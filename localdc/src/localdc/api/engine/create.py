@@ -34,6 +34,7 @@ from localdc.api.validate import check_metadata, check_name, check_new_tags
 from localdc.api.values import boolean, json_boolean, text
 from localdc.api.vmtags import as_read
 
+KEPT_METADATA = re.compile(r"\w", re.ASCII)
 _MOUNTPOINT = re.compile(r"(/[^/\0]+)+/?")
 MAX_PUBLIC = 1
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "dev", "proc", "system", ".zonecontrol")
@@ -287,7 +288,7 @@ def _set_metadata(machine: Machine, params: Mapping[str, Any], keys: list[Key]) 
     Passwords are those in `credentials` alone, and names begin with a letter, a digit or `_`.
     """
     prefixed = _prefixed(params, "metadata.")
-    given = {k: v for k, v in prefixed.items() if _KEPT.match(k) and not k.endswith("_pw")}
+    given = {k: v for k, v in prefixed.items() if KEPT_METADATA.match(k) and not k.endswith("_pw")}
     credentials = given.pop("credentials", None)
     secrets: dict[str, Scalar] = {}
     if credentials is not None:

@@ -131,12 +131,15 @@ def add_account(call: Call) -> Answer:
         raise invalid_argument("login must be 3 to 32 letters, digits, _ . or @")
     if not isinstance(key, str):
         raise invalid_argument("key must be the line of an OpenSSH public key")
+    center = call.center
     try:
         account = add_login(
-            call.center.store, login, f"{login}@localhost", [AccountKey(login, key)]
+            center.store, center.settings, login, f"{login}@localhost", [AccountKey(login, key)]
         )
     except ValueError as error:
         raise invalid_argument(f"key is invalid: {error}") from None
+    with center.store.transaction():
+        center.engine.networks.provide_ways_out()
     return Answer.json({"id": account.uuid, "login": account.login}, 201)
 
 

@@ -92,10 +92,14 @@ class Addresses:
 
     def used(self, network: str) -> bool:
         """True when a machine has an address of the network."""
-        row = self._db.execute(
-            "SELECT 1 FROM addresses WHERE network = ? AND machine IS NOT NULL LIMIT 1", (network,)
+        return self.machines(network) > 0
+
+    def machines(self, network: str) -> int:
+        """How many machines have addresses of the network."""
+        (count,) = self._db.execute(
+            "SELECT count(DISTINCT machine) FROM addresses WHERE network = ?", (network,)
         ).fetchone()
-        return row is not None
+        return int(count)
 
     def forget(self, network: str) -> None:
         """The network is gone."""
