@@ -141,7 +141,7 @@ def test_a_machine_gets_lost(dc):
 
 def test_a_reboot_that_is_late(dc):
     """As sdc-cn-agent, tasks/machine_update.js: recorded first, then rebooted."""
-    external, internal = dc.get("/my/networks").json()
+    external, internal, _ = dc.get("/my/networks").json()
     uuid = dc.create("gw", networks=[external["id"]])
     other = dc.create("other", networks=[external["id"]])
     boots = dc.engine._runner.boots
@@ -171,7 +171,7 @@ def test_a_reboot_that_is_late(dc):
 
 def test_a_nic_that_cannot_be_added_is_taken_back(dc, monkeypatch):
     """vmapi, workflows/add-nics.js: napi.cleanup_nics."""
-    external, internal = dc.get("/my/networks").json()
+    external, internal, _ = dc.get("/my/networks").json()
     uuid = dc.create("gw", networks=[external["id"]])
     before = dc.machine(uuid)["nics"]
 

@@ -15,6 +15,12 @@ EXTERNAL, INTERNAL = networks()
 VLANS = "/my/fabrics/default/vlans"
 
 
+@pytest.fixture
+def dc(start):
+    """Without the fabric that a new account has."""
+    return start(fabrics=False)
+
+
 def fabric(number=5, **more):
     """What makes a network of 192.168.NUMBER.0/24; a field that is None is left out."""
     body = {

@@ -28,7 +28,7 @@ def test_names_of_a_public_cloud(start):
     uuid = dc.create(package="z1-micro")
     assert dc.machine(uuid)["state"] == "running"
     assert {n["name"] for n in dc.get("/my/networks").json()} == {
-        "Joyent-SDC-Public", "Joyent-SDC-Private",
+        "Joyent-SDC-Public", "Joyent-SDC-Private", "My-Fabric-Network",
     }  # fmt: skip
     assert len(dc.machine(uuid)["networks"]) == 2
     suffixes = {tuple(network["suffixes"]) for network in dc.get("/my/networks").json()}

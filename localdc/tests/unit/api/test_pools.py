@@ -28,7 +28,7 @@ SETTINGS = {"networks": (FIRST, SECOND, INTERNAL), "pools": (POOL,)}
 
 @pytest.fixture
 def pooled(start):
-    return start(**SETTINGS)
+    return start(**SETTINGS, fabrics=False)
 
 
 def test_a_pool_looks_like_a_network_and_hides_its_own(pooled):
@@ -161,7 +161,7 @@ def test_a_catalogue_offers_pools(start):
     assert read(text) == offers, "a name has the same id in every data center"
     (pool,) = offers["pools"]
     size = replace(packages()[0], networks=(pool.id,))
-    dc = start(**offers, packages=(size,))
+    dc = start(**offers, packages=(size,), fabrics=False)
     listed = dc.get("/my/networks").json()
     assert [(n["id"], n["name"]) for n in listed] == [
         (pool.id, "public"), (INTERNAL.id, "internal"),
