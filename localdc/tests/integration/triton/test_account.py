@@ -78,8 +78,9 @@ def test_account(shell: Shell) -> None:
     shell.triton("account", "update", "companyName=A & B", "phone=123")
     account = shell.triton_json("account", "get", "-j")
     assert (account["companyName"], account["phone"]) == ("A & B", "123")
-    message = shell.triton_fails(1, "account", "update", "email=nonsense")
-    assert "(InvalidArgument)" in message
+    # CloudAPI has no rule for the form of an address (sdc-cloudapi, lib/account.js, update)
+    shell.triton("account", "update", "email=nonsense")
+    assert shell.triton_json("account", "get", "-j")["email"] == "nonsense"
     assert "unknown or unupdateable field" in shell.triton_fails(1, "account", "update", "x=1")
 
 

@@ -147,7 +147,8 @@ def test_keys(shell: Shell, tmp_path: Path) -> None:
 def test_account_and_catalogue(shell: Shell) -> None:
     assert shell.sdc_json("getaccount")["login"] == "localdc"
     assert shell.sdc_json("updateaccount", "--city", "Berlin")["city"] == "Berlin"
-    assert "(InvalidArgument)" in shell.sdc_fails(3, "updateaccount", "--email", "nonsense")
+    # CloudAPI has no rule for the form of an address (sdc-cloudapi, lib/account.js, update)
+    assert shell.sdc_json("updateaccount", "--email", "nonsense")["email"] == "nonsense"
     assert shell.sdc_json("listdatacenters") == {"localdc": shell.environment["SDC_URL"]}
     identifier = image_id(shell)
     assert shell.sdc_json("getimage", identifier)["type"] == "zone-dataset"
@@ -177,8 +178,11 @@ def test_snapshots(shell: Shell, old: str) -> None:
     # as long as the server remembers a job with its name (sdc-cloudapi, lib/snapshots.js, get)
     gone = {"name": "before", "state": "deleted"}
     assert shell.sdc_json("getmachinesnapshot", *options) == gone
-    for command in ("startmachinefromsnapshot", "deletemachinesnapshot"):
-        assert "before not found" in shell.sdc_fails(3, command, *options)
+    assert "before not found" in shell.sdc_fails(3, "deletemachinesnapshot", *options)
+    # nobody looks before the job does
+    shell.sdc("startmachinefromsnapshot", *options)
+    eventually(lambda: shell.sdc_json("getmachineaudit", old)[0]["success"] == "no")
+    await_state(shell, old, "running")
 
 
 def test_firewall_rules(shell: Shell, old: str) -> None:
