@@ -71,13 +71,13 @@ class Victim:
     def make_networks(self):
         """Two networks on a fabric: `networks`, the first for further NICs of machines."""
         session, vlans = self.session(), f"{self.url}/my/fabrics/default/vlans"
-        answer = session.post(vlans, json={"vlan_id": 2, "name": "two"}, timeout=30)
+        answer = session.post(vlans, json={"vlan_id": 3, "name": "three"}, timeout=30)
         assert answer.status_code == 201, answer.text
         for name, net in (("lab", "192.168.0"), ("attic", "192.168.8")):
             first = net.rpartition(".")[2]
             body = {"name": name, "subnet": f"{net}.0/22", "provision_start_ip": f"{net}.5"}
             body["provision_end_ip"] = f"192.168.{int(first) + 3}.250"
-            answer = session.post(f"{vlans}/2/networks", json=body, timeout=30)
+            answer = session.post(f"{vlans}/3/networks", json=body, timeout=30)
             assert answer.status_code == 201, answer.text
             self.networks.append(answer.json()["id"])
 
