@@ -8,8 +8,8 @@ from .modules_support import OFFER, run_module
 
 SUFFIX = "inst.acme.localdc.cns.local"
 NAME = f"tcp://my-cluster-controller.{SUFFIX}:20000"
-LAN = {"name": "lan", "subnet": "192.168.128.0/24", "gateway": "192.168.128.1"}
-LAN |= {"provision_start_ip": "192.168.128.5", "provision_end_ip": "192.168.128.250"}
+LAN = {"name": "lan", "subnet": "192.168.140.0/24", "gateway": "192.168.140.1"}
+LAN |= {"provision_start_ip": "192.168.140.5", "provision_end_ip": "192.168.140.250"}
 
 
 @pytest.fixture

@@ -33,10 +33,10 @@ RFC_1918 = {
     "networks": (
         replace(
             WEST,
-            subnet="100.64.0.0/22",
-            provision_start="100.64.0.5",
-            provision_end="100.64.0.9",
-            gateway="100.64.0.1",
+            subnet="10.88.0.0/22",
+            provision_start="10.88.0.5",
+            provision_end="10.88.0.9",
+            gateway="10.88.0.1",
         ),
         EAST,
         INTERNAL,
@@ -265,7 +265,7 @@ def test_info_finds_machines_in_pools(pooled):
 
 
 def test_addresses_of_a_pool_are_not_told(pooled):
-    _, run = pooled(**ONE_POOL)
+    _, run = pooled(**ONE_POOL, fabrics=False)
     listed = run("sdc_network_info", addresses=True)["networks"]
     assert {n["name"]: n["addresses"] for n in listed} == {"Public": None, "internal": []}
 
@@ -281,12 +281,13 @@ def test_a_machine_without_pools_costs_no_request_more(pooled):
 
 
 def test_public_addresses_of_the_package_of_2013(pooled):
-    """Those of a public pool, where public networks have private addresses."""
+    """They go by their value; a private one that is of a public pool comes last."""
     cloud, run = pooled(**RFC_1918)
-    run("sdc_machine", name="web", **OFFER, networks=["Private", "Public"])
+    run("sdc_machine", name="web", **OFFER, networks=["Public", "Private"])
     with DataCenter.of(resolve(**cloud.access, env={})) as sdc:
         (machine,) = sdc.machines()
-        assert (machine.public_ips, machine.private_ips) == (["100.64.0.5"], ["10.99.0.5"])
+        assert machine.ips == ["10.88.0.5", "10.99.0.5"] and machine.public_ips == []
+        assert machine.private_ips == ["10.99.0.5", "10.88.0.5"]
 
 
 # --- a bad day ---------------------------------------------------------------------------------

@@ -230,8 +230,8 @@ def test_volume(shared_cloud, run):
     refused(shared_cloud, run, "sdc_volume", options)
 
 
-SHELVES = {"name": "shelves", "subnet": "192.168.128.0/24"}
-SHELVES |= {"provision_start_ip": "192.168.128.5", "provision_end_ip": "192.168.128.250"}
+SHELVES = {"name": "shelves", "subnet": "192.168.140.0/24"}
+SHELVES |= {"provision_start_ip": "192.168.140.5", "provision_end_ip": "192.168.140.250"}
 
 
 def test_volume_options_and_failures(shared_cloud, run):

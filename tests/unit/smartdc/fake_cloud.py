@@ -70,6 +70,7 @@ class FakeCloud:
             image("base-64-lts", "24.4.1", "2025-01-10T00:00:00Z"),
             image("minimal-64-lts", "24.4.1", "2025-01-09T00:00:00Z"),
         ]
+        self.networks = [{"id": "n1", "name": "external", "public": True}]
         self.provision_polls = 1
         self.fault: Callable[[FakeHandler], bool] | None = None
         self.skew_limit = 300.0
@@ -241,7 +242,7 @@ class FakeHandler(BaseHTTPRequestHandler):
             "packages": [
                 {"id": "p1", "name": "Extra Small 512 MB", "memory": 512, "default": True}
             ],
-            "networks": [{"id": "n1", "name": "external", "public": True}],
+            "networks": self.cloud.networks,
             "datacenters": {"dc2": f"http://{self.headers['Host']}"},
             "keys": [],
         }

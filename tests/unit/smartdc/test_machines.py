@@ -140,6 +140,7 @@ def test_plain_calls(cloud: FakeCloud, sdc: DataCenter) -> None:
 
 def test_addresses_go_by_their_value(cloud: FakeCloud, sdc: DataCenter) -> None:
     """As in smartdc 0.2; of several, those on networks called public come first, or last."""
+    cloud.networks.append({"id": "n2", "name": "internal", "public": False})
     on = {"198.51.100.4": "n2", "203.0.113.7": "n1", "10.0.0.1": "n1", "100.64.0.5": "n2",
           "10.99.0.7": "n2"}  # fmt: skip
     nics = [{"ip": ip, "network": network, "mac": ip} for ip, network in on.items()]
