@@ -25,6 +25,7 @@ from .modules_support import (
     WEST,
     cluster,
     names,
+    new_key,
     run_module,
 )
 
@@ -293,9 +294,10 @@ def test_public_addresses_of_the_package_of_2013(pooled):
 # --- a bad day ---------------------------------------------------------------------------------
 
 
-def test_two_runs_on_a_day_when_all_is_late(pooled):
+def test_two_runs_of_every_module_on_a_bad_day(pooled, tmp_path):
     """Changes and reboots are late, lists are old, and the public network becomes a pool."""
     cloud, run = pooled()
+    key = new_key(tmp_path / "new")[1]
     # a list is never older than the change that the second run is to see
     day = {"change_seconds": [0.8, 1.2], "lists_cache_seconds": 0.4, "reboot_seconds": 0.5}
     assert cloud.admin("PUT", "settings", {"bad_day": day}).ok
@@ -310,6 +312,15 @@ def test_two_runs_on_a_day_when_all_is_late(pooled):
         ("sdc_machine", {"name": "gw", **change}),
         ("sdc_volume", {"name": "data"}),
         ("sdc_volume", {"name": "data", "state": "absent"}),
+        ("sdc_snapshot", {"machine": "gw", "name": "before"}),
+        ("sdc_snapshot", {"machine": "gw", "name": "before", "state": "absent"}),
+        ("sdc_key", {"name": "new", "key": key}),
+        ("sdc_key", {"name": "new", "state": "absent"}),
+        ("sdc_firewall_rule", {"rule": "FROM any TO tag a ALLOW tcp PORTS 22, 80"}),
+        (
+            "sdc_firewall_rule",
+            {"rule": "FROM any TO tag a ALLOW tcp PORTS 22, 80", "state": "absent"},
+        ),
         ("sdc_machine", {"name": "gw", "state": "stopped"}),
         ("sdc_machine", {"name": "gw", "state": "absent"}),
     ):
