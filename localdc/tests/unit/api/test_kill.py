@@ -19,9 +19,11 @@ SEED = int(os.environ.get("LOCALDC_TEST_SEED", "20131104"))
 def victim(tmp_path, key):
     victim = Victim(tmp_path, key)
     victim.start(0)
-    victim.make_networks()
-    yield victim
-    victim.kill()
+    try:
+        victim.make_networks()
+        yield victim
+    finally:
+        victim.kill()
 
 
 @pytest.fixture
