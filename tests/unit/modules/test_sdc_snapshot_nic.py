@@ -106,7 +106,7 @@ def test_nic_failures(run, machine):
         ({"machine": "gw", "network": "interna"}, "nearest: internal"),
         ({"machine": "gw", "mac": "90:b8:d0:00:00:00"}, "no interface"),
         ({"machine": "gw"}, "network, mac"),
-        ({"machine": "gw", "network": "external", "state": "absent"}, "the last one"),
+        ({"machine": "gw", "network": "external", "state": "absent"}, "last NIC"),
         ({"machine": "gw", "network": "internal", "ip": "1.2.3.4"}, "1.2.3.4"),
     ):
         failed = run("sdc_nic", expect="fail", **arguments)
