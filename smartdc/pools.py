@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .addresses import Address, address, addresses, is_private
+from .addresses import SHARED, Address, address, addresses, is_private, split
 from .errors import APIError, Forbidden, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def is_pool_refusal(error: APIError) -> bool:
 class Pools:
     """The offered networks of interfaces; asks only when one is on a network that is not listed.
 
-    Where pools of both kinds come into question, a public address is of a public one, and a
-    private address likely of another; that is certain where any machine of the account has a
-    public address.  Where machines have private addresses in two pools, the primary one is likely
-    the public one: CreateMachine makes it so (sdc-cloudapi, lib/machines.js, getCreateOptions).
+    Where pools of both kinds come into question, an external address is of a public one, and an
+    internal address of another, as `split` tells them apart: that is certain where the account's
+    machines have both.  Where they have two of one kind, the primary one is likely the public
+    one: CreateMachine makes it so (sdc-cloudapi, lib/machines.js, getCreateOptions).
 
     :param networks: all that ListNetworks shows
     """
@@ -191,14 +191,15 @@ class Pools:
         """Whether the network of an address is public; None where it does not tell."""
         if ip is None:
             return None
-        if not is_private(ip):
+        if not is_private(ip) and ip not in SHARED:
             return True
-        if any(not is_private(other) for machine in self._machines for other in addresses(machine)):
-            return False
+        external, internal = split([ip, *self._ips])
+        if external and internal:
+            return ip in external
         if certain:
             return None
         if not self._roles:
-            return False
+            return ip in external
         roles = self._roles.get(network, set())
         return roles == {True} if len(roles) == 1 else None
 
@@ -213,6 +214,10 @@ class Pools:
                 for nic in nics:
                     found.setdefault(str(nic["network"]), set()).add(bool(nic.get("primary")))
         return found
+
+    @cached_property
+    def _ips(self) -> list[Address]:
+        return [ip for machine in self._machines for ip in addresses(machine)]
 
     @cached_property
     def _machines(self) -> list[Record]:

@@ -85,12 +85,20 @@ def test_without_names_of_networks_pools_cost_nothing(cloud, listing):
 
 def test_the_primary_address_is_the_public_one(tmp_path, listing):
     """Where both pools have private addresses."""
-    cloud = Cloud(tmp_path, pools=(replace(PUBLIC, networks=(EXTERNAL.id,)), PRIVATE))
+    outside = replace(
+        EXTERNAL,
+        subnet="10.88.0.0/22",
+        provision_start="10.88.0.5",
+        provision_end="10.88.0.9",
+        gateway="10.88.0.1",
+    )
+    pools = (replace(PUBLIC, networks=(EXTERNAL.id,)), PRIVATE)
+    cloud = Cloud(tmp_path, networks=(outside, INTERNAL), pools=pools)
     try:
         run_module(
             "sdc_machine", **cloud.access, **OFFER, name="web", networks=["Private", "Public"]
         )
-        for pool, start in (("Public", "100.64."), ("Private", "10.99.")):
+        for pool, start in (("Public", "10.88."), ("Private", "10.99.")):
             hosts = listing(cloud, address=[pool], include=[{"network": pool}])[0]
             assert hosts["_meta"]["hostvars"]["web"]["ansible_host"].startswith(start)
     finally:

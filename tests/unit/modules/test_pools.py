@@ -15,6 +15,7 @@ from smartdc.config import resolve
 
 from .modules_support import (
     EAST,
+    EXTERNAL,
     INTERNAL,
     OFFER,
     ONE_POOL,
@@ -238,6 +239,17 @@ def test_a_network_that_is_in_no_pool_counts_for_none(pooled):
     assert cloud.machines()["gw"]["networks"] == [WEST.id, INTERNAL.id, EAST.id]
 
 
+def test_a_shared_address_is_of_the_public_pool(pooled):
+    """Beside private ones; as public networks of embedded data centers have them."""
+    cloud, run = pooled(pools=(replace(PUBLIC, networks=(EXTERNAL.id,)), PRIVATE))
+    run("sdc_machine", name="gw", **OFFER, networks=["Public", "Private"])
+    assert cloud.machines()["gw"]["ips"][0].startswith("100.64.")
+    options = {"machine": "gw", "network": "Public"}
+    assert not run("sdc_nic", **options)["changed"]
+    assert run("sdc_nic", **options, state="absent")["changed"]
+    assert cloud.machines()["gw"]["networks"] == [INTERNAL.id]
+
+
 def test_pools_without_the_right_to_look_at_addresses(pooled):
     """A sub-user without listnetworkips; then all that is listed may be a pool."""
     cloud, run = pooled(**TWO_POOLS)
@@ -268,7 +280,8 @@ def test_info_finds_machines_in_pools(pooled):
 def test_addresses_of_a_pool_are_not_told(pooled):
     _, run = pooled(**ONE_POOL, fabrics=False)
     listed = run("sdc_network_info", addresses=True)["networks"]
-    assert {n["name"]: n["addresses"] for n in listed} == {"Public": None, "internal": []}
+    addresses = {network["name"]: network["addresses"] for network in listed}
+    assert (addresses["Public"], addresses["internal"]) == (None, [])
 
 
 def test_a_machine_without_pools_costs_no_request_more(pooled):

@@ -248,6 +248,9 @@ class FakeHandler(BaseHTTPRequestHandler):
         }
         if parts[1] in simple and len(parts) == 2:
             return 200, simple[parts[1]], {}
+        if parts[1:] == ["networks", "n1", "ips"]:
+            # so n1 is no pool
+            return 200, [], {}
         if parts[1] == "machines":
             return self.machines(parts[2:], params)
         raise Refused(404, "ResourceNotFound", f"{path} does not exist")
