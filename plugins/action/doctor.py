@@ -73,8 +73,8 @@ def _data_center() -> tuple[Findings, Client | None]:
     """The findings of the first request, and a client if it was accepted."""
     try:
         settings = resolve()
-    except NoDataCenter:
-        return [access.embedded("none is configured")], None
+    except NoDataCenter as error:
+        return [access.embedded(error.message)], None
     except SmartDCError as error:
         return [Finding("Data center", "problem", str(error))], None
     try:

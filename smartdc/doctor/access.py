@@ -28,6 +28,8 @@ from .finding import Finding
 MAX_SKEW = 300
 """Seconds between the clocks from which on requests are refused (http-signature, lib/parser.js)."""
 TOLERABLE = 60
+EQUAL = 3
+"""Seconds: a Date has whole ones, and the answer was on its way."""
 BY_HAND = 1.0
 """Seconds for a signature from which on a person takes part in it, by a touch or a click."""
 
@@ -90,6 +92,8 @@ def clock(response: requests.Response | None, received: float) -> Finding:
         difference = received - parsedate_to_datetime(text or "").timestamp()
     except (ValueError, TypeError):
         return Finding("Clock", "not known", "the data center's answer has no time")
+    if abs(difference) < EQUAL:
+        return Finding("Clock", "ok", "the same as the data center's")
     way = "ahead of" if difference > 0 else "behind"
     says = f"{abs(difference):.0f} s {way} the data center's, which allows {MAX_SKEW} s"
     if abs(difference) > MAX_SKEW:

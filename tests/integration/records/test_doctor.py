@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,16 +12,17 @@ from typing import Any, Self
 
 import pytest
 
-from ...unit.modules.modules_support import EXTERNAL, ROOT, Cloud, new_key, without_settings
+from embedded.pythons import OWN
+
+from ...unit.modules.modules_support import ROOT, Cloud, new_key, without_settings
 
 Lines = dict[str, str]
 LOGIN = "bobby"
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cloud]:
-    """With the settings that the test gives."""
-    made = Cloud(tmp_path, **getattr(request, "param", {}))
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    made = Cloud(tmp_path)
     yield made
     made.stop()
 
@@ -67,7 +69,7 @@ def test_a_run_would_work(cloud: Cloud, tmp_path: Path) -> None:
     lines = doctor(cloud, tmp_path)
     assert {"problem", "note"}.isdisjoint(states(lines).values()), lines
     assert f"({cloud.key_id}) is accepted as account acme" in lines["Key"]
-    assert "0 s" in lines["Clock"] and "everything" in lines["Rights"]
+    assert "the same as" in lines["Clock"] and "everything" in lines["Rights"]
     assert "base-64-lts@" in lines["Image"] and "external (public)" in lines["Networks"]
     assert "5 machine(s) would be made" in lines["Cluster"]
     assert "OpenSSH" in lines["ssh"] and str(cloud.key_file) in lines["ssh"]
@@ -88,7 +90,7 @@ def test_what_was_named_and_is_not_there(cloud: Cloud, tmp_path: Path) -> None:
 
 
 def test_what_was_named_and_does_not_fit(cloud: Cloud, tmp_path: Path) -> None:
-    words = ("-e", "machine_image=ubuntu-24.04", "-e", "machine_package=sample-256M")
+    words = ("-e", "machine_image=ubuntu-24.04", "-e", "machine_package=b1-small-256M")
     lines = doctor(cloud, tmp_path, *words, code=2)
     assert "has linux and not SmartOS" in lines["Image"]
     assert "needs 512 MiB or more" in lines["Package"]
@@ -159,8 +161,8 @@ def test_a_sub_user_without_rights(cloud: Cloud, tmp_path: Path, bob: dict[str, 
 
 
 def test_a_sub_user_who_may_look_only(cloud: Cloud, tmp_path: Path, bob: dict[str, Any]) -> None:
-    looking = "CAN getaccount, listmachines, listpackages, listimages, listnetworks *"
-    allow(cloud, looking, "CAN listroles, getrole, listpolicies and getpolicy *")
+    looking = "CAN getaccount, listmachines, listpackages, listimages and listnetworks *"
+    allow(cloud, looking, "CAN listroles, getrole and getpolicy *")
     lines = doctor(cloud, tmp_path, code=2, **bob)
     assert states(lines)["Machines"] == "problem" and states(lines)["Firewall"] == "note", lines
     assert "CAN createmachine and deletemachine" in lines["Machines"]
@@ -182,7 +184,9 @@ def test_names_of_machines_are_off_and_wanted(cloud: Cloud, tmp_path: Path) -> N
     assert "off," in doctor(cloud, tmp_path)["CNS"]
     wanted = ("-e", "bootstrap=metadata", "-e", "controller_address=cns")
     lines = doctor(cloud, tmp_path, *wanted, code=2)
-    assert states(lines)["Cluster"] == "problem" and "CNS" in lines["Cluster"], lines
+    assert (
+        states(lines)["Cluster"] == "problem" and "controller_address is cns" in lines["Cluster"]
+    ), lines
 
 
 def test_machines_that_configure_themselves(cloud: Cloud, tmp_path: Path) -> None:
@@ -192,12 +196,9 @@ def test_machines_that_configure_themselves(cloud: Cloud, tmp_path: Path) -> Non
     assert not file.parent.exists()
 
 
-@pytest.mark.parametrize("cloud", [{"networks": (EXTERNAL,)}], indirect=True)
-def test_no_private_network(cloud: Cloud, tmp_path: Path) -> None:
-    with cloud.client() as client:
-        for network in client.list_networks(public=False):
-            client.delete_fabric_network(network["vlan_id"], network["id"])
-    assert "None is private" in doctor(cloud, tmp_path)["Networks"]
+def test_engines_would_talk_over_the_internet(cloud: Cloud, tmp_path: Path) -> None:
+    lines = doctor(cloud, tmp_path, "-e", "machine_networks=external")
+    assert states(lines)["Networks"] == "note" and "None is private" in lines["Networks"], lines
 
 
 def test_a_key_that_the_account_does_not_have(cloud: Cloud, tmp_path: Path) -> None:
@@ -214,9 +215,45 @@ def test_nobody_answers(cloud: Cloud, tmp_path: Path) -> None:
     assert states(lines)["Data"] == "problem" and cloud.url in lines["Data"], lines
 
 
+def test_the_embedded_one_is_stopped(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.stop()
+    (tmp_path / "datacenter.json").write_text(json.dumps(cloud.access))
+    environment = {"LOCALDC_DIR": str(tmp_path), "SDC_TIMEOUT": "2"}
+    lines, _ = examined(environment, tmp_path, code=0)
+    assert "site.yml would start the embedded one" in lines["Data"], lines
+
+
+@pytest.fixture
+def controller(cloud: Cloud, request: pytest.FixtureRequest) -> None:
+    """A machine that says which Python it has."""
+    with cloud.client() as client:
+        payload = {"image": client.list_images()[0]["id"], "package": "sample-1G"}
+        payload |= {"name": "ipython-controller", "metadata.ipython.python": request.param}
+        client.create({**payload, "tag.ipython_cluster": "ipython", "tag.role": "controller"})
+    cloud.settle()
+
+
+@pytest.mark.usefixtures("controller")
+@pytest.mark.parametrize("controller", ["3.7"], indirect=True)
+def test_machines_with_another_python(cloud: Cloud, tmp_path: Path) -> None:
+    lines = doctor(cloud, tmp_path, code=2)
+    assert states(lines)["Python"] == "problem" and "PYTHON=python3.7" in lines["Python"], lines
+    lines = doctor(cloud, tmp_path, "-e", "python_mismatch=allow")
+    assert states(lines)["Python"] == "note" and "1 kept" in lines["Cluster"], lines
+
+
+@pytest.mark.usefixtures("controller")
+@pytest.mark.parametrize("controller", [OWN], indirect=True)
+def test_machines_with_the_same_python(cloud: Cloud, tmp_path: Path) -> None:
+    assert f"{OWN} here and on the machines" in doctor(cloud, tmp_path)["Python"]
+
+
 def test_nothing_is_configured(tmp_path: Path) -> None:
     nowhere = {"LOCALDC_DIR": str(tmp_path / "none")}
     lines, output = examined(nowhere, tmp_path, code=0)
-    assert "none is configured" in lines["Data"] and "python -m localdc doctor" in lines["Data"]
+    assert (
+        "no data center is configured" in lines["Data"]
+        and "python -m localdc doctor" in lines["Data"]
+    )
     assert states(lines)["ssh"] == "ok" and "Nothing was made" in output
     assert not (tmp_path / "none").exists()
