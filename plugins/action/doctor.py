@@ -7,8 +7,8 @@
       register: doctor                # findings, reached, and the names that can be had
 
 `findings`: dicts of `topic`, `state` (ok, note, problem, not known) and `says`. `reached`: whether
-the data center answers and takes the key. `package`, `image`, `networks`: those that were said,
-empty where they cannot be had.
+the data center answers, takes the key and shows its machines. `package`, `image`, `networks`: those
+that were said, empty where they cannot be had.
 
 It runs on the machine of the user.
 """
@@ -54,17 +54,17 @@ class ActionModule(ActionBase):
         way = variables.get("sdc_ssh") or {}
         findings, api = _data_center()
         local = [here.ssh(api, way), here.ipyparallel()]
-        usable = dict(options)
+        usable, unreadable = dict(options), _inventory(variables)
         if api is not None:
             with api:
                 findings += _offered(api, options, usable)
-            findings += _inventory(variables)
+            findings += unreadable
         found = [*findings, *local]
         return {
             **result,
             **usable,
             "changed": False,
-            "reached": api is not None,
+            "reached": api is not None and not unreadable,
             "findings": [asdict(finding) for finding in found],
         }
 
