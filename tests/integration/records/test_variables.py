@@ -66,7 +66,7 @@ def test_mistakes(cloud: Cloud, said: list[str], told: str) -> None:
     assert told in refused(cloud, "site.yml", *words)
 
 
-@pytest.mark.parametrize("name", ["teardown", "status", "connect", "run", "verify"])
+@pytest.mark.parametrize("name", ["teardown", "status", "connect", "run", "verify", "doctor"])
 def test_every_playbook_looks(cloud: Cloud, name: str) -> None:
     output = refused(cloud, f"playbooks/{name}.yml", "-e", "clustr=x")
     assert "There is no variable clustr. Is cluster meant?" in output
