@@ -110,7 +110,8 @@ def _problem(rule: Mapping[str, Any], value: Any, values: Mapping[str, Any]) -> 
         return "" if re.fullmatch(rule["pattern"], value) else ", which cannot be"
     if kind == "word" and re.search(r"\s", value):
         return ", with a blank in it"
-    if kind == "file" and value and not Path(value).expanduser().is_file():
+    text = kind == "script" and (value.startswith("#!") or "\n" in value)
+    if kind in ("file", "script") and value and not text and not Path(value).expanduser().is_file():
         return ", and there is no such file"
     return ""
 

@@ -1,4 +1,4 @@
-"""Lists as users write them."""
+"""Values as users write them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def loaded():
-    spec = importlib.util.spec_from_file_location("lists", ROOT / "plugins/filter/lists.py")
+    spec = importlib.util.spec_from_file_location("said", ROOT / "plugins/filter/said.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.FilterModule().filters()
@@ -69,3 +69,14 @@ def test_a_file_of_requirements(tmp_path):
         FILTERS["requirements"](str(path))
     with pytest.raises(AnsibleFilterError, match=r"none\.txt: No such file"):
         FILTERS["requirements"](str(tmp_path / "none.txt"))
+
+
+def test_a_script_is_its_text_or_a_file(tmp_path):
+    text = "#!/bin/sh\necho said\n"
+    path = tmp_path / "boot.sh"
+    path.write_text(text)
+    script = FILTERS["script_text"]
+    assert script(text) == script(str(path)) == text
+    assert script("") == "" and script("a\nb") == "a\nb"
+    with pytest.raises(AnsibleFilterError, match=r"none\.sh"):
+        script(str(tmp_path / "none.sh"))

@@ -1,4 +1,4 @@
-"""Filters: lists as users write them in -e, where an element ends at a comma."""
+"""Filters: values as users write them in -e."""
 
 from __future__ import annotations
 
@@ -30,6 +30,22 @@ def requirements(given: Any) -> list[str]:
     return [item.strip() for text in texts for item in _parted(str(text)) if item.strip()]
 
 
+def script_text(given: str) -> str:
+    """A script that is given as its text, or as the path of its file."""
+    if not given or is_script(given):
+        return given
+    path = Path(given).expanduser()
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnsibleFilterError(f"machine_user_script is {path}: {error}") from error
+
+
+def is_script(given: str) -> bool:
+    """Whether it is a script's text and not a path."""
+    return given.startswith("#!") or "\n" in given
+
+
 def _parted(text: str) -> Iterable[str]:
     # a marker ("; python_version > '3'") goes on to the end
     return [text] if ";" in text else BETWEEN.split(text)
@@ -53,6 +69,6 @@ def _of_file(path: Path) -> Iterable[str]:
 class FilterModule:
     """What Ansible asks for."""
 
-    def filters(self) -> dict[str, Callable[[Any], list[str]]]:
+    def filters(self) -> dict[str, Callable[[Any], Any]]:
         """The filters, by name."""
-        return {"elements": elements, "requirements": requirements}
+        return {"elements": elements, "requirements": requirements, "script_text": script_text}
