@@ -6,50 +6,12 @@ A module must load without it, to say what to do.
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING
 
 MISSING: str | None = None
 ADVICE = (
     "the Python package smartdc of this repository cannot be imported: run the task on localhost "
     "with ansible_python_interpreter={{ ansible_playbook_python }}"
 )
-
-if TYPE_CHECKING:
-    from smartdc import (
-        addresses,
-        clusters,
-        config,
-        errors,
-        firewall,
-        keys,
-        lookup,
-        pools,
-        ssh,
-        values,
-    )
-    from smartdc.client import Client
-    from smartdc.raw import has_tags, wire
-else:
-    try:
-        from smartdc import (
-            addresses,
-            clusters,
-            config,
-            errors,
-            firewall,
-            keys,
-            lookup,
-            pools,
-            ssh,
-            values,
-        )
-        from smartdc.client import Client
-        from smartdc.raw import has_tags, wire
-    except ImportError:
-        MISSING = traceback.format_exc()
-        addresses = clusters = config = errors = firewall = keys = lookup = None
-        pools = ssh = values = None
-        Client = has_tags = wire = None
 
 __all__ = [
     "ADVICE",
@@ -68,3 +30,22 @@ __all__ = [
     "values",
     "wire",
 ]
+
+try:
+    from smartdc import (
+        addresses,
+        clusters,
+        config,
+        errors,
+        firewall,
+        keys,
+        lookup,
+        pools,
+        ssh,
+        values,
+    )
+    from smartdc.client import Client
+    from smartdc.raw import has_tags, wire
+except ImportError:
+    MISSING = traceback.format_exc()
+    globals().update(dict.fromkeys({*__all__} - {"ADVICE", "MISSING"}))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ...unit.modules.modules_support import ROOT, Cloud, cluster, run_module, without_settings
+from ...unit.modules.modules_support import ROOT, Cloud, cluster, run_module
+from .playing import command
 
 REASON = "closed for today"
 CLUSTER = "records"
@@ -65,22 +65,13 @@ class User:
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self.file = directory / CLUSTER / "ipcontroller-client.json"
-        self.environment = {**without_settings(), **environment, "HOME": str(directory)}
+        self.environment = {**environment, "HOME": str(directory)}
         self.environment |= {"LOCALDC_DIR": str(directory / "none"), "COLUMNS": "1000"}
         self.file.parent.mkdir()
         self.file.write_text("{}")
 
     def run(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [Path(sys.executable).with_name(program), *words],
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return command(program, *words, environment=self.environment, timeout=120)
 
     def play(self, playbook: str, *words: str) -> tuple[int, str]:
         """Its return code, and what the tasks said."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -14,7 +12,8 @@ import pytest
 
 from embedded.pythons import OWN
 
-from ...unit.modules.modules_support import ROOT, Cloud, new_key, without_settings
+from ...unit.modules.modules_support import Cloud, new_key
+from .playing import command
 
 Lines = dict[str, str]
 LOGIN = "bobby"
@@ -29,16 +28,8 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
 
 def examined(environment: dict[str, str], home: Path, *words: str, code: int) -> tuple[Lines, str]:
     """The report, each topic -> its state and what is said; and the whole output."""
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "playbooks/doctor.yml", *words],
-        cwd=ROOT,
-        env={**without_settings(), **environment, "HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    around = {**environment, "HOME": str(home)}
+    done = command("ansible-playbook", "playbooks/doctor.yml", *words, environment=around)
     assert done.returncode == code, done.stdout + done.stderr
     report = done.stdout.partition("TASK [Report]")[2].partition("TASK [")[0]
     lines = [line.strip() for line in report.splitlines()]

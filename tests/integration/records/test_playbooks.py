@@ -7,15 +7,14 @@ which the rest of site.yml connects.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ...unit.modules.modules_support import INTERNAL, ROOT, TWO_POOLS, Cloud, without_settings
+from ...unit.modules.modules_support import INTERNAL, TWO_POOLS, Cloud
+from .playing import command
 
 MAKE = ("site.yml", "--tags=machines", "-e", "bootstrap=metadata")
 
@@ -26,19 +25,10 @@ class User:
     def __init__(self, directory: Path, cloud: Cloud) -> None:
         self.cloud = cloud
         self.file = directory / "records/ipcontroller-client.json"
-        self.environment = {**without_settings(), **cloud.environment, "HOME": str(directory)}
+        self.environment = {**cloud.environment, "HOME": str(directory)}
 
     def run(self, program: str, *words: str) -> str:
-        done = subprocess.run(
-            [Path(sys.executable).with_name(program), *words],
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = command(program, *words, environment=self.environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

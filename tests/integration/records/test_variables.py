@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
 
-from ...unit.modules.modules_support import ROOT, Cloud, without_settings
+from ...unit.modules.modules_support import ROOT, Cloud
+from .playing import command
 
 TABLE = yaml.safe_load((ROOT / "playbooks/vars/variables.yml").read_text())
 
@@ -23,16 +21,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 def refused(cloud: Cloud, playbook: str, *words: str) -> str:
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), playbook, *words],
-        cwd=ROOT,
-        env={**without_settings(), **cloud.environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = command("ansible-playbook", playbook, *words, environment=cloud.environment, timeout=120)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert cloud.count("POST") == 0 and "TASK [sdc_cluster" not in done.stdout

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ...unit.modules.modules_support import ROOT, Cloud, without_settings
+from ...unit.modules.modules_support import Cloud
+from .playing import command
 
 OTHER_STATUS = {200: 203, 201: 200, 202: 200, 204: 200}
 
@@ -96,16 +95,8 @@ def different(tmp_path: Path) -> Iterator[Cloud]:
 def verify(cloud: Cloud, home: Path, *words: str, code: int = 0) -> str:
     report = home / "verify.md"
     options = ("-e", f"sdc_verify_report={report}", "-e", "sdc_verify_inside=false", *words)
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "playbooks/verify.yml", *options],
-        cwd=ROOT,
-        env={**without_settings(), **cloud.environment, "HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {**cloud.environment, "HOME": str(home)}
+    done = command("ansible-playbook", "playbooks/verify.yml", *options, environment=environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
